@@ -1,0 +1,65 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+STAMP := $(VENV)/.installed
+# First on the PATH, so that `sam build` finds this python3.13 and its pip.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: setup
+setup: $(STAMP) ## Make .venv with every tool, pinned and checked by hash
+
+$(STAMP): requirements/dev.txt .python-version
+	@python=$$(command -v python3.13 || command -v python3 || true); \
+	if ! "$${python:-false}" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
+	  echo "Python 3.13 is needed: no python3.13 on the PATH, and python3 is another version" >&2; exit 1; fi; \
+	"$$python" -m venv --clear $(VENV)
+	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/dev.txt
+	touch $@
+
+.PHONY: build
+build: setup ## Build the Lambda bundle into .aws-sam/build
+	sam build
+
+.PHONY: run
+run: setup ## Play all three triggers on a local AWS, and check every result
+	python -m local run
+
+.PHONY: up
+up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to it
+	python -m local up
+
+.PHONY: down
+down: setup ## Stop the local AWS of `make up`
+	python -m local down
+
+.PHONY: test
+test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
+	pytest
+
+.PHONY: lint
+lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
+	ruff format --check
+	ruff check
+	mypy
+	cfn-lint template.yaml
+	sam validate --lint
+
+.PHONY: format
+format: setup ## Format the code and mend what ruff can mend
+	ruff format
+	ruff check --fix
+
+.PHONY: lock
+lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirements.txt
+	uv pip compile requirements/bundle.in --output-file src/requirements.txt $(LOCK)
+	uv pip compile requirements/dev.in --output-file requirements/dev.txt $(LOCK)
+
+LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url

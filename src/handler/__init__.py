@@ -1,0 +1,1 @@
+"""iot-job-canceler: cancels AWS IoT jobs for stack deletions, schedules and events."""

@@ -1,0 +1,134 @@
+"""Cancel jobs, idempotently: what happens to a job depends on the job's state, not on how often it is asked.
+
+CancelJob has no compare-and-set and answers no status, so every job is read back with DescribeJob, and the status that
+is read decides. Two calls for an ordinary job.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from .job import ENDED, LIVE, Job, JobStatus
+from .outcome import JobResult, Outcome
+from .request import CancelRequest, Policy
+from .timing import Deadline, Sleep
+
+# Cancelling is eventually consistent: a job may read live for some seconds after an accepted cancel.
+READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
+
+
+class Jobs(Protocol):
+    """The IoT Jobs API, as far as it is needed. Every method raises JobsError."""
+
+    # The longest that one call can take, with the SDK's own attempts, in seconds.
+    worst_call: float
+
+    def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
+        """CancelJob."""
+
+    def describe(self, job_id: str) -> Job:
+        """DescribeJob."""
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        """ListTagsForResource, all pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Canceler:
+    """The means to cancel: the API, what the policy protects, and the time there is."""
+
+    jobs: Jobs
+    policy: Policy
+    deadline: Deadline
+    sleep: Sleep
+
+    def cancel_all(self, request: CancelRequest) -> tuple[JobResult, ...]:
+        """One result for each job of the request, in its order. Jobs that there is no time for are DEFERRED."""
+        return tuple(self._cancel_in_time(job_id, request) for job_id in request.job_ids)
+
+    def _cancel_in_time(self, job_id: str, request: CancelRequest) -> JobResult:
+        if not self.deadline.allows(3 * self.jobs.worst_call):  # cancel, read back, perhaps tags
+            return JobResult(job_id, Outcome.DEFERRED, "no time left in this invocation")
+        try:
+            return self._plan_one(job_id) if request.dry_run else self._cancel_one(job_id, request)
+        except JobNotFound:
+            return JobResult(job_id, Outcome.GONE, "no such job")
+        except JobsUnavailable as error:
+            return JobResult(job_id, Outcome.DEFERRED, str(error))
+        except JobsError as error:
+            return JobResult(job_id, Outcome.FAILED, str(error))
+
+    def _plan_one(self, job_id: str) -> JobResult:
+        job = self.jobs.describe(job_id)
+        if job.status in ENDED:
+            return _ended(job, Outcome.ALREADY_CANCELED)
+        if not job_id.startswith(self.policy.job_id_prefix):
+            return self._denied(job, self._outside_prefix())
+        if self._is_protected(job):
+            return self._protected(job)
+        return _result(job, Outcome.WOULD_CANCEL)
+
+    def _cancel_one(self, job_id: str, request: CancelRequest) -> JobResult:
+        refusal = self._ask_to_cancel(job_id, request)
+        job = self._read_back(job_id, refusal)
+        if job.status in ENDED:
+            return _ended(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)
+        if refusal is None:
+            return _result(job, Outcome.DEFERRED, f"the cancel was accepted, but the job still reads {job.status}")
+        if isinstance(refusal, AccessDenied):
+            return self._denied(job, refusal)
+        # A status that nobody documented is on its way to another one; a live job that can't be cancelled is not.
+        return _result(job, Outcome.FAILED if job.status in LIVE else Outcome.DEFERRED, str(refusal))
+
+    def _ask_to_cancel(self, job_id: str, request: CancelRequest) -> JobsError | None:
+        """The service's refusal, or None if it accepted. Other errors are raised."""
+        if not job_id.startswith(self.policy.job_id_prefix):
+            return self._outside_prefix()  # IAM would refuse it too
+        try:
+            self.jobs.cancel(job_id, force=request.force, reason_code=request.reason_code, comment=request.comment)
+        except (JobNotCancelable, AccessDenied) as error:
+            return error
+        return None
+
+    def _read_back(self, job_id: str, refusal: JobsError | None) -> Job:
+        """The job as it reads once it has ended, or at the end of the patience for it."""
+        job = self.jobs.describe(job_id)
+        for wait in () if isinstance(refusal, AccessDenied) else self._waits():
+            if job.status in ENDED:
+                break
+            self.sleep(wait)
+            job = self.jobs.describe(job_id)
+        return job
+
+    def _waits(self) -> Iterator[float]:
+        return (wait for wait in READ_BACK_WAITS if self.deadline.allows(wait + 2 * self.jobs.worst_call))
+
+    def _denied(self, job: Job, refusal: JobsError) -> JobResult:
+        if self._is_protected(job):
+            return self._protected(job)
+        return _result(job, Outcome.FAILED, str(refusal))
+
+    def _is_protected(self, job: Job) -> bool:
+        """IAM compares the value without regard to case, so that True protects as true does."""
+        return self.jobs.tags(job.arn).get(self.policy.protection_tag_key, "").lower() == "true"
+
+    def _protected(self, job: Job) -> JobResult:
+        return _result(job, Outcome.PROTECTED, f"the job is tagged {self.policy.protection_tag_key}=true")
+
+    def _outside_prefix(self) -> AccessDenied:
+        return AccessDenied("OutsidePrefix", f"the id does not start with JobIdPrefix {self.policy.job_id_prefix!r}")
+
+
+def _ended(job: Job, if_canceled: Outcome) -> JobResult:
+    match job.status:
+        case JobStatus.CANCELED:
+            return _result(job, if_canceled)
+        case JobStatus.COMPLETED:
+            return _result(job, Outcome.ALREADY_FINISHED)
+        case _:
+            return _result(job, Outcome.GONE, "the job is being deleted")
+
+
+def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
+    return JobResult(job.job_id, outcome, detail, job.executions_in_progress)

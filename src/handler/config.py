@@ -1,0 +1,54 @@
+"""The function's configuration, read once from the environment that template.yaml sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from .errors import InvalidConfiguration
+from .request import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """`endpoint_url` is set where AWS is not the real one: on a local AWS."""
+
+    policy: Policy
+    url_suffix: str
+    log_group: str
+    endpoint_url: str | None
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Raises InvalidConfiguration, which names the variable and what it may hold."""
+        return cls(
+            policy=Policy(
+                force=_flag(env, "FORCE"),
+                dry_run=_flag(env, "DRY_RUN"),
+                max_jobs=_positive(env, "MAX_JOBS_PER_RUN"),
+                job_id_prefix=_text(env, "JOB_ID_PREFIX"),
+                protection_tag_key=_text(env, "PROTECTION_TAG_KEY"),
+            ),
+            url_suffix=_text(env, "URL_SUFFIX"),
+            log_group=_text(env, "LOG_GROUP"),
+            endpoint_url=env.get("AWS_ENDPOINT_URL"),
+        )
+
+
+def _text(env: Mapping[str, str], variable: str) -> str:
+    if variable not in env:
+        raise InvalidConfiguration(variable, "must be set")
+    return env[variable]
+
+
+def _flag(env: Mapping[str, str], variable: str) -> bool:
+    value = _text(env, variable)
+    if value not in {"true", "false"}:
+        raise InvalidConfiguration(variable, "must be true or false")
+    return value == "true"
+
+
+def _positive(env: Mapping[str, str], variable: str) -> int:
+    value = _text(env, variable)
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        raise InvalidConfiguration(variable, "must be a whole number from 1")
+    return int(value)

@@ -1,0 +1,66 @@
+"""The errors of iot-job-canceler.
+
+CancelerError
+├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
+├── InvalidConfiguration    an environment variable of the function can't be read
+├── RunUnfinished           jobs are left to do, so the event has to be delivered again
+├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
+└── JobsError               what the IoT Jobs API answered, by its meaning
+    ├── JobNotFound
+    ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
+    ├── AccessDenied
+    └── JobsUnavailable     throttled, out of order or out of reach, after the SDK's own attempts
+"""
+
+
+class CancelerError(Exception):
+    """Base of every error that this program raises on purpose."""
+
+
+class RequestRejected(CancelerError):
+    """Bad input. `field` is where it stands; `allowed` is what may stand there."""
+
+    def __init__(self, field: str, allowed: str) -> None:
+        super().__init__(f"{field}: {allowed}")
+        self.field = field
+        self.allowed = allowed
+
+
+class InvalidConfiguration(CancelerError):
+    """`variable` is the environment variable that can't be read; `allowed` is what it may hold."""
+
+    def __init__(self, variable: str, allowed: str) -> None:
+        super().__init__(f"environment variable {variable}: {allowed}")
+        self.variable = variable
+
+
+class RunUnfinished(CancelerError):
+    """Some jobs are not settled yet. Raised so that Lambda delivers the same event again, and at last to the queue."""
+
+
+class ResponseUndelivered(CancelerError):
+    """No 2xx from ResponseURL within the attempts and the time that there were."""
+
+
+class JobsError(CancelerError):
+    """An IoT Jobs call failed. `code` is the service's error code, or the name of the SDK's exception."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+
+
+class JobNotFound(JobsError):
+    """There is no such job (any more)."""
+
+
+class JobNotCancelable(JobsError):
+    """The service refused to cancel the job as it is. Its message is for people: the job's status decides."""
+
+
+class AccessDenied(JobsError):
+    """IAM refused the call."""
+
+
+class JobsUnavailable(JobsError):
+    """Throttled, failing or unreachable: the same call may work later."""

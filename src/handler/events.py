@@ -1,0 +1,130 @@
+"""Which event is it, and what does it ask? One parser for each shape; `events/` holds one of each."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from .errors import RequestRejected
+from .outcome import Trigger
+from .request import quoted, read_object
+
+REQUESTED = "IoT Job Cancellation Requested"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An event that asks for a cancel. `document` is the value of `cancel`, unread; `origin` says who asks."""
+
+    document: object
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A sound event that asks for nothing."""
+
+    reason: str
+
+
+def is_custom_resource(event: object) -> TypeGuard[Mapping[str, object]]:
+    """True if CloudFormation waits for an answer. Asked before anything else."""
+    return isinstance(event, Mapping) and "RequestType" in event and "ResponseURL" in event
+
+
+def trigger_of(event: object) -> Trigger:
+    """What the run is counted under, also if the event can't be read."""
+    if is_custom_resource(event):
+        return Trigger.TEARDOWN
+    if not isinstance(event, Mapping) or "detail-type" not in event:
+        return Trigger.DIRECT
+    return Trigger.SCHEDULE if event["detail-type"] == "Scheduled Event" else Trigger.EVENT
+
+
+def read_event(event: object) -> Asked | Ignored:
+    """Read an EventBridge envelope or a bare request. Raises RequestRejected."""
+    if isinstance(event, Mapping) and "detail-type" in event:
+        return _read_envelope(event)
+    if isinstance(event, Mapping) and "cancel" in event:
+        return Asked(read_object("event", event, ("cancel",))["cancel"], "a direct request")
+    raise RequestRejected(
+        "event", 'must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+    )
+
+
+def _read_envelope(event: Mapping[str, object]) -> Asked | Ignored:
+    source, detail_type = _text(event.get("source")), _text(event["detail-type"])
+    parse = _REQUESTS_FROM_ANYONE.get(detail_type) or _AWS_EVENTS.get((source, detail_type))
+    if parse is None:
+        known = sorted({*_REQUESTS_FROM_ANYONE, *(name for _, name in _AWS_EVENTS)})
+        raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, from its own source")
+    return parse(event)
+
+
+def _read_requested(event: Mapping[str, object]) -> Asked:
+    detail = read_object("detail", event.get("detail"), ("cancel",))
+    if "cancel" not in detail:
+        raise RequestRejected("detail", "must have the key cancel")
+    return Asked(detail["cancel"], f"event {_text(event.get('id'))} from {_text(event.get('source'))}")
+
+
+def _read_alarm(event: Mapping[str, object]) -> Asked | Ignored:
+    """The alarm's metrics name the job in their JobId dimension (AWS/IoT job metrics have one)."""
+    state = _at(event, "detail", "state", "value")
+    if state in ("OK", "INSUFFICIENT_DATA"):
+        return Ignored(f"the alarm went to {state}")
+    if state != "ALARM":
+        raise RequestRejected("detail.state.value", "must be ALARM, OK or INSUFFICIENT_DATA")
+    job_ids = list(_dimensions(_at(event, "detail", "configuration", "metrics")))
+    if not job_ids:
+        raise RequestRejected("detail.configuration.metrics", "must hold a metric with a JobId dimension")
+    return Asked({"jobIds": job_ids}, f"alarm {_text(_at(event, 'detail', 'alarmName'))}")
+
+
+def _dimensions(metrics: object) -> Iterator[object]:
+    for metric in metrics if isinstance(metrics, list) else []:
+        job_id = _at(metric, "metricStat", "metric", "dimensions", "JobId")
+        if job_id is not None:
+            yield job_id
+
+
+def _read_cloudtrail(event: Mapping[str, object]) -> Asked | Ignored:
+    """A trail records our own CancelJob too: only a CreateJob that worked asks for anything."""
+    name = _at(event, "detail", "eventName")
+    if not isinstance(name, str):
+        raise RequestRejected("detail.eventName", "must be the name of an API call")
+    if name != "CreateJob":
+        return Ignored(f"the API call is {quoted(name)}, not CreateJob")
+    if _at(event, "detail", "errorCode") is not None:
+        return Ignored("the CreateJob failed")
+    job_id = _at(event, "detail", "requestParameters", "jobId")
+    return Asked({"jobId": job_id}, f"CreateJob in event {_text(event.get('id'))}")
+
+
+def _read_scheduled(_event: Mapping[str, object]) -> Asked:
+    raise RequestRejected("event", 'a Scheduled Event names no job: give the schedule an Input of {"cancel": {...}}')
+
+
+def _at(value: object, *path: str) -> object:
+    """What stands at `path`, or None if there is no such place."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def _text(value: object) -> str:
+    """`value` if it is text: anything may stand in a forged event, and str() of a deep structure can fail."""
+    return value if isinstance(value, str) else "?"
+
+
+type _Parser = Callable[[Mapping[str, object]], Asked | Ignored]
+
+_REQUESTS_FROM_ANYONE: dict[str, _Parser] = {REQUESTED: _read_requested}
+
+_AWS_EVENTS: dict[tuple[str, str], _Parser] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _read_alarm,
+    ("aws.iot", "AWS API Call via CloudTrail"): _read_cloudtrail,
+    ("aws.events", "Scheduled Event"): _read_scheduled,
+    ("aws.scheduler", "Scheduled Event"): _read_scheduled,
+}

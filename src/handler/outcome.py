@@ -1,0 +1,106 @@
+"""What became of each job, and of the run as a whole."""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    TEARDOWN = "TEARDOWN"
+    SCHEDULE = "SCHEDULE"
+    EVENT = "EVENT"
+    DIRECT = "DIRECT"
+
+
+class Outcome(StrEnum):
+    """Where one job ended in one run."""
+
+    CANCELED = "CANCELED"
+    ALREADY_CANCELED = "ALREADY_CANCELED"
+    ALREADY_FINISHED = "ALREADY_FINISHED"
+    GONE = "GONE"
+    WOULD_CANCEL = "WOULD_CANCEL"
+    PROTECTED = "PROTECTED"
+    DEFERRED = "DEFERRED"
+    FAILED = "FAILED"
+
+    @property
+    def settled(self) -> bool:
+        """True if nothing is left to do for the job."""
+        return self not in {Outcome.PROTECTED, Outcome.DEFERRED, Outcome.FAILED}
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    SETTLED = "SETTLED"
+    UNSETTLED = "UNSETTLED"
+    UNFINISHED = "UNFINISHED"
+    REJECTED = "REJECTED"
+    IGNORED = "IGNORED"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """One job's outcome. `detail` says why, where the outcome alone does not."""
+
+    job_id: str
+    outcome: Outcome
+    detail: str = ""
+    executions_left_in_progress: int = 0
+
+    def as_dict(self) -> dict[str, object]:
+        """The job in the published shape of the report."""
+        return {
+            "jobId": self.job_id,
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+            "executionsLeftInProgress": self.executions_left_in_progress,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run: the function's return value and its last log line."""
+
+    status: RunStatus
+    trigger: Trigger
+    force: bool = False
+    dry_run: bool = False
+    reason: str = ""
+    jobs: tuple[JobResult, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many jobs ended in each outcome; outcomes without a job are left out."""
+        return dict(Counter(result.outcome.value for result in self.jobs))
+
+    @property
+    def executions_left_in_progress(self) -> int:
+        """Executions that devices still run, over all jobs."""
+        return sum(result.executions_left_in_progress for result in self.jobs)
+
+    def as_dict(self) -> dict[str, object]:
+        """The run in the published shape of the report."""
+        return {
+            "status": self.status.value,
+            "trigger": self.trigger.value,
+            "force": self.force,
+            "dryRun": self.dry_run,
+            "reason": self.reason,
+            "counts": self.counts,
+            "executionsLeftInProgress": self.executions_left_in_progress,
+            "jobs": [result.as_dict() for result in self.jobs],
+        }
+
+
+def status_of(results: tuple[JobResult, ...]) -> RunStatus:
+    """The run's status: what is left to do outweighs what can't be done."""
+    outcomes = {result.outcome for result in results}
+    if Outcome.DEFERRED in outcomes:
+        return RunStatus.UNFINISHED
+    if all(outcome.settled for outcome in outcomes):
+        return RunStatus.SETTLED
+    return RunStatus.UNSETTLED

@@ -1,0 +1,90 @@
+"""What the function tells the world: JSON log lines and EMF metrics. The only Powertools.
+
+ResponseURL is a bearer secret: whoever reads its query string can answer in the function's place. Nothing here is given
+an event to log, and what is logged passes `redact` on its way out.
+"""
+
+import json
+import re
+from typing import TextIO
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from .outcome import Outcome, Report, RunStatus, Trigger
+
+_QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*")
+
+_JOBS_METRIC = {
+    Outcome.CANCELED: "JobsCanceled",
+    Outcome.ALREADY_CANCELED: "JobsAlreadyCanceled",
+    Outcome.ALREADY_FINISHED: "JobsAlreadyFinished",
+    Outcome.GONE: "JobsGone",
+    Outcome.WOULD_CANCEL: "JobsWouldCancel",
+    Outcome.PROTECTED: "JobsProtected",
+    Outcome.DEFERRED: "JobsDeferred",
+    Outcome.FAILED: "JobsFailed",
+}
+_AS_IT_SHOULD_BE = (RunStatus.SETTLED, RunStatus.IGNORED)
+_RUNS_METRIC = {
+    RunStatus.SETTLED: "RunsSettled",
+    RunStatus.UNSETTLED: "RunsUnsettled",
+    RunStatus.UNFINISHED: "RunsUnfinished",
+    RunStatus.REJECTED: "RunsRejected",
+    RunStatus.IGNORED: "RunsIgnored",
+}
+
+
+def redact(text: str) -> str:
+    """`text` without the query string of any URL in it."""
+    return _QUERY.sub(r"\1?REDACTED", text)
+
+
+class Telemetry:
+    """The log and the metrics of one container, told which invocation they speak of."""
+
+    def __init__(self, service: str | None = None, stream: TextIO | None = None) -> None:
+        """Service, level and namespace come from the POWERTOOLS_ environment variables."""
+        self._logger = Logger(
+            service=service, stream=stream, json_serializer=lambda line: redact(json.dumps(line, default=str))
+        )
+        self._trigger = Trigger.DIRECT
+
+    def start(self, trigger: Trigger, correlation_id: str, invocation_id: str) -> None:
+        """From here on, every line and metric is of this invocation."""
+        self._trigger = trigger
+        self._logger.set_correlation_id(correlation_id)
+        self._logger.append_keys(function_request_id=invocation_id, trigger=trigger.value)
+
+    def warn(self, message: str) -> None:
+        """Something that a person may want to look at, though the run goes on."""
+        self._logger.warning(message)
+
+    def count(self, metric: str) -> None:
+        """Count one `metric` at once, so that it is told even if the invocation never ends."""
+        metrics = self._metrics()
+        metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
+        metrics.flush_metrics()
+
+    def crashed(self, error: Exception) -> None:
+        """An error that nobody expected: its stack trace, and a count."""
+        self._logger.error("unexpected error", exc_info=error)
+        self.count("UnexpectedErrors")
+
+    def report(self, report: Report) -> None:
+        """The run's report as the last line, and its figures as metrics by trigger."""
+        metrics = self._metrics()
+        metrics.add_metric(name=_RUNS_METRIC[report.status], unit=MetricUnit.Count, value=1)
+        for outcome, number in report.counts.items():
+            metrics.add_metric(name=_JOBS_METRIC[Outcome(outcome)], unit=MetricUnit.Count, value=number)
+        if report.jobs:
+            left = report.executions_left_in_progress
+            metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
+        metrics.flush_metrics()
+        log = self._logger.info if report.status in _AS_IT_SHOULD_BE else self._logger.warning
+        log("report", report=report.as_dict())
+
+    def _metrics(self) -> EphemeralMetrics:
+        metrics = EphemeralMetrics()
+        metrics.add_dimension(name="trigger", value=self._trigger.value)
+        return metrics
