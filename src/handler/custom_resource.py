@@ -100,6 +100,7 @@ class CustomResource(CfnResource):
             if self._answered:
                 return
             self._answered = True
+            self._problem = "unexpected error while sending"  # crhelper would swallow it
         if self._unexpected:
             reason = f"unexpected {type(self._unexpected).__name__}"
         deadline = Deadline.of_invocation(self._context, reserve=SEND_RESERVE, clock=self._clock)

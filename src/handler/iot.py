@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 CONNECT_TIMEOUT = 1  # seconds; the SDK's default of 60 s would outlive the deadline of an invocation
-READ_TIMEOUT = 4  # seconds
+READ_TIMEOUT = 3  # seconds
 ATTEMPTS = 3
 _GREATEST_BACKOFFS = 1 + 2  # seconds; `standard` waits up to 2**n s before attempt n + 1
 

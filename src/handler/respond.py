@@ -69,8 +69,16 @@ class Responder:
         timeout = urllib3.Timeout(connect=_CONNECT_TIMEOUT, read=_READ_TIMEOUT, total=max(0.1, remaining))
         try:
             response = self.http.request(
-                "PUT", url, body=body, headers={"Content-Type": ""}, timeout=timeout, retries=False, redirect=False
+                "PUT",
+                url,
+                body=body,
+                headers={"Content-Type": ""},
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,  # the status is all that matters, and a body could drip for ever
             )
+            response.close()
         except urllib3.exceptions.HTTPError as error:
             return type(error).__name__  # its text may hold the URL
         return "" if 200 <= response.status < 300 else f"HTTP {response.status}"  # noqa: PLR2004
