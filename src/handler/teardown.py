@@ -5,27 +5,16 @@ down. Delete acts on the PhysicalResourceId, and never fails on properties.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import RequestRejected
 from .outcome import JobResult, Report, RunStatus, Trigger, status_of
-from .request import Attribution, CancelRequest, Policy, is_job_id, parse_request, quoted
+from .properties import read_leniently, read_strictly
+from .request import Attribution, CancelRequest, Policy, is_job_id
 
 type Cancel = Callable[[CancelRequest], tuple[JobResult, ...]]
 
-# What may stand among the properties, and the key of a request that each one becomes.
-_REQUEST_KEYS = {
-    "JobId": "jobId",
-    "Force": "force",
-    "DryRun": "dryRun",
-    "MaxJobs": "maxJobs",
-    "ReasonCode": "reasonCode",
-    "Comment": "comment",
-}
-_OWN_KEYS = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
-# What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
-_SAFE = {"force": False, "dryRun": True}
 _FAILED_CREATE = "failed-create"
 _RESPONSE_KEYS = ("ResponseURL", "RequestId", "StackId", "LogicalResourceId")
 _REASON_JOBS = 5
@@ -119,7 +108,7 @@ def decide(resource: ResourceRequest, policy: Policy, cancel: Cancel) -> Verdict
 
 def _validate(resource: ResourceRequest, policy: Policy) -> Verdict:
     try:
-        request = _strictly(resource, policy)
+        request = read_strictly(resource.properties, policy, _attribution(resource))
     except RequestRejected as rejection:
         reason = str(rejection)
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
@@ -134,7 +123,7 @@ def _delete(resource: ResourceRequest, policy: Policy, cancel: Cancel) -> Verdic
     if job_id is None:
         report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, policy.force, policy.dry_run, why_not)
         return Verdict("SUCCESS", resource.fallback_id, report)
-    request, warnings = _leniently(job_id, resource, policy)
+    request, warnings = read_leniently(job_id, resource.properties, policy, _attribution(resource))
     results = cancel(request)
     report = _report(request, results)
     if report.status is RunStatus.SETTLED:
@@ -160,68 +149,6 @@ def _made_up(physical_id: str, resource: ResourceRequest) -> bool:
     stack, _, rest = physical_id.rpartition("-")[0].rpartition("-")
     stack_name = resource.stack_id.split("/")[1] if "/" in resource.stack_id else ""
     return bool(stack and rest) and stack_name.startswith(stack) and resource.logical_id.startswith(rest)
-
-
-def _strictly(resource: ResourceRequest, policy: Policy) -> CancelRequest:
-    known = (*_REQUEST_KEYS, *_OWN_KEYS)
-    for key in sorted(map(str, resource.properties)):
-        if key not in known:
-            raise RequestRejected(quoted(key), f"unknown property; the properties are {', '.join(known)}")
-    if "JobId" not in resource.properties:
-        raise RequestRejected("JobId", "must be given")
-    if resource.properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
-        raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
-    try:
-        return parse_request(_document(resource.properties), policy, _attribution(resource))
-    except RequestRejected as rejection:
-        raise RequestRejected(_property_of(rejection.field), rejection.allowed) from rejection
-
-
-def _leniently(job_id: str, resource: ResourceRequest, policy: Policy) -> tuple[CancelRequest, tuple[str, ...]]:
-    """The request with every property left out that can't be read, and what was left out.
-
-    The prefix is not asked here: the job may be gone or finished, and then there is nothing to refuse.
-    """
-    anywhere = replace(policy, job_id_prefix="")
-    document: dict[str, object] = {"jobId": job_id}
-    warnings = []
-    request = parse_request(document, anywhere, _attribution(resource))
-    for key, value in _document(resource.properties).items():
-        if key in document:
-            continue
-        try:
-            request = parse_request({**document, key: value}, anywhere, _attribution(resource))
-            document[key] = value
-        except RequestRejected as rejection:
-            warnings.append(f"left out {_property_of(rejection.field)}: {rejection.allowed}")
-            if key in _SAFE:
-                document[key] = _SAFE[key]
-                request = parse_request(document, anywhere, _attribution(resource))
-    return request, tuple(warnings)
-
-
-def _document(properties: Mapping[str, object]) -> dict[str, object]:
-    """The properties as a request. CloudFormation hands every scalar over as a string."""
-    typed: dict[str, Callable[[object], object]] = {"Force": _flag, "DryRun": _flag, "MaxJobs": _number}
-    return {
-        key: typed.get(name, _as_it_is)(properties[name]) for name, key in _REQUEST_KEYS.items() if name in properties
-    }
-
-
-def _as_it_is(value: object) -> object:
-    return value
-
-
-def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
-
-
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value  # noqa: PLR2004
-
-
-def _property_of(key: str) -> str:
-    return next((name for name, request_key in _REQUEST_KEYS.items() if request_key == key), key)
 
 
 def _attribution(resource: ResourceRequest) -> Attribution:
