@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as SdkConnectionError
 from botocore.parsers import ResponseParserError
 
 from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
@@ -91,7 +92,7 @@ def _errors_by_meaning() -> Iterator[None]:
         yield
     except ClientError as error:
         raise _meaning_of(error) from error
-    except (HTTPClientError, ResponseParserError) as error:
+    except (HTTPClientError, SdkConnectionError, ResponseParserError) as error:
         raise JobsUnavailable(type(error).__name__, "no usable answer from the service") from error
     except BotoCoreError as error:
         raise JobsError(type(error).__name__, str(error)) from error

@@ -1,0 +1,135 @@
+"""Custom::IoTJobCancellation through the whole life of consuming stacks."""
+
+import json
+from collections.abc import Callable
+from itertools import count
+
+import pytest
+
+from local import stacks
+from tests.e2e.conftest import Canceler
+from tests.support.stacks import BROKEN, failure_of_create, failure_of_delete, failure_of_update, template
+
+NAMES = (f"consumer-{number}" for number in count(1))
+
+
+def a_canceled_job(canceler: Canceler) -> str:
+    job_id = canceler.job("canceled", started=0, queued=1)
+    canceler.aws.client("iot").cancel_job(jobId=job_id, reasonCode="EARLIER", comment="by hand")
+    return job_id
+
+
+def a_completed_job(canceler: Canceler) -> str:
+    job_id = canceler.job("completed", started=1)
+    assert canceler.fleet.succeed(f"{job_id}-device-0", job_id)
+    return job_id
+
+
+def an_absent_job(_canceler: Canceler) -> str:
+    return "e2e-absent"
+
+
+@pytest.mark.parametrize(
+    ("arrange", "outcome"),
+    [(an_absent_job, "GONE"), (a_canceled_job, "ALREADY_CANCELED"), (a_completed_job, "ALREADY_FINISHED")],
+)
+def test_a_stack_is_deleted_whatever_became_of_its_job(
+    canceler: Canceler, arrange: Callable[[Canceler], str], outcome: str
+) -> None:
+    job_id, name = arrange(canceler), next(NAMES)
+    stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id, "ReasonCode": "LATER"}), {})
+    stacks.delete(canceler.aws, name)
+    assert canceler.report_on(job_id)["counts"] == {outcome: 1}
+    if outcome == "ALREADY_CANCELED":
+        described = canceler.described(job_id)
+        assert (described["reasonCode"], described["comment"]) == ("EARLIER", "by hand")
+
+
+def test_the_resource_gives_its_job_by_ref_and_its_attributes(canceler: Canceler) -> None:
+    job_id, name = canceler.job("outputs", started=0, queued=1), next(NAMES)
+    outputs = stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
+    assert outputs == {"Ref": job_id, "JobId": job_id, "Force": "false"}
+    stacks.delete(canceler.aws, name)
+
+
+BAD_PROPERTIES: list[tuple[dict[str, object], str, str]] = [
+    ({"JobID": "e2e-x"}, "JobID", "the properties are JobId, Force"),
+    ({"JobId": "e2e x"}, "JobId", "1 to 64 of the characters a-z A-Z 0-9 _ -"),
+    ({"JobId": "e2e-" + "x" * 61}, "JobId", "1 to 64"),
+    ({"JobId": "other-prefix"}, "JobId", "must start with 'e2e-'"),
+    ({"JobId": "{job}", "ReasonCode": "lower_case"}, "ReasonCode", "1 to 128 of the characters A-Z 0-9 _"),
+    ({"JobId": "{job}", "Comment": "two\nlines"}, "Comment", "none of them a control character"),
+    ({"JobId": "{job}", "Comment": "x" * 2029}, "Comment", "1 to 2028 characters"),
+    ({"JobId": "{job}", "Force": True}, "Force", "must be false or left out"),
+    ({"JobId": "{job}", "Force": "yes"}, "Force", "must be true or false"),
+    ({"JobId": "{job}", "OnIncomplete": "SKIP"}, "OnIncomplete", "must be FAIL or CONTINUE"),
+    ({}, "JobId", "must be given"),
+]
+
+
+@pytest.mark.parametrize(("properties", "field", "allowed"), BAD_PROPERTIES)
+def test_a_bad_property_fails_the_creation_with_a_reason_and_rolls_back_without_touching_a_job(
+    canceler: Canceler, properties: dict[str, object], field: str, allowed: str
+) -> None:
+    job_id, name = canceler.job("bad", started=0, queued=1), next(NAMES)
+    given = json.loads(json.dumps(properties).replace("{job}", job_id))
+    reasons = failure_of_create(canceler.aws, name, template(canceler.service_token, given))
+    assert field in reasons
+    assert allowed in reasons
+    assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
+
+
+def test_another_job_id_cancels_the_old_job_and_not_the_new_one(canceler: Canceler) -> None:
+    old, new, name = canceler.job("old"), canceler.job("new"), next(NAMES)
+    stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": old}), {})
+    stacks.update(canceler.aws, name, template(canceler.service_token, {"JobId": new}), {})
+    assert canceler.report_on(old)["counts"] == {"CANCELED": 1}
+    assert canceler.fleet.state(old).status == "CANCELED"
+    assert canceler.fleet.state(new).status == "IN_PROGRESS"
+    stacks.delete(canceler.aws, name)
+    assert canceler.fleet.state(new).status == "CANCELED"
+
+
+def test_a_rejected_update_cancels_nothing(canceler: Canceler) -> None:
+    job_id, name = canceler.job("kept"), next(NAMES)
+    stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
+    bad = template(canceler.service_token, {"JobId": job_id, "ReasonCode": "lower_case"})
+    assert "ReasonCode" in failure_of_update(canceler.aws, name, bad)
+    assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
+    stacks.delete(canceler.aws, name)
+    assert canceler.fleet.state(job_id).status == "CANCELED"
+
+
+def test_an_update_that_fails_elsewhere_and_rolls_back_leaves_the_stacks_own_job_alone(canceler: Canceler) -> None:
+    own, never, name = canceler.job("own"), canceler.job("never"), next(NAMES)
+    stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": own}), {})
+    failing = template(canceler.service_token, {"JobId": never}, Broken=BROKEN)
+    failure_of_update(canceler.aws, name, failing)
+    assert canceler.fleet.state(own).status == "IN_PROGRESS"
+    stacks.delete(canceler.aws, name)
+    assert canceler.fleet.state(own).status == "CANCELED"
+
+
+def test_a_protected_job_fails_the_deletion_with_the_reason(canceler: Canceler) -> None:
+    job_id, name = canceler.job("protected", tags={"cancel-protection": "true"}), next(NAMES)
+    stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
+    reasons = failure_of_delete(canceler.aws, name)
+    assert f"job {job_id} PROTECTED: the job is tagged cancel-protection=true" in reasons
+    assert f"log group {canceler.outputs['LogGroupName']}" in reasons
+    assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
+    arn = canceler.described(job_id)["jobArn"]
+    canceler.aws.client("iot").untag_resource(resourceArn=arn, tagKeys=["cancel-protection"])
+    stacks.delete(canceler.aws, name)
+    assert canceler.fleet.state(job_id).status == "CANCELED"
+
+
+def test_on_incomplete_continue_lets_the_deletion_go_on_with_a_warning_and_a_metric(canceler: Canceler) -> None:
+    job_id, name = canceler.job("continue", tags={"cancel-protection": "true"}), next(NAMES)
+    properties = {"JobId": job_id, "OnIncomplete": "CONTINUE"}
+    stacks.create(canceler.aws, name, template(canceler.service_token, properties), {})
+    stacks.delete(canceler.aws, name)
+    assert canceler.report_on(job_id)["status"] == "UNSETTLED"
+    assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
+    lines = list(canceler.log.lines())
+    assert any('"level": "WARNING"' in line and f"job {job_id} PROTECTED" in line for line in lines)
+    assert any('"TeardownsContinued"' in line for line in lines)
