@@ -4,22 +4,26 @@ CancelJob has no compare-and-set and answers no status, so every job is read bac
 is read decides. Two calls for an ordinary job.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
 from .request import CancelRequest, Policy
-from .timing import Deadline, Sleep
+from .timing import Deadline, Pace, Sleep
 
 # Cancelling is eventually consistent: a job may read live for some seconds after an accepted cancel.
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
 
+# Two calls of up to half a second each, and still ten jobs a second: the service's quota.
+THREADS = 10
+
 
 class Jobs(Protocol):
-    """The IoT Jobs API, as far as it is needed. Every method raises JobsError."""
+    """The part of the IoT Jobs API that cancels. Every method raises JobsError."""
 
     # The longest that one call can take, with the SDK's own attempts, in seconds.
     worst_call: float
@@ -41,16 +45,18 @@ class Canceler:
     jobs: Jobs
     policy: Policy
     deadline: Deadline
+    pace: Pace
     sleep: Sleep
 
-    def cancel_all(self, request: CancelRequest) -> tuple[JobResult, ...]:
-        """One result for each job of the request, in its order. Jobs that there is no time for are DEFERRED."""
-        return tuple(self._cancel_in_time(job_id, request) for job_id in request.job_ids)
+    def cancel_all(self, job_ids: Iterable[str], request: CancelRequest) -> tuple[JobResult, ...]:
+        """One result for each job, in their order. Jobs that there is no time for are DEFERRED."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return tuple(pool.map(lambda job_id: self._settle(job_id, request), job_ids))
 
-    def _cancel_in_time(self, job_id: str, request: CancelRequest) -> JobResult:
-        if not self.deadline.allows(3 * self.jobs.worst_call):  # cancel, read back, perhaps tags
-            return JobResult(job_id, Outcome.DEFERRED, "no time left in this invocation")
+    def _settle(self, job_id: str, request: CancelRequest) -> JobResult:
         try:
+            if not self.pace.take(self.deadline, self.jobs.worst_call):
+                raise OutOfTime  # noqa: TRY301 - as every other call that finds no time
             return self._plan_one(job_id) if request.dry_run else self._cancel_one(job_id, request)
         except JobNotFound:
             return JobResult(job_id, Outcome.GONE, "no such job")
@@ -60,7 +66,7 @@ class Canceler:
             return JobResult(job_id, Outcome.FAILED, str(error))
 
     def _plan_one(self, job_id: str) -> JobResult:
-        job = self.jobs.describe(job_id)
+        job = self._describe(job_id)
         if job.status in ENDED:
             return _ended(job, Outcome.ALREADY_CANCELED)
         if not job_id.startswith(self.policy.job_id_prefix):
@@ -86,23 +92,30 @@ class Canceler:
         if not job_id.startswith(self.policy.job_id_prefix):
             return self._outside_prefix()  # IAM would refuse it too
         try:
-            self.jobs.cancel(job_id, force=request.force, reason_code=request.reason_code, comment=request.comment)
+            self.jobs.cancel(
+                job_id, force=request.force, reason_code=request.reason_code, comment=request.comment
+            )
         except (JobNotCancelable, AccessDenied) as error:
             return error
         return None
 
     def _read_back(self, job_id: str, refusal: JobsError | None) -> Job:
         """The job as it reads once it has ended, or at the end of the patience for it."""
-        job = self.jobs.describe(job_id)
-        for wait in () if isinstance(refusal, AccessDenied) else self._waits():
-            if job.status in ENDED:
+        job = self._describe(job_id)
+        for wait in () if isinstance(refusal, AccessDenied) else READ_BACK_WAITS:
+            if job.status in ENDED or not self.deadline.allows(wait + self.jobs.worst_call):
                 break
             self.sleep(wait)
-            job = self.jobs.describe(job_id)
+            job = self._describe(job_id)
         return job
 
-    def _waits(self) -> Iterator[float]:
-        return (wait for wait in READ_BACK_WAITS if self.deadline.allows(wait + 2 * self.jobs.worst_call))
+    def _describe(self, job_id: str) -> Job:
+        self._check_time()
+        return self.jobs.describe(job_id)
+
+    def _check_time(self) -> None:
+        if not self.deadline.allows(self.jobs.worst_call):
+            raise OutOfTime
 
     def _denied(self, job: Job, refusal: JobsError) -> JobResult:
         if self._is_protected(job):
@@ -111,6 +124,7 @@ class Canceler:
 
     def _is_protected(self, job: Job) -> bool:
         """IAM compares the value without regard to case, so that True protects as true does."""
+        self._check_time()
         return self.jobs.tags(job.arn).get(self.policy.protection_tag_key, "").lower() == "true"
 
     def _protected(self, job: Job) -> JobResult:

@@ -10,6 +10,7 @@ CancelerError
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
     ├── AccessDenied
     └── JobsUnavailable     throttled, out of order or out of reach, after the SDK's own attempts
+            └── OutOfTime       there is no time for the call in this invocation
 """
 
 
@@ -64,3 +65,10 @@ class AccessDenied(JobsError):
 
 class JobsUnavailable(JobsError):
     """Throttled, failing or unreachable: the same call may work later."""
+
+
+class OutOfTime(JobsUnavailable):
+    """The invocation would end before the call is sure to have ended."""
+
+    def __init__(self) -> None:
+        super().__init__("OutOfTime", "no time left in this invocation")
