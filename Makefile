@@ -49,7 +49,7 @@ lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fail
 	ruff format --check
 	ruff check
 	mypy
-	cfn-lint template.yaml
+	cfn-lint template.yaml examples/*.yaml
 	sam validate --lint
 
 .PHONY: format

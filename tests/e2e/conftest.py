@@ -15,8 +15,10 @@ from local.aws import LocalAws
 from local.fleet import Fleet
 from local.polling import wait_for
 from local.reports import FunctionLog, Report
+from local.triggers import Triggers
 
 PREFIX = "e2e-"
+ALARM_PREFIX = "rollout-"
 
 
 @dataclass
@@ -37,11 +39,21 @@ class Canceler:
         return self.outputs["ServiceToken"]
 
     @property
+    def triggers(self) -> Triggers:
+        return Triggers(self.aws, self.service_token, ALARM_PREFIX)
+
+    @property
     def log(self) -> FunctionLog:
         return FunctionLog(self.aws, self.outputs["LogGroupName"])
 
     def job(
-        self, name: str, *, queued: int = 0, started: int = 1, tags: Mapping[str, str] | None = None, prefix: str = PREFIX
+        self,
+        name: str,
+        *,
+        queued: int = 0,
+        started: int = 1,
+        tags: Mapping[str, str] | None = None,
+        prefix: str = PREFIX,
     ) -> str:
         """A new job of its own devices, some of which have started it."""
         job_id = f"{prefix}{name}-{self.function_name[-6:]}-{next(self._numbers)}"
@@ -97,9 +109,7 @@ class Canceler:
         try:
             yield
         finally:
-            client.update_function_configuration(
-                FunctionName=self.function_name, Environment={"Variables": before}
-            )
+            client.update_function_configuration(FunctionName=self.function_name, Environment={"Variables": before})
 
 
 @pytest.fixture(scope="session")
@@ -125,7 +135,13 @@ def _deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str
 def canceler(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
     """Force off, one prefix, alarms on."""
     yield from _deployed(
-        aws, build_dir, "canceler", Force="false", JobIdPrefix=PREFIX, AlarmNamePrefix="rollout-", MaxJobsPerRun="3"
+        aws,
+        build_dir,
+        sam.STACK_NAME,
+        Force="false",
+        JobIdPrefix=PREFIX,
+        AlarmNamePrefix=ALARM_PREFIX,
+        MaxJobsPerRun="3",
     )
 
 

@@ -1,64 +1,28 @@
 """Each trigger, on its real way to the function, with force off and on."""
 
 import json
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local import stacks
 from local.reports import JobReport
 from tests.e2e.conftest import Canceler
-from tests.support.stacks import template
 
 
 def by_teardown(canceler: Canceler, job_id: str) -> None:
-    stacks.create(canceler.aws, f"of-{job_id}", template(canceler.service_token, {"JobId": job_id}), {})
-    stacks.delete(canceler.aws, f"of-{job_id}")
+    canceler.triggers.create_stack_of(job_id)
+    canceler.triggers.delete_stack_of(job_id)
 
 
 def by_schedule(canceler: Canceler, job_id: str) -> None:
-    iam = canceler.aws.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    invoke = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": canceler.service_token}
-    role = iam.create_role(
-        RoleName=f"of-{job_id}", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    )["Role"]
-    iam.put_role_policy(
-        RoleName=role["RoleName"],
-        PolicyName="Invoke",
-        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [invoke]}),
-    )
-    due = datetime.now(UTC) + timedelta(seconds=1)
-    canceler.aws.client("scheduler").create_schedule(
-        Name=f"of-{job_id}",
-        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={
-            "Arn": canceler.service_token,
-            "RoleArn": role["Arn"],
-            "Input": json.dumps({"cancel": {"jobId": job_id}}),
-        },
-    )
+    canceler.triggers.schedule(job_id)
 
 
 def by_request_event(canceler: Canceler, job_id: str) -> None:
-    canceler.put_event("fleet.operations", "IoT Job Cancellation Requested", {"cancel": {"jobIds": [job_id]}})
+    canceler.triggers.request([job_id])
 
 
 def by_alarm(canceler: Canceler, job_id: str) -> None:
-    cloudwatch = canceler.aws.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        AlarmName=f"rollout-{job_id}",
-        Namespace="AWS/IoT",
-        MetricName="FailedJobExecutionTotalCount",
-        Dimensions=[{"Name": "JobId", "Value": job_id}],
-        Statistic="Maximum",
-        Period=60,
-        EvaluationPeriods=1,
-        Threshold=1,
-        ComparisonOperator="GreaterThanOrEqualToThreshold",
-    )
-    cloudwatch.set_alarm_state(AlarmName=f"rollout-{job_id}", StateValue="ALARM", StateReason="too many failures")
+    canceler.triggers.raise_alarm(job_id)
 
 
 def by_cloudtrail(canceler: Canceler, job_id: str) -> None:
@@ -99,7 +63,9 @@ REASONS = {
 def test_without_force_a_started_execution_runs_on_and_is_counted(canceler: Canceler, trigger: str) -> None:
     job_id = canceler.job(trigger.lower(), queued=2, started=1)
     TRIGGERS[trigger](canceler, job_id)
-    assert canceler.report_on(job_id)["jobs"] == [JobReport(jobId=job_id, outcome="CANCELED", detail="", executionsLeftInProgress=1)]
+    assert canceler.report_on(job_id)["jobs"] == [
+        JobReport(jobId=job_id, outcome="CANCELED", detail="", executionsLeftInProgress=1)
+    ]
     assert canceler.fleet.state(job_id).executions == {"CANCELED": 2, "IN_PROGRESS": 1}
     described = canceler.described(job_id)
     assert (described["status"], described["forceCanceled"]) == ("CANCELED", False)

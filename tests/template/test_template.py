@@ -71,7 +71,7 @@ def test_every_parameter_has_a_label_and_stands_in_one_group() -> None:
         ("PermissionsBoundaryArn", "boundary", False),
     ],
 )
-def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:  # noqa: FBT001
+def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:
     assert (re.fullmatch(PARAMETERS[name]["AllowedPattern"], value) is not None) is allowed
 
 
@@ -183,7 +183,7 @@ def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> N
         ("AlarmRule", "request-event.json", False),
     ],
 )
-def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:  # noqa: FBT001
+def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:
     pattern = json.dumps(RESOURCES[rule]["Properties"]["EventPattern"])
     pattern = pattern.replace('{"Ref": "AlarmNamePrefix"}', '"iot-job-failures-"')
     event = json.loads((ROOT / "events" / event_file).read_text())

@@ -1,0 +1,33 @@
+"""What can go wrong here, each with a message for the person who ran it.
+
+LocalError
+├── MiniStackFailed   the local AWS did not start, or ended
+├── SamFailed         `sam` answered with an error
+├── StackFailed       CloudFormation did not bring a stack where it should be
+├── TimedOut          something did not happen before its deadline
+└── NotDelivered      an event did not get to the function
+"""
+
+
+class LocalError(Exception):
+    """Base of them all."""
+
+
+class MiniStackFailed(LocalError):
+    """The local AWS did not start, or ended."""
+
+
+class SamFailed(LocalError):
+    """`sam` answered with an error; the message holds its output."""
+
+
+class StackFailed(LocalError):
+    """CloudFormation did not bring a stack where it should be; the message holds its reasons."""
+
+
+class TimedOut(LocalError):
+    """Something did not happen before its deadline."""
+
+
+class NotDelivered(LocalError):
+    """An event did not get to the function."""

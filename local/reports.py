@@ -1,0 +1,65 @@
+"""What the function says of its runs: the report that it logs as the last line of each invocation."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypedDict, cast
+
+from .aws import LocalAws
+from .polling import wait_for
+
+
+class JobReport(TypedDict):
+    """One job in a report."""
+
+    jobId: str
+    outcome: str
+    detail: str
+    executionsLeftInProgress: int
+
+
+class Report(TypedDict):
+    """A run's report, in the function's published shape."""
+
+    status: str
+    trigger: str
+    force: bool
+    dryRun: bool
+    reason: str
+    counts: dict[str, int]
+    executionsLeftInProgress: int
+    jobs: list[JobReport]
+
+
+@dataclass(frozen=True)
+class FunctionLog:
+    """The function's log group, as CloudWatch Logs has it."""
+
+    aws: LocalAws
+    log_group: str
+
+    def lines(self) -> Iterator[str]:
+        """Every line, oldest first."""
+        pages = self.aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
+        return (event["message"] for page in pages for event in page["events"])
+
+    def reports(self) -> list[Report]:
+        """Every report, oldest first."""
+        return [report for line in self.lines() if (report := _report_in(line))]
+
+    def wait_for_outcome(self, job_id: str, *, seconds: float) -> JobReport:
+        """What the last run that took up the job says of it. Raises TimedOut."""
+
+        def outcome() -> JobReport | None:
+            told = [job for report in self.reports() for job in report["jobs"] if job["jobId"] == job_id]
+            return told[-1] if told else None
+
+        return wait_for(f"a report on job {job_id} in {self.log_group}", outcome, seconds=seconds)
+
+
+def _report_in(line: str) -> Report | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return cast("Report | None", record.get("report")) if isinstance(record, dict) else None

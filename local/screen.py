@@ -1,0 +1,51 @@
+"""What the person sees: steps while they are done, and one table. Plain lines where stdout is no terminal."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_WIDTH_OF_A_FILE = 120  # columns: rich would take 80 where there is no terminal
+
+
+class Screen:
+    """Everything that is printed goes through here."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = _WIDTH_OF_A_FILE
+
+    @contextmanager
+    def step(self, what: str) -> Iterator[None]:
+        """Show that `what` is being done, and how long it took."""
+        started = time.monotonic()
+        with self._console.status(escape(what)) if self._console.is_terminal else nullcontext():
+            try:
+                yield
+            except BaseException:
+                self._console.print(f"[red]failed[/]  {escape(what)}")
+                raise
+        self._console.print(f"[green]done[/] [dim]{time.monotonic() - started:5.1f} s[/]  {escape(what)}")
+
+    def say(self, text: str, style: str = "") -> None:
+        """A text as it is, never wrapped: it may be copied."""
+        self._console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def section(self, title: str, text: str) -> None:
+        """A text under a line with its title."""
+        self._console.rule(escape(title), align="left")
+        self.say(text)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table of texts in rich's markup."""
+        table = Table(title=title, title_justify="left", box=SIMPLE, show_edge=False, padding=(0, 1, 0, 0))
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self._console.print(table)
