@@ -5,21 +5,18 @@ is read decides. Two calls for an ordinary job.
 """
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
+from .parallel import in_parallel
 from .request import CancelRequest, Policy
-from .timing import Deadline, Pace, Sleep
+from .timing import Deadline, Sleep, Turn
 
 # Cancelling is eventually consistent: a job may read live for some seconds after an accepted cancel.
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
-
-# Two calls of up to half a second each, and still ten jobs a second: the service's quota.
-THREADS = 10
 
 
 class Jobs(Protocol):
@@ -40,23 +37,24 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Canceler:
-    """The means to cancel: the API, what the policy protects, and the time there is."""
+    """The means to cancel: the API, what the policy protects, and the time there is.
+
+    `turn` waits until the next job may begin; it raises OutOfTime if that is too late.
+    """
 
     jobs: Jobs
     policy: Policy
     deadline: Deadline
-    pace: Pace
+    turn: Turn
     sleep: Sleep
 
     def cancel_all(self, job_ids: Iterable[str], request: CancelRequest) -> tuple[JobResult, ...]:
         """One result for each job, in their order. Jobs that there is no time for are DEFERRED."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            return tuple(pool.map(lambda job_id: self._settle(job_id, request), job_ids))
+        return tuple(in_parallel(lambda job_id: self._settle(job_id, request), job_ids))
 
     def _settle(self, job_id: str, request: CancelRequest) -> JobResult:
         try:
-            if not self.pace.take(self.deadline, self.jobs.worst_call):
-                raise OutOfTime  # noqa: TRY301 - as every other call that finds no time
+            self.turn()
             return self._plan_one(job_id) if request.dry_run else self._cancel_one(job_id, request)
         except JobNotFound:
             return JobResult(job_id, Outcome.GONE, "no such job")
@@ -92,9 +90,7 @@ class Canceler:
         if not job_id.startswith(self.policy.job_id_prefix):
             return self._outside_prefix()  # IAM would refuse it too
         try:
-            self.jobs.cancel(
-                job_id, force=request.force, reason_code=request.reason_code, comment=request.comment
-            )
+            self.jobs.cancel(job_id, force=request.force, reason_code=request.reason_code, comment=request.comment)
         except (JobNotCancelable, AccessDenied) as error:
             return error
         return None

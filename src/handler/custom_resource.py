@@ -12,8 +12,9 @@ from typing import override
 
 from crhelper import FAILED, SUCCESS, CfnResource
 
+from .resource import ResourceRequest
 from .respond import Responder, response_body
-from .teardown import ResourceRequest, Verdict
+from .teardown import Verdict
 from .timing import Clock, Deadline, LambdaContext
 
 type Count = Callable[[str], None]
@@ -47,10 +48,13 @@ class CustomResource(CfnResource):
         self._lock = threading.Lock()
         self._answered = False
         self._problem = ""
+        self._waits = False
         self._unexpected: Exception | None = None
 
     def answer(self, context: LambdaContext, decide: Callable[[], Verdict]) -> tuple[Verdict, str]:
         """Let `decide` find the verdict, and answer with it: or without it, if it fails or time runs out.
+
+        A verdict that waits is not answered yet.
 
         Returns the verdict, and what went wrong with the delivery of the answer ("" if nothing did). Raises what
         `decide` raised, after FAILED was answered.
@@ -60,6 +64,7 @@ class CustomResource(CfnResource):
         def handle(_event: object, _context: object) -> str:
             verdict = decide()
             verdicts.append(verdict)
+            self._waits = verdict.waits
             self.Status, self.Reason, self.Data = verdict.status, verdict.reason, dict(verdict.data)
             return verdict.physical_id
 
@@ -80,6 +85,11 @@ class CustomResource(CfnResource):
         except Exception as error:
             self._unexpected = error
             raise  # to crhelper, which answers FAILED and swallows it
+
+    @override
+    def _cfn_response(self, event: dict[str, object]) -> None:
+        if not self._waits:
+            super()._cfn_response(event)
 
     @override
     def _set_timeout(self) -> None:

@@ -3,7 +3,6 @@
 CancelerError
 ├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
 ├── InvalidConfiguration    an environment variable of the function can't be read
-├── RunUnfinished           jobs are left to do, so the event has to be delivered again
 ├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
 └── JobsError               what the IoT Jobs API answered, by its meaning
     ├── JobNotFound
@@ -33,10 +32,6 @@ class InvalidConfiguration(CancelerError):
     def __init__(self, variable: str, allowed: str) -> None:
         super().__init__(f"environment variable {variable}: {allowed}")
         self.variable = variable
-
-
-class RunUnfinished(CancelerError):
-    """Some jobs are not settled yet. Raised so that Lambda delivers the same event again, and at last to the queue."""
 
 
 class ResponseUndelivered(CancelerError):

@@ -1,4 +1,4 @@
-"""Reading what somebody else wrote: each reader gives a value of the right type, or names the field and what it allows."""
+"""Reading what somebody else wrote: a value of the right type, or the field's name and what it allows."""
 
 import re
 from collections.abc import Mapping, Sequence

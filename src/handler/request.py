@@ -122,7 +122,9 @@ def _max_jobs(value: object, policy: Policy) -> int:
     if value is None:
         return policy.max_jobs
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= policy.max_jobs:
-        raise RequestRejected("maxJobs", f"must be a whole number from 1 to {policy.max_jobs}, the stack's MaxJobsPerRun")
+        raise RequestRejected(
+            "maxJobs", f"must be a whole number from 1 to {policy.max_jobs}, the stack's MaxJobsPerRun"
+        )
     return value
 
 

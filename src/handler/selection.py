@@ -1,14 +1,17 @@
-"""Which jobs are selected, and why not the others: cheap filters first, calls for each job last and only where asked."""
+"""Which jobs are selected, and why not the others: cheap filters first, calls for each job last, and only if asked."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Protocol
 
 from .errors import JobNotFound
 from .job import Job, JobStatus, JobSummary
 from .outcome import LeftOut
+from .parallel import in_parallel
 from .selector import Selector, matches_glob
+from .timing import Turn
 
 # FreeRTOS over-the-air updates are jobs with this prefix, Greengrass deployments are jobs in this namespace. Their own
 # services cancel them.
@@ -21,17 +24,14 @@ _MAX_LEFT_OUT = 100
 class JobListing(Protocol):
     """The part of the IoT Jobs API that selects. Every method raises JobsError."""
 
-    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
-        """ListJobs, all pages."""
+    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+        """ListJobs, all pages, one after the other. `turn` is called before each page."""
 
     def describe(self, job_id: str) -> Job:
         """DescribeJob."""
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """ListTagsForResource, all pages."""
-
-
-type ForEach = Callable[[Callable[[JobSummary], bool], Iterable[JobSummary]], list[JobSummary]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Selection:
 class Selecting:
     """One selection under way. `prefix` is the stack's JobIdPrefix, `now` is timezone-aware.
 
-    `keep_if` keeps the summaries for which a question is answered with yes: it sets the pace of the questions.
+    `turn` waits until the next call may begin; it raises OutOfTime if that is too late.
     """
 
     selector: Selector
     listing: JobListing
     prefix: str
     now: datetime
-    keep_if: ForEach
+    turn: Turn
     _left_out: list[LeftOut] = field(default_factory=list)
 
     def select(self) -> Selection:
@@ -62,12 +62,11 @@ class Selecting:
         for owned in self._greengrass(candidates):
             self._leave_out(owned, "owned by AWS IoT Greengrass")
             del candidates[owned]
-        jobs = self.keep_if(self._passes_questions, candidates.values()) if self._asks() else candidates.values()
-        return Selection(tuple(jobs), tuple(self._left_out))
+        return Selection(tuple(self._that_pass(candidates.values())), tuple(self._left_out))
 
     def _candidates(self) -> Iterator[JobSummary]:
         for status in self.selector.statuses:
-            for summary in self.listing.list_jobs(status):
+            for summary in self.listing.list_jobs(status, self.turn):
                 if not self._in_scope(summary):
                     continue
                 if summary.job_id.startswith(OTA_PREFIX):
@@ -93,22 +92,32 @@ class Selecting:
         listed = [
             summary.job_id
             for status in self.selector.statuses
-            for summary in self.listing.list_jobs(status, GREENGRASS_NAMESPACE)
+            for summary in self.listing.list_jobs(status, self.turn, GREENGRASS_NAMESPACE)
             if summary.job_id in candidates
         ]
         if listed and self._ignores_namespaces():
-            return [job_id for job_id in listed if self.listing.describe(job_id).namespace == GREENGRASS_NAMESPACE]
+            owned = in_parallel(self._is_greengrass, listed)
+            return list(compress(listed, owned))
         return list(dict.fromkeys(listed))
+
+    def _is_greengrass(self, job_id: str) -> bool:
+        self.turn()
+        return self.listing.describe(job_id).namespace == GREENGRASS_NAMESPACE
 
     def _ignores_namespaces(self) -> bool:
         """True if the listing shows jobs for a namespace that nobody has: then it does not filter (local AWS)."""
-        return any(True for status in self.selector.statuses for _ in self.listing.list_jobs(status, _NOBODYS_NAMESPACE))
+        listings = (self.listing.list_jobs(status, self.turn, _NOBODYS_NAMESPACE) for status in self.selector.statuses)
+        return any(next(listing, None) for listing in listings)
 
-    def _asks(self) -> bool:
-        return bool(self.selector.tags or self.selector.thing_group_name)
-
-    def _passes_questions(self, summary: JobSummary) -> bool:
+    def _that_pass(self, candidates: Iterable[JobSummary]) -> Iterable[JobSummary]:
         """Targets are asked of the job itself: the listing's own filter has left out SCHEDULED jobs (aws-cli #8924)."""
+        if not (self.selector.tags or self.selector.thing_group_name):
+            return candidates
+        asked = list(candidates)
+        return compress(asked, in_parallel(self._passes, asked))
+
+    def _passes(self, summary: JobSummary) -> bool:
+        self.turn()
         try:
             return self._has_tags(summary) and self._targets_group(summary)
         except JobNotFound:

@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Protocol
 
 type Clock = Callable[[], float]
+type Turn = Callable[[], None]
 type Sleep = Callable[[float], None]
 
 
