@@ -82,7 +82,7 @@ class Backlog:
         )
 
     def keep(self, message: Message, delay: int) -> None:
-        """Have the message delivered again after `delay` seconds, not at the end of its lease. Raises botocore's errors."""
+        """Have the message delivered again after `delay` seconds, not when its lease ends. Raises botocore's errors."""
         self._client.change_message_visibility(
             QueueUrl=self._queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay
         )
