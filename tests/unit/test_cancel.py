@@ -283,6 +283,18 @@ def test_the_reading_waits_longer_each_time_and_not_for_ever(lag: int, waits: li
     assert clock.slept == waits
 
 
+def test_a_job_that_passes_through_a_status_that_nobody_documented_is_waited_for(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+
+    def canceling(operation: str, job_id: str) -> None:
+        if operation == "DescribeJob":
+            jobs.jobs[job_id].status = "CANCELING" if len(clock.slept) < 2 else "CANCELED"
+
+    jobs.fault = canceling
+    (result,) = Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    assert (result.outcome, clock.slept) == ("CANCELED", [0.5, 1.0])
+
+
 def test_a_denied_job_is_not_waited_for(clock: FakeClock) -> None:
     _, jobs = run(Row("", fault=failing("CancelJob", denied)), clock)
     assert clock.slept == []

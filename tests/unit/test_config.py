@@ -38,7 +38,7 @@ def test_every_variable_counts() -> None:
         "URL_SUFFIX": "amazonaws.com.cn",
         "LOG_GROUP": "/own",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
-        "HOME": "/root",
+        "LANG": "C.UTF-8",
     }
     assert Config.from_env(environment) == Config(
         policy=Policy(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),

@@ -236,6 +236,14 @@ def test_nothing_is_polled_and_no_client_is_made(bench: Bench) -> None:
     assert {"_lambda_client", "_events_client", "_logs_client"}.isdisjoint(vars(custom_resource))
 
 
+def test_no_logger_is_set_to_debug(bench: Bench) -> None:
+    loggers = [logging.getLogger(name) for name in (None, "boto3", "botocore", "urllib3")]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    bench.answer(bench.resource(), verdict)
+    assert [logger.level for logger in loggers] == [logging.WARNING] * 4
+
+
 def test_an_answer_to_a_delete_is_not_put_off(bench: Bench) -> None:
     """Crhelper sleeps 120 s before it answers, if the invocation lasts longer; a real sleep would stall this test."""
     bench.answer(bench.resource(), verdict, seconds=900)

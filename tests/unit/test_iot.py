@@ -118,7 +118,7 @@ def test_the_tags_of_all_pages_are_read(iot: IotJobs, stub: Stubber) -> None:
 
 
 def test_an_answer_without_tags_is_that_of_a_job_without_tags(iot: IotJobs, stub: Stubber) -> None:
-    """The service model does not require the list. Nothing is selected then, and IAM still protects what it protects."""
+    """The service model does not require the list. Nothing is selected then, and IAM protects what it protects."""
     stub.add_response("list_tags_for_resource", {}, {"resourceArn": ARN})
     assert iot.tags(ARN) == {}
 

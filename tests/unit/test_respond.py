@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -242,16 +243,18 @@ def test_a_url_that_never_answers_is_given_up_at_the_deadline(
 
 
 class RecordingPool(urllib3.PoolManager):
-    """Answers 500 to everything, and keeps the time-outs."""
+    """Answers 500 to everything, and keeps the time-outs and its answers."""
 
     def __init__(self) -> None:
         super().__init__()
         self.timeouts: list[urllib3.Timeout] = []
+        self.responses: list[urllib3.HTTPResponse] = []
 
     def request(self, method: str, url: str, *_args: Any, **options: Any) -> Any:
         assert (method, url) == ("PUT", "https://x.amazonaws.com")
         self.timeouts.append(options["timeout"])
-        return urllib3.HTTPResponse(status=500)
+        self.responses.append(urllib3.HTTPResponse(BytesIO(b"body"), status=500, preload_content=False))
+        return self.responses[-1]
 
 
 # Each wait (1, 2, 4, 8, 16 s with the longest jitter) must end before the deadline.
@@ -263,6 +266,7 @@ def test_no_attempt_begins_after_the_deadline(seconds: float, requests: int, clo
     responder = Responder(pool, clock.sleep, lambda _least, most: most)
     assert responder.deliver("https://x.amazonaws.com", b"{}", Deadline(seconds, clock)) == "HTTP 500"
     assert len(pool.timeouts) == requests
+    assert all(response.closed for response in pool.responses)
 
 
 # The longest jitter: attempts begin 0, 1, 3 and 7 s after the first.
