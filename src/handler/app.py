@@ -190,4 +190,4 @@ def _correlation_id(event: object, context: LambdaContext) -> str:
     """CloudFormation's RequestId or the event's id: the same for every delivery of one event."""
     known = event if isinstance(event, Mapping) else {}
     found = known.get("RequestId") or known.get("id")
-    return found if isinstance(found, str) and len(found) <= _LONGEST_ID else context.aws_request_id
+    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_ID else context.aws_request_id

@@ -27,7 +27,8 @@ SEND_RESERVE = 1.0
 _REASON_LENGTH = 2000  # characters: leaves room for where to look
 
 # crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.
-logging.getLogger("crhelper").setLevel(logging.CRITICAL + 1)
+for name in ("crhelper.resource_helper", "crhelper.utils"):
+    logging.getLogger(name).disabled = True
 
 
 class CustomResource(CfnResource):

@@ -105,7 +105,7 @@ class IotJobs:
         """ListTagsForResource, all pages. Raises JobsError."""
         with _errors_by_meaning():
             pages = self._client.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
-            return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page["tags"]}
+            return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page.get("tags", [])}
 
 
 def _summary(listed: "JobSummaryTypeDef") -> JobSummary:

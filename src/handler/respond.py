@@ -1,6 +1,8 @@
 """The answer to CloudFormation: its shape, where it may go, and getting it there. The only HTTP client."""
 
 import json
+import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,10 +11,15 @@ import urllib3
 
 from .timing import Deadline, Sleep
 
+# It logs the whole path of a request, and the query string of ResponseURL is a secret.
+logging.getLogger("urllib3.connectionpool").disabled = True
+
 MAX_BODY = 4096  # bytes: "The response body can't exceed 4096 bytes" (CloudFormation, custom resource responses)
 ATTEMPTS = 6
 _CONNECT_TIMEOUT = 2.0  # seconds
 _READ_TIMEOUT = 3.0  # seconds
+# Nothing that two readers of a URL could understand in two ways, such as a backslash.
+_HOST_NAME = re.compile(r"[a-z0-9.:-]+")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -21,7 +28,7 @@ def response_body(fields: Mapping[str, object]) -> bytes:
     body = json.dumps(fields).encode()
     reason = str(fields.get("Reason", ""))
     while len(body) > MAX_BODY and reason:
-        reason = reason[: len(reason) - max(1, (len(body) - MAX_BODY) // 6)]  # \u1234: six bytes at most a character
+        reason = reason[: len(reason) - max(1, (len(body) - MAX_BODY) // 12)]  # an emoji takes twelve bytes in JSON
         body = json.dumps({**fields, "Reason": reason + "..."}).encode()
     return body
 
@@ -30,7 +37,7 @@ def may_answer(url: str, url_suffix: str, endpoint_url: str | None) -> bool:
     """True for an https URL under the partition's URL suffix, and for the host of a local AWS where one is set."""
     try:
         target, local = urlsplit(url), urlsplit(endpoint_url or "")
-        if target.username is not None or target.hostname is None:
+        if target.username is not None or target.hostname is None or not _HOST_NAME.fullmatch(target.hostname):
             return False
         if target.scheme == "https" and target.hostname.endswith(f".{url_suffix}"):
             return True

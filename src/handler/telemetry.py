@@ -13,7 +13,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from .outcome import Outcome, Report, RunStatus, Trigger
 
-_QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*")
+_QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*", re.IGNORECASE)
 
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",

@@ -206,7 +206,7 @@ class RulesBackend(IoTBackend):
         now: the clock, timezone-aware.
     """
 
-    def __init__(self, region_name: str, account_id: str) -> None:  # noqa: D107 - moto makes and resets it
+    def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.calls: list[tuple[str, str | None]] = []
         self.jobs_cancelled: Counter[str] = Counter()
@@ -224,7 +224,7 @@ class RulesBackend(IoTBackend):
         self._serial = 0
 
     @property
-    def _url_module(self) -> Any:  # noqa: ANN401 - declared so by moto
+    def _url_module(self) -> Any:
         """The URLs of moto's IoT, led to `RulesResponse`. moto would look for a module beside this one."""
         return SimpleNamespace(url_bases=url_bases, url_paths={"{0}/.*$": RulesResponse.dispatch})
 
@@ -393,7 +393,7 @@ class RulesBackend(IoTBackend):
         *,
         executions: Mapping[str, str] | None = None,
         created_at: datetime | None = None,
-        **fields: Any,  # noqa: ANN401
+        **fields: Any,
     ) -> Job:
         """Put a job in place without CreateJob's checks, fast enough for 100,000 of them.
 

@@ -54,7 +54,7 @@ def connect(url: str | None = None) -> "IoTClient":
         region_name=REGION,
         endpoint_url=url,
         aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106 - no secret
+        aws_secret_access_key="test",
         config=Config(retries={"total_max_attempts": 1, "mode": "standard"}, read_timeout=10),
     )
 
@@ -83,7 +83,7 @@ def refusal(call: Callable[..., object], **parameters: object) -> tuple[str, int
     return None
 
 
-def create(aws: Aws, job_id: str, *targets: str, **parameters: Any) -> Any:  # noqa: ANN401 - boto3's
+def create(aws: Aws, job_id: str, *targets: str, **parameters: Any) -> Any:
     arns = [f"{ARN}:{target}" for target in targets or ("thing/t1",)]
     return aws.iot.create_job(jobId=job_id, targets=arns, document="{}", **parameters)
 
@@ -93,7 +93,7 @@ def statuses(aws: Aws, job_id: str) -> dict[str, str]:
     return {row["thingArn"].partition(":thing/")[2]: row["jobExecutionSummary"]["status"] for row in rows}
 
 
-def job_ids(aws: Aws, **filters: Any) -> list[str]:  # noqa: ANN401 - boto3's
+def job_ids(aws: Aws, **filters: Any) -> list[str]:
     return [job["jobId"] for job in aws.iot.list_jobs(**filters)["jobs"]]
 
 
@@ -145,9 +145,7 @@ class TestCreateJob:
         [("thing/", INVALID), ("thing/a/b", INVALID), ("job/a", INVALID), ("thinggroup/none", NOT_FOUND)],
     )
     def test_bad_target(self, aws: Aws, target: str, expected: tuple[str, int]) -> None:
-        assert (
-            refusal(aws.iot.create_job, jobId="job", targets=[f"{ARN}:{target}"], document="{}") == expected
-        )
+        assert refusal(aws.iot.create_job, jobId="job", targets=[f"{ARN}:{target}"], document="{}") == expected
 
     def test_group_and_colon(self, aws: Aws) -> None:
         for thing in ("a", "b:c"):
@@ -432,10 +430,7 @@ class TestExecutions:
             "versionNumber": 3,
         }
         assert refusal(aws.iot.describe_job_execution, jobId="job", thingName="c") == NOT_FOUND
-        assert (
-            refusal(aws.iot.describe_job_execution, jobId="job", thingName="a:b", executionNumber=2)
-            == NOT_FOUND
-        )
+        assert refusal(aws.iot.describe_job_execution, jobId="job", thingName="a:b", executionNumber=2) == NOT_FOUND
 
     @pytest.mark.parametrize("job_status", ["IN_PROGRESS", "CANCELED"])
     @pytest.mark.parametrize(
@@ -476,9 +471,7 @@ class TestExecutions:
         assert refusal(aws.iot.cancel_job_execution, **parameters) == expected
         assert statuses(aws, "job") == {"t1": "QUEUED"}
 
-    @pytest.mark.parametrize(
-        ("selection", "expected"), [("SNAPSHOT", "COMPLETED"), ("CONTINUOUS", "IN_PROGRESS")]
-    )
+    @pytest.mark.parametrize(("selection", "expected"), [("SNAPSHOT", "COMPLETED"), ("CONTINUOUS", "IN_PROGRESS")])
     def test_last_end_completes(self, aws: Aws, selection: str, expected: str) -> None:
         create(aws, "job", "thing/a", "thing/b", "thing/c", targetSelection=selection)
         aws.backend.finish_execution("job", "a", "SUCCEEDED")
@@ -687,7 +680,7 @@ class TestInstalling:
                 region_name=REGION,
                 endpoint_url=server.url,
                 aws_access_key_id="test",
-                aws_secret_access_key="test",  # noqa: S106 - no secret
+                aws_secret_access_key="test",
             )
             assert sqs.create_queue(QueueName="q")["QueueUrl"].endswith("/q")
             sqs.close()

@@ -1,0 +1,205 @@
+"""The house: imports run one way, I/O stays at the edges, and errors are not swallowed. Read from the syntax tree."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HANDLER = Path(__file__).parents[2] / "src" / "handler"
+
+# Module → the modules of the handler that it may import. Nothing may import what stands below it.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "errors": set(),
+    "job": set(),
+    "outcome": set(),
+    "timing": set(),
+    "request": {"errors"},
+    "properties": {"errors", "request"},
+    "cancel": {"errors", "job", "outcome", "request", "timing"},
+    "events": {"errors", "outcome", "request"},
+    "teardown": {"errors", "outcome", "properties", "request"},
+    "respond": {"timing"},
+    "iot": {"errors", "job"},
+    "telemetry": {"outcome"},
+    "custom_resource": {"respond", "teardown", "timing"},
+    "config": {"errors", "request"},
+    "app": {
+        "cancel",
+        "config",
+        "custom_resource",
+        "errors",
+        "events",
+        "iot",
+        "outcome",
+        "request",
+        "respond",
+        "teardown",
+        "telemetry",
+        "timing",
+    },
+}
+
+# Library → the only modules that may import it.
+ONLY_IN: dict[str, set[str]] = {
+    "boto3": {"iot"},
+    "botocore": {"iot"},
+    "mypy_boto3_iot": {"iot"},
+    "crhelper": {"custom_resource"},
+    "aws_lambda_powertools": {"telemetry"},
+    "urllib3": {"respond", "app"},
+    "os": {"app"},
+    "time": {"app"},
+    "random": {"app"},
+    "threading": {"custom_resource"},
+    "logging": {"custom_resource", "respond"},  # to silence libraries; what is told goes through telemetry
+}
+
+PURE = ["errors", "job", "outcome", "timing", "request", "properties", "cancel", "events", "teardown", "config"]
+PURE_MAY_IMPORT = {"collections", "dataclasses", "enum", "re", "typing", "unicodedata"}
+
+MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted(HANDLER.rglob("*.py"))}
+ALL = pytest.mark.parametrize("module", MODULES)
+
+
+def own_imports(module: str) -> set[str]:
+    """The modules of the handler that the module imports."""
+    names: set[str] = set()
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names |= {node.module} if node.module else {alias.name for alias in node.names}
+    return names
+
+
+def foreign_imports(module: str) -> set[str]:
+    """The top-level packages that the module imports, its own left out."""
+    names: set[str] = set()
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(str(node.module).partition(".")[0])
+    return names
+
+
+def attributes(module: str) -> Iterator[str]:
+    """Every `name.attribute` that the module speaks of."""
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{node.value.id}.{node.attr}"
+
+
+def test_every_module_has_its_place() -> None:
+    assert set(MODULES) == set(MAY_IMPORT)
+    assert {path.parent for path in HANDLER.rglob("*.py")} == {HANDLER}
+
+
+@ALL
+def test_imports_run_one_way(module: str) -> None:
+    assert own_imports(module) <= MAY_IMPORT[module]
+
+
+def test_the_table_lets_nothing_import_in_a_circle() -> None:
+    above: set[str] = set()
+    for module, imported in MAY_IMPORT.items():
+        assert imported <= above, module
+        above.add(module)
+
+
+def test_the_table_allows_no_more_than_there_is() -> None:
+    assert {module: own_imports(module) for module in MODULES} == MAY_IMPORT
+
+
+@ALL
+def test_no_module_imports_a_parent_package_or_the_handler_by_its_full_name(module: str) -> None:
+    levels = {node.level for node in ast.walk(MODULES[module]) if isinstance(node, ast.ImportFrom)}
+    assert levels <= {0, 1}
+    assert "handler" not in foreign_imports(module)
+
+
+@ALL
+def test_a_library_is_imported_only_where_it_belongs(module: str) -> None:
+    strayed = {library for library in foreign_imports(module) if module not in ONLY_IN.get(library, {module})}
+    assert strayed == set()
+
+
+@ALL
+def test_every_library_that_is_not_pythons_own_has_a_place(module: str) -> None:
+    assert {name for name in foreign_imports(module) if name not in sys.stdlib_module_names} <= set(ONLY_IN)
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_imports_nothing_that_does_io(module: str) -> None:
+    assert foreign_imports(module) <= PURE_MAY_IMPORT
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_opens_and_prints_nothing(module: str) -> None:
+    called = {
+        node.func.id
+        for node in ast.walk(MODULES[module])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    assert called.isdisjoint({"open", "print", "input", "exec", "eval", "__import__", "breakpoint"})
+
+
+@ALL
+def test_only_the_entry_point_knows_the_clock_the_environment_and_chance(module: str) -> None:
+    named = set(attributes(module))
+    ambient = {"time.sleep", "time.time", "time.monotonic", "os.environ", "os.getenv", "random.uniform", "datetime.now"}
+    assert module == "app" or named.isdisjoint(ambient)
+    assert "time.sleep" not in {
+        ast.unparse(node.func) for node in ast.walk(MODULES[module]) if isinstance(node, ast.Call)
+    }
+
+
+def broad_handlers(module: str) -> list[ast.ExceptHandler]:
+    """Handlers that catch everything."""
+    broad = {"None", "Exception", "BaseException"}
+    found = []
+    for node in ast.walk(MODULES[module]):
+        if isinstance(node, ast.ExceptHandler):
+            kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if broad & {ast.unparse(kind) if kind else "None" for kind in kinds}:
+                found.append(node)
+    return found
+
+
+def test_only_the_entry_point_and_the_custom_resource_catch_everything() -> None:
+    assert {module: len(broad_handlers(module)) for module in MODULES if broad_handlers(module)} == {
+        "app": 1,
+        "custom_resource": 1,
+    }
+
+
+@ALL
+def test_what_catches_everything_raises_it_again(module: str) -> None:
+    for handler in broad_handlers(module):
+        last = handler.body[-1]
+        assert isinstance(last, ast.Raise)
+        assert last.exc is None
+
+
+@ALL
+def test_no_handler_is_empty_and_nothing_is_suppressed(module: str) -> None:
+    handlers = [node for node in ast.walk(MODULES[module]) if isinstance(node, ast.ExceptHandler)]
+    assert not [handler for handler in handlers if isinstance(handler.body[0], ast.Pass)]
+    assert "suppress" not in ast.unparse(MODULES[module])
+
+
+@ALL
+def test_a_module_can_be_read_in_one_sitting(module: str) -> None:
+    assert len((HANDLER / f"{module}.py").read_text().splitlines()) < 200
+
+
+@ALL
+def test_a_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(MODULES[module])
+    assert module not in {"utils", "helpers", "common", "manager", "base"}
+
+
+@ALL
+def test_no_line_is_excluded_from_coverage(module: str) -> None:
+    assert "pragma" not in (HANDLER / f"{module}.py").read_text()

@@ -1,0 +1,151 @@
+"""What the tests of every kind share."""
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from io import StringIO
+from typing import Any
+
+import pytest
+import urllib3
+from hypothesis import settings
+
+from handler.app import Services, lambda_handler
+from handler.config import Config
+from handler.respond import Responder
+from handler.telemetry import Telemetry
+from tests.support.fakes import POLICY, AnswerServer, FakeClock, FakeContext, FakeJobs
+
+# The same examples on every machine and in every run.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100, database=None)
+settings.load_profile("repeatable")
+
+_service_numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_stay() -> Iterator[None]:
+    """Crhelper sets the levels of the root logger and the SDK's for the whole process."""
+    loggers = [logging.getLogger(name) for name in (None, "boto", "boto3", "botocore", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def powertools_environment() -> Iterator[None]:
+    """What template.yaml sets for Powertools, which takes its metrics' namespace only from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("POWERTOOLS_")]:
+            patch.delenv(name)
+        patch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IoTJobCanceler")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "canceler")
+        patch.setenv("POWERTOOLS_LOG_LEVEL", "INFO")
+        yield
+
+
+@dataclass(frozen=True)
+class Log:
+    """A Telemetry, and the lines that it wrote."""
+
+    telemetry: Telemetry
+    stream: StringIO
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def new_log(powertools_environment: None) -> Callable[[], Log]:  # noqa: ARG001 - for its effect
+    """Each with a service name of its own, since Powertools keeps one stream for each name."""
+
+    def new() -> Log:
+        stream = StringIO()
+        return Log(Telemetry(f"test-{next(_service_numbers)}", stream), stream)
+
+    return new
+
+
+@pytest.fixture
+def log(new_log: Callable[[], Log]) -> Log:
+    return new_log()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def context(clock: FakeClock) -> FakeContext:
+    """Of an invocation that has the 300 s of template.yaml left."""
+    return FakeContext(clock)
+
+
+@pytest.fixture
+def jobs(clock: FakeClock) -> FakeJobs:
+    return FakeJobs(clock=clock)
+
+
+@pytest.fixture
+def server() -> Iterator[AnswerServer]:
+    with AnswerServer() as running:
+        yield running
+
+
+@pytest.fixture
+def http() -> Iterator[urllib3.PoolManager]:
+    pool = urllib3.PoolManager()
+    yield pool
+    pool.clear()
+
+
+@pytest.fixture
+def responder(http: urllib3.PoolManager, clock: FakeClock) -> Responder:
+    """Draws the longest jitter always."""
+    return Responder(http, clock.sleep, lambda _least, most: most)
+
+
+@pytest.fixture
+def services(server: AnswerServer, jobs: FakeJobs, responder: Responder, log: Log, clock: FakeClock) -> Services:
+    """The function with the defaults of template.yaml, on a local AWS whose CloudFormation is `server`."""
+    config = Config(POLICY, "amazonaws.com", "/aws/lambda/canceler", server.url)
+    return Services(config, jobs, responder, log.telemetry, clock, clock.sleep)
+
+
+@dataclass
+class Function:
+    """The function with all that it works with, and a real HTTP server as its CloudFormation."""
+
+    services: Services
+    jobs: FakeJobs
+    server: AnswerServer
+    log: Log
+    clock: FakeClock
+
+    def __call__(self, event: object, seconds: float = 300) -> dict[str, Any]:
+        """Deliver one event to an invocation that has so many seconds."""
+        return lambda_handler(event, FakeContext(self.clock, seconds), self.services)
+
+    def configure(self, **changes: Any) -> None:
+        """Change fields of the Config."""
+        self.services = replace(self.services, config=replace(self.services.config, **changes))
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        """What CloudFormation was told."""
+        return [json.loads(request.body) for request in self.server.received]
+
+
+@pytest.fixture
+def function(services: Services, jobs: FakeJobs, server: AnswerServer, log: Log, clock: FakeClock) -> Function:
+    return Function(services, jobs, server, log, clock)

@@ -1,0 +1,162 @@
+"""The answer to CloudFormation: never too large, never to a stranger, and its URL never in a log."""
+
+import json
+import string
+
+import urllib3
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.respond import may_answer, response_body
+from handler.telemetry import redact
+
+any_text = st.text(st.characters(exclude_categories=()), max_size=40)
+IDS = ("PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId")
+id_texts = st.text(st.characters(exclude_categories=()), max_size=30)
+
+
+@given(reason=any_text, times=st.integers(1, 1500), ids=st.tuples(id_texts, id_texts, id_texts, id_texts))
+@settings(max_examples=300)
+@example(reason="x", times=5000, ids=("a", "b", "c", "d"))
+@example(reason="\U0001f600", times=5000, ids=("a", "b", "c", "d"))
+@example(reason="\ud83d", times=5000, ids=("\ude00", "b", "c", "d"))
+@example(reason="\\", times=5000, ids=('"', "\x00", "é", "\u2028"))
+@example(reason="", times=1, ids=("a", "b", "c", "d"))
+def test_a_body_is_small_valid_json_with_its_ids_as_they_came(
+    reason: str, times: int, ids: tuple[str, str, str, str]
+) -> None:
+    fields = {"Status": "FAILED", "Reason": reason * times, **dict(zip(IDS, ids, strict=True)), "Data": {}}
+    body = response_body(fields)
+    answer = json.loads(body)
+    assert len(body) <= 4096
+    assert body.isascii()
+    assert {key: value for key, value in answer.items() if key != "Reason"} == {
+        key: value for key, value in fields.items() if key != "Reason"
+    }
+    told = answer["Reason"]
+    whole = json.loads(json.dumps(reason * times))  # two halves of a surrogate pair become one character
+    assert told == whole or (told.endswith("...") and len(told) <= len(reason * times) + 3)
+
+
+@given(reason=st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=5000))
+@example(reason="x" * 3934)
+@example(reason="x" * 4096)
+def test_what_is_kept_of_a_reason_is_its_beginning(reason: str) -> None:
+    told = json.loads(response_body({"Reason": reason}))["Reason"]
+    assert told == reason or reason.startswith(told.removesuffix("..."))
+    assert len(told) == len(reason) or len(told) > 3900
+
+
+# Pieces that a parser may take for the end of a host, and hosts that look like CloudFormation's.
+pieces = st.sampled_from(
+    [
+        "example.com",
+        "x.s3.amazonaws.com",
+        ".amazonaws.com",
+        "amazonaws.com",
+        "localhost",
+        "127.0.0.1",
+        ":4566",
+        ":443",
+        *"\\/@#?:;%.[]| \t\n\r\x00",
+        "%2f",
+        "%5c",
+        "\uff0f",
+        "\u3002",
+        "[::1]",
+    ]
+)
+urls = st.tuples(
+    st.sampled_from(["https://", "http://", "HTTPS://", "https:", "https:\\\\", "//", "", "https:///"]),
+    st.lists(pieces, max_size=6).map("".join),
+    st.sampled_from(["", "/", "/path?X-Amz-Signature=1"]),
+).map("".join)
+
+
+def where_it_goes(url: str) -> tuple[str | None, str | None, int | None] | None:
+    """Scheme, host and port that the HTTP client would connect to, or None if it would refuse to."""
+    try:
+        target = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        return None
+    return target.scheme, target.host, target.port
+
+
+@given(url=urls)
+@settings(max_examples=600)
+@example(url="https://example.com\\.amazonaws.com/")
+@example(url="https://example.com\\@x.s3.amazonaws.com/")
+@example(url="https://x.s3.amazonaws.com@example.com/")
+@example(url="https://example.com#.amazonaws.com")
+@example(url="https://example.com?.amazonaws.com")
+@example(url="https://example.com\t.amazonaws.com")
+@example(url="https://example.com%2f.amazonaws.com")
+@example(url="https://example.com\uff0f.amazonaws.com")
+def test_an_answer_never_goes_to_a_host_outside(url: str) -> None:
+    goes = where_it_goes(url)
+    if may_answer(url, "amazonaws.com", None) and goes is not None:
+        scheme, host, _ = goes
+        assert scheme == "https"
+        assert host is not None
+        assert host.lower().endswith(".amazonaws.com")
+
+
+@given(url=urls)
+@settings(max_examples=600)
+@example(url="http://localhost:4566/")
+@example(url="http://localhost:4566\\@example.com/")
+@example(url="http://example.com\\@localhost:4566/")
+@example(url="http://localhost/")
+def test_with_a_local_aws_it_goes_there_or_to_aws(url: str) -> None:
+    goes = where_it_goes(url)
+    if may_answer(url, "amazonaws.com", "http://localhost:4566") and goes is not None:
+        scheme, host, port = goes
+        assert host is not None
+        in_aws = scheme == "https" and host.lower().endswith(".amazonaws.com")
+        assert in_aws or (host in {"localhost", "127.0.0.1", "[::1]"} and port == 4566)
+
+
+labels = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
+
+
+@given(
+    host=st.lists(labels, min_size=1, max_size=4).map(".".join),
+    query=st.text(string.ascii_letters + "%&=-", max_size=20),
+)
+def test_an_answer_may_always_go_to_a_host_of_aws(host: str, query: str) -> None:
+    assert may_answer(f"https://{host}.amazonaws.com/path?{query}", "amazonaws.com", None)
+
+
+# What RFC 3986 lets stand in a path and in a query.
+unreserved = string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@/%"
+around = st.text(st.characters(codec="utf-8", exclude_characters="?"), max_size=20)
+
+
+@given(
+    before=around,
+    scheme=st.sampled_from(["http", "https", "HTTPS", "hTTp"]),
+    host=labels,
+    path=st.text(unreserved, max_size=20),
+    query=st.text(unreserved + "?", max_size=20),
+    after=st.just("") | st.tuples(st.sampled_from([" ", "\n", '"', "\t"]), around).map("".join),
+)
+@settings(max_examples=300)
+@example(before="", scheme="HTTPS", host="x", path="p", query="", after="")
+def test_no_query_string_of_a_url_is_left(
+    *, before: str, scheme: str, host: str, path: str, query: str, after: str
+) -> None:
+    secret = f"X-Amz-Signature=topsecret{query}"
+    text = f"{before}{scheme}://{host}/{path}?{secret}{after}"
+    assert redact(text) == f"{before}{scheme}://{host}/{path}?REDACTED{after}"
+    assert "topsecret" not in redact(json.dumps({"message": text, "nested": [text]}))
+
+
+@given(text=st.text(st.characters(exclude_categories=(), exclude_characters="?")))
+def test_what_has_no_query_string_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+@given(text=st.text(max_size=60))
+@example(text="https://example.com/?a")
+def test_redacting_twice_is_redacting_once(text: str) -> None:
+    assert redact(redact(text)) == redact(text)

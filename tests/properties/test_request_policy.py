@@ -1,0 +1,108 @@
+"""A request can only make a run safer, whatever it says and whatever the policy is."""
+
+import re
+import unicodedata
+from typing import Any
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.errors import RequestRejected
+from handler.request import Attribution, CancelRequest, Policy, parse_request
+
+policies = st.builds(
+    Policy,
+    force=st.booleans(),
+    dry_run=st.booleans(),
+    max_jobs=st.integers(1, 4),
+    job_id_prefix=st.sampled_from(["", "o", "ota-"]),
+    protection_tag_key=st.just("cancel-protection"),
+)
+job_ids = st.sampled_from(["ota-1", "ota-2", "o", "a", "ota", "OTA-1", "", "x" * 64, "x" * 65, "ota-1\n", "ota-é"])
+odd: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-1, 6) | st.text(max_size=3) | st.just([]) | st.just({}) | st.floats()
+)
+documents = st.fixed_dictionaries(
+    {},
+    optional={
+        "jobId": job_ids | odd,
+        "jobIds": st.lists(job_ids, max_size=6) | odd,
+        "force": odd,
+        "dryRun": odd,
+        "maxJobs": odd,
+        "reasonCode": st.from_regex(r"[A-Z_0-9a]{0,4}", fullmatch=True) | odd,
+        "comment": st.text(max_size=4) | odd,
+        "other": odd,
+    },
+)
+attributions = st.builds(
+    Attribution, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
+)
+
+
+def parsed(document: object, policy: Policy, attribution: Attribution) -> CancelRequest | None:
+    try:
+        return parse_request(document, policy, attribution)
+    except RequestRejected:
+        return None
+
+
+OPEN = Policy(force=True, dry_run=False, max_jobs=4, job_id_prefix="", protection_tag_key="k")
+SHUT = Policy(force=False, dry_run=True, max_jobs=1, job_id_prefix="ota-", protection_tag_key="k")
+BY = Attribution("R", "by test")
+
+
+@given(document=documents, policy=policies, attribution=attributions)
+@settings(max_examples=500)
+@example(document={"jobId": "ota-1", "force": True}, policy=SHUT, attribution=BY)
+@example(document={"jobId": "ota-1", "dryRun": False}, policy=SHUT, attribution=BY)
+@example(document={"jobId": "ota-1", "maxJobs": 2}, policy=SHUT, attribution=BY)
+@example(document={"jobId": "ota-1", "maxJobs": 0}, policy=SHUT, attribution=BY)
+@example(document={"jobIds": ["ota-1", "ota-2"]}, policy=SHUT, attribution=BY)
+@example(document={"jobId": "a"}, policy=SHUT, attribution=BY)
+@example(document={"jobIds": ["ota-1"] * 5}, policy=OPEN, attribution=BY)
+@example(document={"jobId": "a", "comment": "\ud800"}, policy=OPEN, attribution=BY)
+def test_no_request_goes_beyond_the_policy(document: Any, policy: Policy, attribution: Attribution) -> None:
+    request = parsed(document, policy, attribution)
+    if request is None:
+        return
+    assert request.dry_run or not policy.dry_run
+    assert policy.force or not request.force
+    assert 1 <= len(request.job_ids) <= request.max_jobs <= policy.max_jobs
+    assert len(set(request.job_ids)) == len(request.job_ids)
+    assert all(job_id.startswith(policy.job_id_prefix) for job_id in request.job_ids)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", job_id) for job_id in request.job_ids)
+    assert re.fullmatch(r"[A-Z0-9_]{1,128}", request.reason_code)
+    assert 1 <= len(request.comment) <= 2028
+    assert not any(unicodedata.category(character).startswith("C") for character in request.comment)
+
+
+@given(document=documents, policy=policies)
+@settings(max_examples=300)
+def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], policy: Policy) -> None:
+    request = parsed(document, policy, BY)
+    if request is not None:
+        named = [document["jobId"]] if "jobId" in document else document["jobIds"]
+        assert sorted(request.job_ids) == sorted(set(named))
+
+
+@given(policy=policies)
+def test_a_request_that_asks_for_nothing_gets_what_the_stack_says(policy: Policy) -> None:
+    request = parse_request({"jobId": "ota-1"}, policy, BY)
+    assert (request.force, request.dry_run, request.max_jobs) == (policy.force, policy.dry_run, policy.max_jobs)
+
+
+@given(policy=policies)
+def test_force_off_dry_run_on_and_a_lower_cap_are_always_allowed(policy: Policy) -> None:
+    request = parse_request({"jobId": "ota-1", "force": False, "dryRun": True, "maxJobs": 1}, policy, BY)
+    assert (request.force, request.dry_run, request.max_jobs) == (False, True, 1)
+
+
+@given(document=documents, key=st.text(max_size=12), value=odd)
+@settings(max_examples=200)
+@example(document={"jobId": "ota-1"}, key="Force", value=False)
+@example(document={"jobId": "ota-1"}, key="dryrun", value=True)
+def test_a_key_that_nobody_knows_is_never_overlooked(document: dict[str, Any], key: str, value: Any) -> None:
+    known = {"jobId", "jobIds", "force", "dryRun", "maxJobs", "reasonCode", "comment"}
+    if key not in known:
+        assert parsed(document | {key: value}, OPEN, BY) is None

@@ -1,0 +1,429 @@
+"""The entry point: each event of events/ from one end to the other, and what Lambda gets to see."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from handler import app
+from handler.app import lambda_handler, wire
+from handler.config import Config
+from handler.errors import InvalidConfiguration, ResponseUndelivered, RunUnfinished
+from handler.iot import IotJobs
+from handler.request import Policy
+from tests.conftest import Function
+from tests.support.fakes import (
+    POLICY,
+    AnswerServer,
+    FakeContext,
+    FakeJob,
+    failing,
+    refused,
+    throttled,
+)
+
+EVENTS = Path(__file__).parents[2] / "events"
+NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+NAMES_NO_JOB = 'event: a Scheduled Event names no job: give the schedule an Input of {"cancel": {...}}'
+
+WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
+
+# File → trigger, status and reason of the report, the outcome of each job, and the jobs that were cancelled. There is a
+# job firmware-2026-11, and no other.
+REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
+    "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; the job is cancelled on Delete", {}, []),
+    "custom-resource-update.json": ("TEARDOWN", "SETTLED", "Update: valid; the job is cancelled on Delete", {}, []),
+    "custom-resource-delete.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "",
+        {"firmware-2026-11": "CANCELED"},
+        ["firmware-2026-11"],
+    ),
+    "request-event.json": (
+        "EVENT",
+        "SETTLED",
+        "",
+        {"firmware-2026-11": "WOULD_CANCEL", "firmware-2026-12": "GONE"},
+        [],
+    ),
+    "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
+    "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
+    "cloudtrail-cancel-job.json": ("EVENT", "IGNORED", "the API call is 'CancelJob', not CreateJob", {}, []),
+    "scheduled-rule.json": ("SCHEDULE", "REJECTED", NAMES_NO_JOB, {}, []),
+    "scheduled-scheduler.json": ("SCHEDULE", "REJECTED", NAMES_NO_JOB, {}, []),
+    "bare-request.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "foreign/sns-record.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/s3-object-created.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/sqs-batch.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/empty.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/request-type-without-response-url.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+}
+
+
+def load(name: str, server: AnswerServer) -> Any:
+    """The event, with a ResponseURL that leads to the test's server."""
+    event = json.loads((EVENTS / name).read_text())
+    if "ResponseURL" in event:
+        event["ResponseURL"] = f"{server.url}/answer?X-Amz-Signature=secret"
+    return event
+
+
+def test_every_file_of_events_has_its_report() -> None:
+    assert {str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json")} == set(REPORTS)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    report: Any = function(load(name, function.server))
+    trigger, status, reason, outcomes, cancelled = REPORTS[name]
+    assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
+    assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
+    assert function.jobs.cancelled == cancelled
+    assert [line["report"] for line in function.log.lines] == [report]
+    assert len(function.server.received) == (1 if name.startswith("custom-resource") else 0)
+
+
+HISTORIES: dict[str, tuple[str, str]] = {
+    "custom-resource-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
+    "alarm-to-alarm.json": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
+    "cloudtrail-create-job.json": (
+        "EVENT_REMEDIATION",
+        "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
+    ),
+    "bare-request.json": ("STALE_JOB", "weekly clean-up"),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_the_jobs_history_names_who_asked(name: str, function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function(load(name, function.server))
+    job = function.jobs.jobs["firmware-2026-11"]
+    assert (job.reason_code, job.comment) == HISTORIES[name]
+
+
+@pytest.mark.parametrize(
+    ("event", "history"),
+    [
+        ({"cancel": {"jobId": "a"}}, ("DIRECT_REQUEST", "Requested by a direct request")),
+        (
+            {
+                "id": "e-1",
+                "detail-type": "IoT Job Cancellation Requested",
+                "source": "fleet.console",
+                "detail": {"cancel": {"jobId": "a"}},
+            },
+            ("EVENT_REMEDIATION", "Requested by event e-1 from fleet.console"),
+        ),
+    ],
+)
+def test_a_request_without_a_reason_gets_one_by_its_trigger(
+    event: object, history: tuple[str, str], function: Function
+) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function(event)
+    assert (function.jobs.jobs["a"].reason_code, function.jobs.jobs["a"].comment) == history
+
+
+RUNNING = {"thing-1": "IN_PROGRESS", "thing-2": "IN_PROGRESS", "thing-3": "QUEUED"}
+
+
+def test_the_report_is_returned_in_its_published_shape(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob(executions=dict(RUNNING))
+    assert function({"cancel": {"jobId": "a"}}) == {
+        "status": "SETTLED",
+        "trigger": "DIRECT",
+        "force": False,
+        "dryRun": False,
+        "reason": "",
+        "counts": {"CANCELED": 1},
+        "executionsLeftInProgress": 2,
+        "jobs": [{"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("stack", "request_", "force", "left"),
+    [(False, None, False, 2), (True, None, True, 0), (True, False, False, 2), (True, True, True, 0)],
+)
+def test_force_is_the_stacks_and_a_request_can_only_turn_it_off(
+    stack: bool, request_: bool | None, force: bool, left: int, function: Function
+) -> None:
+    function.jobs.jobs["a"] = FakeJob(executions=dict(RUNNING))
+    document = {"jobId": "a"} if request_ is None else {"jobId": "a", "force": request_}
+    function.configure(policy=replace(POLICY, force=stack))
+    report = function({"cancel": document})
+    assert (report["force"], report["executionsLeftInProgress"]) == (force, left)
+
+
+def test_a_request_for_force_beyond_the_stacks_is_rejected_and_cancels_nothing(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    report = function({"cancel": {"jobId": "a", "force": True}})
+    assert (report["status"], report["reason"], function.jobs.calls) == (
+        "REJECTED",
+        "force: must be false or left out, since the stack's parameter Force is false",
+        [],
+    )
+
+
+def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> None:
+    function.configure(policy=replace(POLICY, dry_run=True))
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    names = [name for name, (*_, cancelled) in REPORTS.items() if cancelled]
+    reports: list[Any] = [function(load(name, function.server)) for name in names]
+    assert [(report["dryRun"], report["counts"]) for report in reports] == [(True, {"WOULD_CANCEL": 1})] * 4
+    assert function.jobs.cancelled == []
+
+
+def test_a_run_with_a_job_that_cannot_be_cancelled_is_unsettled_and_not_delivered_again(function: Function) -> None:
+    function.jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    function.jobs.fault = failing("CancelJob", refused, job_id="a")
+    report = function({"cancel": {"jobIds": ["a", "b"]}})
+    assert (report["status"], report["counts"]) == ("UNSETTLED", {"FAILED": 1, "CANCELED": 1})
+
+
+def test_a_run_with_jobs_left_to_do_is_reported_and_delivered_again(function: Function) -> None:
+    function.jobs.jobs |= {job_id: FakeJob() for job_id in "abc"}
+    function.jobs.fault = failing("CancelJob", throttled, times=2)
+    event = {"cancel": {"jobIds": ["a", "b", "c"]}}
+    with pytest.raises(RunUnfinished, match=r"^2 jobs are left to do$"):
+        function(event)
+    assert function.log.lines[-1]["report"]["counts"] == {"DEFERRED": 2, "CANCELED": 1}
+    assert function(event)["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
+
+
+# An event's run keeps 2 s for its report, a teardown 12 s for its answer; a job of the fake takes 3 s at worst.
+@pytest.mark.parametrize(("seconds", "begun"), [(5.0, True), (4.999, False)])
+def test_a_run_stops_two_seconds_before_the_end_of_the_invocation(
+    seconds: float, begun: bool, function: Function
+) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    with nullcontext() if begun else pytest.raises(RunUnfinished):
+        function({"cancel": {"jobId": "a"}}, seconds)
+    assert function.jobs.cancelled == (["a"] if begun else [])
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(15.0, "SUCCESS"), (14.999, "FAILED")])
+def test_a_teardown_stops_twelve_seconds_before_the_end_and_answers(
+    seconds: float, status: str, function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    event = load("custom-resource-delete.json", function.server)
+    report = function(event, seconds)
+    (answer,) = function.answers
+    assert answer["Status"] == status
+    assert report["status"] == {"SUCCESS": "SETTLED", "FAILED": "UNFINISHED"}[status]
+
+
+def test_a_teardown_that_is_not_settled_is_answered_and_so_not_delivered_again(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+    report = function(load("custom-resource-delete.json", function.server))
+    (answer,) = function.answers
+    assert report["status"] == "UNFINISHED"
+    assert (answer["Status"], answer["Reason"]) == (
+        "FAILED",
+        "job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded" + WHERE_TO_LOOK,
+    )
+
+
+def test_a_deletion_that_goes_on_warns_and_is_counted(capsys: pytest.CaptureFixture[str], function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", refused)
+    event = load("custom-resource-delete.json", function.server)
+    event["ResourceProperties"] |= {"OnIncomplete": "CONTINUE", "Force": "maybe"}
+    function(event)
+    (answer,) = function.answers
+    assert answer["Status"] == "SUCCESS"
+    assert [line["message"] for line in function.log.lines] == [
+        "left out Force: must be true or false",
+        "job firmware-2026-11 FAILED: InvalidRequestException: cannot be canceled",
+        "report",
+    ]
+    assert "TeardownsContinued" in capsys.readouterr().out
+
+
+def test_an_ordinary_deletion_neither_warns_nor_counts_as_continued(
+    capsys: pytest.CaptureFixture[str], function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function(load("custom-resource-delete.json", function.server))
+    assert [line["message"] for line in function.log.lines] == ["report"]
+    assert "TeardownsContinued" not in capsys.readouterr().out
+
+
+def test_a_deletion_that_leaves_a_property_out_warns_and_does_not_count_as_continued(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    event = load("custom-resource-delete.json", function.server)
+    event["ResourceProperties"] |= {"Force": "maybe"}
+    function(event)
+    assert [line["message"] for line in function.log.lines] == ["left out Force: must be true or false", "report"]
+    assert "TeardownsContinued" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("url", ["https://example.com/?X=1", "http://169.254.169.254/?X=1", "nonsense", "https://[x"])
+def test_a_response_url_that_leads_elsewhere_is_rejected_before_anything_is_done(url: str, function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    event = load("custom-resource-delete.json", function.server) | {"ResponseURL": url}
+    report = function(event)
+    assert (report["status"], report["reason"], report["trigger"]) == (
+        "REJECTED",
+        "ResponseURL: must be an https URL under amazonaws.com",
+        "TEARDOWN",
+    )
+    assert (function.jobs.calls, function.server.received) == ([], [])
+
+
+def test_a_custom_resource_without_its_ids_is_rejected(function: Function) -> None:
+    event = load("custom-resource-delete.json", function.server) | {"StackId": None}
+    report = function(event)
+    assert (report["status"], report["reason"]) == ("REJECTED", "StackId: must be a string that is not empty")
+    assert (function.jobs.calls, function.server.received) == ([], [])
+
+
+def test_a_rejected_event_is_reported_and_not_raised_for_it_would_be_rejected_again(
+    capsys: pytest.CaptureFixture[str], function: Function
+) -> None:
+    report = function({"cancel": {"jobs": "all"}})
+    assert (report["status"], report["jobs"]) == ("REJECTED", [])
+    assert [(line["level"], line["report"]["status"]) for line in function.log.lines] == [("WARNING", "REJECTED")]
+    assert "RunsRejected" in capsys.readouterr().out
+
+
+def test_an_unexpected_error_is_told_and_reaches_lambda(capsys: pytest.CaptureFixture[str], function: Function) -> None:
+    def broken(_operation: str, _job_id: str) -> None:
+        raise ZeroDivisionError("why")
+
+    function.jobs.fault = broken
+    with pytest.raises(ZeroDivisionError, match="why"):
+        function({"cancel": {"jobId": "a"}})
+    assert [(line["level"], line["exception_name"]) for line in function.log.lines] == [("ERROR", "ZeroDivisionError")]
+    assert "UnexpectedErrors" in capsys.readouterr().out
+
+
+def test_an_answer_that_does_not_arrive_is_reported_and_raised(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.server.script = [503]
+    event = load("custom-resource-delete.json", function.server)
+    with pytest.raises(ResponseUndelivered, match="HTTP 503"):
+        function(event)
+    assert function.log.lines[-1]["report"]["counts"] == {"CANCELED": 1}
+    function.server.script = [200]
+    report = function(event)
+    assert report["counts"] == {"ALREADY_CANCELED": 1}
+    assert json.loads(function.server.received[-1].body)["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize(
+    ("event", "correlation_id"),
+    [
+        ({"RequestId": "r-1", "id": "e-1", "cancel": {}}, "r-1"),
+        ({"id": "e-1", "detail-type": "Scheduled Event"}, "e-1"),
+        ({"id": "x" * 128}, "x" * 128),
+        ({"id": "x" * 129}, FakeContext.aws_request_id),
+        ({"id": ""}, FakeContext.aws_request_id),
+        ({"id": 5}, FakeContext.aws_request_id),
+        ({"RequestId": ["r-1"], "id": "e-1"}, FakeContext.aws_request_id),
+        ({"cancel": {}}, FakeContext.aws_request_id),
+        (["id"], FakeContext.aws_request_id),
+        (None, FakeContext.aws_request_id),
+    ],
+)
+def test_every_delivery_of_one_event_is_logged_under_the_same_id(
+    event: object, correlation_id: str, function: Function
+) -> None:
+    function(event)
+    assert [(line["correlation_id"], line["function_request_id"]) for line in function.log.lines] == [
+        (correlation_id, FakeContext.aws_request_id)
+    ]
+
+
+# Wiring
+
+ENVIRONMENT = {
+    "FORCE": "true",
+    "DRY_RUN": "false",
+    "MAX_JOBS_PER_RUN": "7",
+    "JOB_ID_PREFIX": "ota-",
+    "PROTECTION_TAG_KEY": "keep",
+    "URL_SUFFIX": "amazonaws.com",
+    "LOG_GROUP": "/aws/lambda/canceler",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
+    "POWERTOOLS_SERVICE_NAME": "canceler",
+}
+
+
+@pytest.fixture
+def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What Lambda sets, and nothing else; what `wire` makes of it is thrown away again."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "POWERTOOLS_")):
+            monkeypatch.delenv(name)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    wire.cache_clear()
+    yield
+    wire.cache_clear()
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_the_real_services_are_wired_from_the_environment_once() -> None:
+    services = wire()
+    assert services.config == Config(
+        Policy(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        "amazonaws.com",
+        "/aws/lambda/canceler",
+        None,
+    )
+    assert isinstance(services.jobs, IotJobs)
+    assert isinstance(services.responder.http, urllib3.PoolManager)
+    assert wire() is services
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_the_real_clock_goes_on_and_the_real_jitter_stays_within_its_bounds() -> None:
+    services = wire()
+    assert services.clock() <= services.clock()
+    assert 0 <= services.responder.uniform(0, 0.5) <= 0.5
+    services.sleep(0)
+    services.responder.sleep(0)
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_without_services_the_handler_wires_the_real_ones(context: FakeContext) -> None:
+    report = lambda_handler({"cancel": {"jobId": "firmware"}}, context)
+    assert (report["status"], report["reason"]) == (
+        "REJECTED",
+        "jobId: must start with 'ota-', the stack's JobIdPrefix",
+    )
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_a_function_that_cannot_read_its_configuration_does_nothing(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE", "yes")
+    with pytest.raises(InvalidConfiguration, match="environment variable FORCE: must be true or false"):
+        lambda_handler({"cancel": {"jobId": "ota-1"}}, context)
+
+
+def test_the_handler_is_where_the_template_says() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text()
+    assert "Handler: handler.app.lambda_handler" in template
+    assert app.__name__ == "handler.app"

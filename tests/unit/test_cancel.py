@@ -1,0 +1,395 @@
+"""One job, idempotently: every row of what may happen to it, and every status that it may be found in."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from handler.cancel import Canceler
+from handler.job import ENDED, LIVE, JobStatus
+from handler.outcome import JobResult
+from handler.request import CancelRequest, Policy
+from handler.timing import Deadline
+from tests.support.fakes import (
+    POLICY,
+    FakeClock,
+    FakeJob,
+    FakeJobs,
+    Hook,
+    answer_lost,
+    denied,
+    failing,
+    not_found,
+    refused,
+    throttled,
+    unavailable,
+)
+
+REQUEST = CancelRequest(("a",), force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="too old")
+PREFIXED = replace(POLICY, job_id_prefix="ota-")
+PROTECTED = {"cancel-protection": "true"}
+ONE_OF_EACH = {"thing-1": "QUEUED", "thing-2": "IN_PROGRESS", "thing-3": "SUCCEEDED"}
+OUTSIDE = "OutsidePrefix: the id does not start with JobIdPrefix 'ota-'"
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is there, and what one cancel of it shall give. `status` None is no such job."""
+
+    outcome: str
+    detail: str = ""
+    status: str | None = "IN_PROGRESS"
+    left: int = 0
+    executions: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    fault: Hook | None = None
+    lost: Hook | None = None
+    lag: int = 0
+    force: bool = False
+    dry_run: bool = False
+    policy: Policy = POLICY
+
+
+def run(row: Row, clock: FakeClock) -> tuple[tuple[JobResult, ...], FakeJobs]:
+    """Cancel the job `a` of the row, with time enough."""
+    found = {} if row.status is None else {"a": FakeJob(row.status, dict(row.executions), row.tags)}
+    jobs = FakeJobs(found, clock)
+    jobs.fault, jobs.lost, jobs.lag = row.fault, row.lost, row.lag
+    canceler = Canceler(jobs, row.policy, Deadline(300, clock), clock.sleep)
+    return canceler.cancel_all(replace(REQUEST, force=row.force, dry_run=row.dry_run)), jobs
+
+
+def both(first: Hook, second: Hook) -> Hook:
+    def fault(operation: str, job_id: str) -> None:
+        first(operation, job_id)
+        second(operation, job_id)
+
+    return fault
+
+
+def refused_as_it_becomes(status: str, jobs: Callable[[], FakeJobs]) -> Hook:
+    """CancelJob is refused, for somebody else got there first."""
+
+    def fault(operation: str, job_id: str) -> None:
+        if operation == "CancelJob":
+            jobs().jobs[job_id].status = status
+            raise refused()
+
+    return fault
+
+
+ROWS: dict[str, Row] = {
+    # Accepted.
+    "a job that is accepted is CANCELED": Row("CANCELED"),
+    "without force what devices have started runs on and is counted": Row("CANCELED", executions=ONE_OF_EACH, left=1),
+    "with force nothing is left in progress": Row("CANCELED", executions=ONE_OF_EACH, force=True),
+    "a job that waits for its start is CANCELED": Row("CANCELED", status="SCHEDULED"),
+    "a job that reads live at first is read until it has ended": Row("CANCELED", lag=4),
+    "a job that still reads live after an accepted cancel is DEFERRED": Row(
+        "DEFERRED", "the cancel was accepted, but the job still reads IN_PROGRESS", lag=5
+    ),
+    "a job deleted between the cancel and the reading is GONE": Row(
+        "GONE", "no such job", fault=failing("DescribeJob", not_found)
+    ),
+    "a job that cannot be read after an accepted cancel is DEFERRED": Row(
+        "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("DescribeJob", throttled)
+    ),
+    "a job that may not be read after an accepted cancel is FAILED": Row(
+        "FAILED", "AccessDeniedException: not authorized", fault=failing("DescribeJob", denied)
+    ),
+    # Not found.
+    "a job that is not there is GONE": Row("GONE", "no such job", status=None),
+    # Refused, and read again.
+    "a refused job that reads CANCELED is ALREADY_CANCELED": Row("ALREADY_CANCELED", status="CANCELED"),
+    "a refused job that reads CANCELED may still have running executions": Row(
+        "ALREADY_CANCELED", status="CANCELED", executions={"thing": "IN_PROGRESS"}, left=1
+    ),
+    "a refused job that reads COMPLETED is ALREADY_FINISHED": Row("ALREADY_FINISHED", status="COMPLETED"),
+    "a refused job that is being deleted is GONE": Row(
+        "GONE", "the job is being deleted", status="DELETION_IN_PROGRESS"
+    ),
+    "a refused job that reads IN_PROGRESS is FAILED with the service's words": Row(
+        "FAILED", "InvalidRequestException: cannot be canceled", fault=failing("CancelJob", refused)
+    ),
+    "a refused job that reads SCHEDULED is FAILED": Row(
+        "FAILED",
+        "InvalidRequestException: cannot be canceled",
+        status="SCHEDULED",
+        fault=failing("CancelJob", refused),
+    ),
+    "a refused job of a status that nobody documented is DEFERRED": Row(
+        "DEFERRED", "InvalidRequestException: Job in status CANCELING cannot be canceled", status="CANCELING"
+    ),
+    "a refused job that is not there any more is GONE": Row(
+        "GONE", "no such job", status=None, fault=failing("CancelJob", refused)
+    ),
+    "a refused job that cannot be read is DEFERRED": Row(
+        "DEFERRED",
+        "ServiceUnavailableException: Service unavailable",
+        status="COMPLETED",
+        fault=failing("DescribeJob", unavailable),
+    ),
+    # Throttled or unavailable after the SDK's attempts.
+    "a throttled cancel is DEFERRED": Row(
+        "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("CancelJob", throttled)
+    ),
+    "a cancel that meets an unavailable service is DEFERRED": Row(
+        "DEFERRED", "ServiceUnavailableException: Service unavailable", fault=failing("CancelJob", unavailable)
+    ),
+    "a cancel whose answer is lost is DEFERRED": Row(
+        "DEFERRED",
+        "ConnectionClosedError: no usable answer from the service",
+        lost=failing("CancelJob", answer_lost),
+    ),
+    # Denied.
+    "a denied job with the protection tag is PROTECTED": Row(
+        "PROTECTED", "the job is tagged cancel-protection=true", tags=PROTECTED, fault=failing("CancelJob", denied)
+    ),
+    "IAM compares the tag's value without case": Row(
+        "PROTECTED",
+        "the job is tagged cancel-protection=true",
+        tags={"cancel-protection": "TRUE"},
+        fault=failing("CancelJob", denied),
+    ),
+    "a denied job keeps its count of running executions": Row(
+        "PROTECTED",
+        "the job is tagged cancel-protection=true",
+        executions=ONE_OF_EACH,
+        left=1,
+        tags=PROTECTED,
+        fault=failing("CancelJob", denied),
+    ),
+    "a denied job without the tag is FAILED": Row(
+        "FAILED", "AccessDeniedException: not authorized", fault=failing("CancelJob", denied)
+    ),
+    "a denied job whose tag says false is FAILED": Row(
+        "FAILED",
+        "AccessDeniedException: not authorized",
+        tags={"cancel-protection": "false"},
+        fault=failing("CancelJob", denied),
+    ),
+    "a denied job with another tag is FAILED": Row(
+        "FAILED", "AccessDeniedException: not authorized", tags={"keep": "true"}, fault=failing("CancelJob", denied)
+    ),
+    "the protection tag is the one of the stack's parameter": Row(
+        "PROTECTED",
+        "the job is tagged keep=true",
+        tags={"keep": "true"},
+        fault=failing("CancelJob", denied),
+        policy=replace(POLICY, protection_tag_key="keep"),
+    ),
+    "a denied job that has been cancelled before is ALREADY_CANCELED": Row(
+        "ALREADY_CANCELED", status="CANCELED", tags=PROTECTED, fault=failing("CancelJob", denied)
+    ),
+    "a denied job that has finished is ALREADY_FINISHED": Row(
+        "ALREADY_FINISHED", status="COMPLETED", fault=failing("CancelJob", denied)
+    ),
+    "a denied job that is not there is GONE": Row(
+        "GONE", "no such job", status=None, fault=failing("CancelJob", denied)
+    ),
+    "a denied job whose tags cannot be read now is DEFERRED": Row(
+        "DEFERRED",
+        "ThrottlingException: Rate exceeded",
+        fault=both(failing("CancelJob", denied), failing("ListTagsForResource", throttled)),
+    ),
+    "a denied job of a status that nobody documented is FAILED": Row(
+        "FAILED", "AccessDeniedException: not authorized", status="CANCELING", fault=failing("CancelJob", denied)
+    ),
+    # Dry run.
+    "a dry run would cancel a job in progress": Row(
+        "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True, force=True
+    ),
+    "a dry run would cancel a scheduled job": Row("WOULD_CANCEL", status="SCHEDULED", dry_run=True),
+    "a dry run would cancel a job of a status that nobody documented": Row(
+        "WOULD_CANCEL", status="CANCELING", dry_run=True
+    ),
+    "a dry run finds a cancelled job": Row("ALREADY_CANCELED", status="CANCELED", dry_run=True),
+    "a dry run finds a finished job": Row("ALREADY_FINISHED", status="COMPLETED", dry_run=True),
+    "a dry run finds a job that is being deleted": Row(
+        "GONE", "the job is being deleted", status="DELETION_IN_PROGRESS", dry_run=True
+    ),
+    "a dry run finds no job": Row("GONE", "no such job", status=None, dry_run=True),
+    "a dry run finds a protected job": Row(
+        "PROTECTED", "the job is tagged cancel-protection=true", tags=PROTECTED, dry_run=True
+    ),
+    "a dry run of a throttled reading is DEFERRED": Row(
+        "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("DescribeJob", throttled), dry_run=True
+    ),
+    "a dry run finds a job outside the prefix": Row("FAILED", OUTSIDE, dry_run=True, policy=PREFIXED),
+    "a dry run finds a finished job outside the prefix": Row(
+        "ALREADY_FINISHED", status="COMPLETED", dry_run=True, policy=PREFIXED
+    ),
+    "a dry run finds a protected job outside the prefix": Row(
+        "PROTECTED", "the job is tagged cancel-protection=true", tags=PROTECTED, dry_run=True, policy=PREFIXED
+    ),
+    # Outside the prefix, as on the Delete of a stack whose JobIdPrefix has changed.
+    "a live job outside the prefix is FAILED": Row("FAILED", OUTSIDE, policy=PREFIXED),
+    "a finished job outside the prefix is ALREADY_FINISHED": Row(
+        "ALREADY_FINISHED", status="COMPLETED", policy=PREFIXED
+    ),
+    "a cancelled job outside the prefix is ALREADY_CANCELED": Row(
+        "ALREADY_CANCELED", status="CANCELED", policy=PREFIXED
+    ),
+    "no job outside the prefix is GONE": Row("GONE", "no such job", status=None, policy=PREFIXED),
+}
+
+
+@pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items()])
+def test_one_job_ends_in_one_outcome(row: Row, clock: FakeClock) -> None:
+    (result,), _ = run(row, clock)
+    assert result.as_dict() == {
+        "jobId": "a",
+        "outcome": row.outcome,
+        "detail": row.detail,
+        "executionsLeftInProgress": row.left,
+    }
+
+
+TOUCHES_NOTHING = [name for name, row in ROWS.items() if row.dry_run or row.policy is PREFIXED]
+
+
+@pytest.mark.parametrize("name", TOUCHES_NOTHING)
+def test_a_dry_run_and_a_job_outside_the_prefix_never_call_cancel_job(name: str, clock: FakeClock) -> None:
+    _, jobs = run(ROWS[name], clock)
+    assert "CancelJob" not in {operation for operation, _ in jobs.calls}
+
+
+@pytest.mark.parametrize(
+    ("becomes", "outcome"),
+    [("CANCELED", "ALREADY_CANCELED"), ("COMPLETED", "ALREADY_FINISHED"), ("DELETION_IN_PROGRESS", "GONE")],
+)
+def test_the_status_decides_when_somebody_else_was_faster(becomes: str, outcome: str, clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    jobs.fault = refused_as_it_becomes(becomes, lambda: jobs)
+    (result,) = Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    assert result.outcome == outcome
+
+
+def test_a_cancel_whose_answer_was_lost_is_settled_when_it_is_asked_again(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    jobs.lost = failing("CancelJob", answer_lost, times=1)
+    canceler = Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep)
+    outcomes = [canceler.cancel_all(REQUEST)[0].outcome, canceler.cancel_all(REQUEST)[0].outcome]
+    assert outcomes == ["DEFERRED", "ALREADY_CANCELED"]
+    assert jobs.cancelled == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("lag", "waits"),
+    [(0, []), (1, [0.5]), (2, [0.5, 1.0]), (3, [0.5, 1.0, 2.0]), (4, [0.5, 1.0, 2.0, 4.0]), (9, [0.5, 1.0, 2.0, 4.0])],
+)
+def test_the_reading_waits_longer_each_time_and_not_for_ever(lag: int, waits: list[float], clock: FakeClock) -> None:
+    run(Row("", lag=lag), clock)
+    assert clock.slept == waits
+
+
+def test_a_job_that_passes_through_a_status_that_nobody_documented_is_waited_for(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+
+    def canceling(operation: str, job_id: str) -> None:
+        if operation == "DescribeJob":
+            jobs.jobs[job_id].status = "CANCELING" if len(clock.slept) < 2 else "CANCELED"
+
+    jobs.fault = canceling
+    (result,) = Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    assert (result.outcome, clock.slept) == ("CANCELED", [0.5, 1.0])
+
+
+def test_a_denied_job_is_not_waited_for(clock: FakeClock) -> None:
+    _, jobs = run(Row("", fault=failing("CancelJob", denied)), clock)
+    assert clock.slept == []
+    assert [operation for operation, _ in jobs.calls] == ["CancelJob", "DescribeJob", "ListTagsForResource"]
+
+
+def test_an_ordinary_job_takes_two_calls(clock: FakeClock) -> None:
+    _, jobs = run(Row(""), clock)
+    assert jobs.calls == [("CancelJob", "a"), ("DescribeJob", "a")]
+
+
+def test_the_jobs_history_tells_the_reason_and_the_comment(clock: FakeClock) -> None:
+    _, jobs = run(Row(""), clock)
+    assert (jobs.jobs["a"].reason_code, jobs.jobs["a"].comment) == ("STALE", "too old")
+
+
+def test_an_earlier_reason_is_left_as_it_is(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", reason_code="BY_HAND", comment="on call")}, clock)
+    Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    assert (jobs.jobs["a"].reason_code, jobs.jobs["a"].comment) == ("BY_HAND", "on call")
+
+
+@pytest.mark.parametrize(("force", "left"), [(False, "IN_PROGRESS"), (True, "CANCELED")])
+def test_force_is_handed_on(force: bool, left: str, clock: FakeClock) -> None:
+    _, jobs = run(Row("", executions=ONE_OF_EACH, force=force), clock)
+    assert jobs.jobs["a"].executions == {"thing-1": "CANCELED", "thing-2": left, "thing-3": "SUCCEEDED"}
+
+
+def test_every_job_of_the_request_has_one_result_in_its_order(clock: FakeClock) -> None:
+    jobs = FakeJobs({"c": FakeJob("COMPLETED"), "a": FakeJob(), "d": FakeJob()}, clock)
+    jobs.fault = failing("CancelJob", throttled, job_id="d")
+    canceler = Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep)
+    results = canceler.cancel_all(replace(REQUEST, job_ids=("d", "c", "b", "a")))
+    assert [(result.job_id, result.outcome.value) for result in results] == [
+        ("d", "DEFERRED"),
+        ("c", "ALREADY_FINISHED"),
+        ("b", "GONE"),
+        ("a", "CANCELED"),
+    ]
+
+
+# The fake's calls take 1 s at worst: three of them must fit.
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(3.0, "CANCELED"), (2.999, "DEFERRED"), (0.0, "DEFERRED"), (-5.0, "DEFERRED")]
+)
+def test_a_job_is_begun_only_if_its_three_calls_can_end_in_time(seconds: float, outcome: str, clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    (result,) = Canceler(jobs, POLICY, Deadline(seconds, clock), clock.sleep).cancel_all(REQUEST)
+    assert result.outcome == outcome
+
+
+def test_what_there_is_no_time_for_is_deferred_without_a_call(clock: FakeClock) -> None:
+    jobs = FakeJobs({job_id: FakeJob() for job_id in "abcd"}, clock)
+    jobs.seconds_a_call = 1.0  # two calls a job; a and b end after 4 s, when 2 s are left
+    canceler = Canceler(jobs, POLICY, Deadline(6, clock), clock.sleep)
+    results = canceler.cancel_all(replace(REQUEST, job_ids=("a", "b", "c", "d")))
+    assert [(result.outcome.value, result.detail) for result in results] == [
+        ("CANCELED", ""),
+        ("CANCELED", ""),
+        ("DEFERRED", "no time left in this invocation"),
+        ("DEFERRED", "no time left in this invocation"),
+    ]
+    assert {job_id for _, job_id in jobs.calls} == {"a", "b"}
+
+
+# After an accepted cancel that took no time, a wait and two calls of 1 s at worst must fit for each further reading.
+@pytest.mark.parametrize(
+    ("seconds", "waits"),
+    [
+        (3.0, [0.5]),
+        (3.5, [0.5, 1.0]),
+        (3.499, [0.5]),
+        (5.5, [0.5, 1.0, 2.0]),
+        (5.499, [0.5, 1.0]),
+        (9.5, [0.5, 1.0, 2.0, 4.0]),
+    ],
+)
+def test_a_wait_is_taken_only_if_the_reading_after_it_can_end_in_time(
+    seconds: float, waits: list[float], clock: FakeClock
+) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    jobs.lag = 99
+    Canceler(jobs, POLICY, Deadline(seconds, clock), clock.sleep).cancel_all(REQUEST)
+    assert clock.slept == waits
+
+
+def test_every_documented_status_is_either_live_or_ended() -> None:
+    assert {"IN_PROGRESS", "SCHEDULED"} == LIVE
+    assert {"CANCELED", "COMPLETED", "DELETION_IN_PROGRESS"} == ENDED
+    assert set(JobStatus) == LIVE | ENDED
+
+
+def test_an_error_that_is_not_the_services_is_not_swallowed(clock: FakeClock) -> None:
+    def broken(_operation: str, _job_id: str) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Row("", fault=broken), clock)

@@ -1,0 +1,281 @@
+"""The adapter: its time-outs, how often it tries, and what each answer of the service means."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import botocore.exceptions
+import pytest
+from botocore.awsrequest import AWSResponse, HTTPHeaders
+from botocore.parsers import ResponseParserError
+from botocore.stub import Stubber
+
+from handler.cancel import Canceler
+from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from handler.iot import IotJobs, iot_client
+from handler.job import Job
+from handler.request import CancelRequest
+from handler.timing import Deadline
+from tests.support.fakes import POLICY, FakeClock
+from tests.support.iot_rules import RulesBackend, in_process
+from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+REGION = "eu-west-1"
+ARN = f"arn:aws:iot:{REGION}:123456789012:job/a"
+REQUEST = CancelRequest(("a",), force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator["IoTClient"]:
+    """The function's own client, from the environment that Lambda sets."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.setenv("AWS_ACCESS_KEY_ID", "test")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        patch.delenv("AWS_SESSION_TOKEN", raising=False)
+        patch.delenv("AWS_PROFILE", raising=False)
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        yield iot_client()
+
+
+@pytest.fixture
+def iot(client: "IoTClient") -> IotJobs:
+    return IotJobs(client)
+
+
+@pytest.fixture
+def stub(client: "IoTClient") -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
+    """The service's rules; the SDK's back-off takes no time."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
+    with in_process(REGION) as rules:
+        yield rules
+
+
+# The client
+
+
+def test_a_call_ends_long_before_an_invocation_does(client: "IoTClient") -> None:
+    config: Any = client.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 3)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+
+
+def test_the_worst_call_is_three_attempts_and_the_longest_waits_between_them() -> None:
+    assert IotJobs.worst_call == 3 * (1 + 3) + 1 + 2
+
+
+# What is asked and read
+
+
+def test_a_cancel_hands_everything_on(iot: IotJobs, stub: Stubber) -> None:
+    expected = {"jobId": "a", "force": True, "reasonCode": "STALE", "comment": "old"}
+    stub.add_response("cancel_job", {"jobId": "a"}, expected)
+    iot.cancel("a", force=True, reason_code="STALE", comment="old")
+    stub.assert_no_pending_responses()
+
+
+def test_a_job_is_read(iot: IotJobs, stub: Stubber) -> None:
+    details = {"numberOfInProgressThings": 3, "numberOfQueuedThings": 4}
+    job = {"jobArn": ARN, "jobId": "a", "status": "SCHEDULED", "jobProcessDetails": details}
+    stub.add_response("describe_job", {"job": job}, {"jobId": "a"})
+    assert iot.describe("a") == Job("a", ARN, "SCHEDULED", 3)
+
+
+@pytest.mark.parametrize("details", [{}, {"jobProcessDetails": {}}])
+def test_a_job_without_figures_has_no_execution_in_progress(
+    iot: IotJobs, stub: Stubber, details: dict[str, object]
+) -> None:
+    stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **details}})
+    assert iot.describe("a") == Job("a", ARN, "CANCELED", 0)
+
+
+@pytest.mark.parametrize("answer", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
+def test_an_answer_without_a_status_is_asked_for_again_and_not_guessed(
+    iot: IotJobs, stub: Stubber, answer: dict[str, object]
+) -> None:
+    stub.add_response("describe_job", answer)
+    with pytest.raises(JobsUnavailable) as caught:
+        iot.describe("a")
+    assert caught.value.code == "MalformedResponse"
+
+
+def test_the_tags_of_all_pages_are_read(iot: IotJobs, stub: Stubber) -> None:
+    first = {"tags": [{"Key": "a", "Value": "1"}, {"Key": "b"}], "nextToken": "t"}
+    stub.add_response("list_tags_for_resource", first, {"resourceArn": ARN})
+    last = {"tags": [{"Key": "c", "Value": "3"}]}
+    stub.add_response("list_tags_for_resource", last, {"resourceArn": ARN, "nextToken": "t"})
+    assert iot.tags(ARN) == {"a": "1", "b": "", "c": "3"}
+    stub.assert_no_pending_responses()
+
+
+def test_an_answer_without_tags_is_that_of_a_job_without_tags(iot: IotJobs, stub: Stubber) -> None:
+    """The service model does not require the list. Nothing is selected then, and IAM protects what it protects."""
+    stub.add_response("list_tags_for_resource", {}, {"resourceArn": ARN})
+    assert iot.tags(ARN) == {}
+
+
+# What errors mean
+
+MEANINGS: list[Any] = [
+    ("ResourceNotFoundException", 404, JobNotFound),
+    ("InvalidRequestException", 400, JobNotCancelable),
+    ("InvalidStateTransitionException", 409, JobNotCancelable),
+    ("AccessDenied", 403, AccessDenied),
+    ("AccessDeniedException", 403, AccessDenied),
+    ("UnauthorizedException", 401, AccessDenied),
+    ("InternalFailureException", 500, JobsUnavailable),
+    ("LimitExceededException", 410, JobsUnavailable),
+    ("RequestLimitExceeded", 503, JobsUnavailable),
+    ("ServiceUnavailableException", 503, JobsUnavailable),
+    ("Throttling", 400, JobsUnavailable),
+    ("ThrottlingException", 400, JobsUnavailable),
+    ("TooManyRequestsException", 429, JobsUnavailable),
+    ("SomethingNew", 429, JobsUnavailable),
+    ("SomethingNew", 500, JobsUnavailable),
+    ("SomethingNew", 503, JobsUnavailable),
+    ("SomethingNew", 499, JobsError),
+    ("SomethingNew", 400, JobsError),
+    ("ExpiredTokenException", 403, JobsError),
+    ("VersionConflictException", 409, JobsError),
+    ("", 400, JobsError),
+    ("", 502, JobsUnavailable),
+]
+
+
+@pytest.mark.parametrize(("code", "status", "meaning"), MEANINGS)
+def test_an_error_code_means_one_thing_for_every_call(
+    code: str, status: int, meaning: type[JobsError], iot: IotJobs, stub: Stubber
+) -> None:
+    for operation in ("cancel_job", "describe_job", "list_tags_for_resource"):
+        stub.add_client_error(operation, code, "the words", status)
+    raised = []
+    for call in (
+        lambda: iot.cancel("a", force=False, reason_code="R", comment="c"),
+        lambda: iot.describe("a"),
+        lambda: iot.tags(ARN),
+    ):
+        with pytest.raises(JobsError) as caught:
+            call()
+        raised.append((type(caught.value), caught.value.code, str(caught.value)))
+    assert raised == [(meaning, code, f"{code}: the words")] * 3
+
+
+def test_an_error_without_a_code_is_still_an_error(iot: IotJobs, client: "IoTClient") -> None:
+    def answer(**_: object) -> None:
+        raise botocore.exceptions.ClientError({}, "DescribeJob")
+
+    client.meta.events.register("before-parameter-build.iot.DescribeJob", answer)
+    try:
+        with pytest.raises(JobsError) as caught:
+            iot.describe("a")
+    finally:
+        client.meta.events.unregister("before-parameter-build.iot.DescribeJob", answer)
+    assert (type(caught.value), str(caught.value)) == (JobsError, "Unknown: ")
+
+
+URL = "https://iot.eu-west-1.amazonaws.com/jobs/a"
+TROUBLE: list[Any] = [
+    (botocore.exceptions.EndpointConnectionError(endpoint_url=URL), JobsUnavailable),
+    (botocore.exceptions.ConnectTimeoutError(endpoint_url=URL), JobsUnavailable),
+    (botocore.exceptions.ReadTimeoutError(endpoint_url=URL), JobsUnavailable),
+    (botocore.exceptions.ConnectionClosedError(endpoint_url=URL), JobsUnavailable),
+    (botocore.exceptions.ProxyConnectionError(proxy_url=URL), JobsUnavailable),
+    (botocore.exceptions.SSLError(endpoint_url=URL, error=OSError("no")), JobsUnavailable),
+    (botocore.exceptions.HTTPClientError(error="no"), JobsUnavailable),
+    (ResponseParserError("no"), JobsUnavailable),
+    (botocore.exceptions.NoCredentialsError(), JobsError),
+]
+
+
+@pytest.mark.parametrize(("trouble", "meaning"), TROUBLE)
+def test_a_service_out_of_reach_is_unavailable(
+    trouble: Exception, meaning: type[JobsError], iot: IotJobs, client: "IoTClient", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
+
+    def send(**_: object) -> None:
+        raise trouble
+
+    client.meta.events.register("before-send.iot.DescribeJob", send)
+    try:
+        with pytest.raises(JobsError) as caught:
+            iot.describe("a")
+    finally:
+        client.meta.events.unregister("before-send.iot.DescribeJob", send)
+    assert (type(caught.value), caught.value.code) == (meaning, type(trouble).__name__)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not JSON"])
+def test_an_answer_that_is_no_json_is_unavailable(body: bytes, iot: IotJobs, client: "IoTClient") -> None:
+    class Raw:
+        def stream(self, **_: object) -> Iterator[bytes]:
+            yield body
+
+    def send(**_: object) -> Any:
+        return AWSResponse(URL, 200, HTTPHeaders(), Raw())
+
+    client.meta.events.register("before-send.iot.DescribeJob", send)
+    try:
+        with pytest.raises(JobsUnavailable) as caught:
+            iot.describe("a")
+    finally:
+        client.meta.events.unregister("before-send.iot.DescribeJob", send)
+    assert caught.value.code == "MalformedResponse"
+
+
+# Over the service's rules, with the SDK's own attempts
+
+
+@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
+def test_the_sdk_tries_three_times(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+    backend.add_job("a")
+    backend.fault = failing("DescribeJob", error, times=2)
+    assert iot.describe("a").status == "IN_PROGRESS"
+    assert backend.calls == [("DescribeJob", "a")] * 3
+
+
+@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
+def test_and_not_a_fourth_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+    backend.add_job("a")
+    backend.fault = failing("DescribeJob", error, times=3)
+    with pytest.raises(JobsUnavailable):
+        iot.describe("a")
+    assert backend.calls == [("DescribeJob", "a")] * 3
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_job_is_cancelled_for_good_or_only_planned(
+    dry_run: bool,
+    iot: IotJobs,
+    backend: RulesBackend,
+    clock: FakeClock,
+) -> None:
+    backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
+    canceler = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep)
+    (result,) = canceler.cancel_all(replace(REQUEST, dry_run=dry_run))
+    assert result.as_dict() == {
+        "jobId": "a",
+        "outcome": "WOULD_CANCEL" if dry_run else "CANCELED",
+        "detail": "",
+        "executionsLeftInProgress": 1,
+    }
+    assert backend.jobs_cancelled == ({} if dry_run else {"a": 1})
+
+
+def test_an_attempt_after_a_lost_answer_finds_the_job_cancelled(
+    iot: IotJobs, backend: RulesBackend, clock: FakeClock
+) -> None:
+    backend.add_job("a")
+    backend.lost = failing("CancelJob", LostAnswerError, times=1)
+    (result,) = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    assert result.outcome == "ALREADY_CANCELED"
+    assert backend.jobs_cancelled == {"a": 1}

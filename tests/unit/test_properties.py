@@ -1,0 +1,178 @@
+"""The custom resource's properties: strict on Create and Update, lenient and safe on Delete."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.errors import RequestRejected
+from handler.properties import read_leniently, read_strictly
+from handler.request import Attribution, CancelRequest, Policy
+from tests.support.fakes import POLICY
+
+ATTRIBUTION = Attribution("STACK_TEARDOWN", "Teardown was deleted")
+TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
+FORCING = replace(POLICY, force=True)
+DRY = replace(POLICY, dry_run=True)
+PREFIXED = replace(POLICY, job_id_prefix="ota-")
+KNOWN = "JobId, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
+
+PLAIN = CancelRequest(
+    job_ids=("a",),
+    force=False,
+    dry_run=False,
+    max_jobs=100,
+    reason_code="STACK_TEARDOWN",
+    comment="Teardown was deleted",
+)
+
+ACCEPTED: list[Any] = [
+    pytest.param({"JobId": "a"}, POLICY, PLAIN, id="a job"),
+    pytest.param({"JobId": "a", "ServiceToken": TOKEN, "ServiceTimeout": "900"}, POLICY, PLAIN, id="as it arrives"),
+    pytest.param({"JobId": "a", "OnIncomplete": "FAIL"}, POLICY, PLAIN, id="FAIL"),
+    pytest.param({"JobId": "a", "OnIncomplete": "CONTINUE"}, POLICY, PLAIN, id="CONTINUE"),
+    pytest.param({"JobId": "a"}, FORCING, replace(PLAIN, force=True), id="the stack's force"),
+    pytest.param({"JobId": "a", "Force": "true"}, FORCING, replace(PLAIN, force=True), id="force as a string"),
+    pytest.param({"JobId": "a", "Force": "false"}, FORCING, PLAIN, id="the string false is false"),
+    pytest.param({"JobId": "a", "Force": False}, FORCING, PLAIN, id="a real boolean"),
+    pytest.param({"JobId": "a", "DryRun": "true"}, POLICY, replace(PLAIN, dry_run=True), id="dry run"),
+    pytest.param({"JobId": "a", "DryRun": "false"}, POLICY, PLAIN, id="no dry run"),
+    pytest.param({"JobId": "a", "MaxJobs": "14"}, POLICY, replace(PLAIN, max_jobs=14), id="a number as a string"),
+    pytest.param({"JobId": "a", "MaxJobs": 14}, POLICY, replace(PLAIN, max_jobs=14), id="a real number"),
+    pytest.param(
+        {"JobId": "a", "ReasonCode": "MOVED", "Comment": "to b"},
+        POLICY,
+        replace(PLAIN, reason_code="MOVED", comment="to b"),
+        id="a reason of the template's own",
+    ),
+    pytest.param({"JobId": "true"}, POLICY, replace(PLAIN, job_ids=("true",)), id="a job named true stays a string"),
+    pytest.param({"JobId": "14"}, POLICY, replace(PLAIN, job_ids=("14",)), id="a job named 14 stays a string"),
+]
+
+
+@pytest.mark.parametrize(("properties", "policy", "expected"), ACCEPTED)
+def test_create_and_update_read_strings_as_what_they_mean(
+    properties: dict[str, object], policy: Policy, expected: CancelRequest
+) -> None:
+    assert read_strictly(properties, policy, ATTRIBUTION) == expected
+
+
+NO_FLAG = "must be true or false"
+NO_CAP = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+REJECTED: list[Any] = [
+    pytest.param({}, POLICY, "JobId", "must be given", id="no job"),
+    pytest.param(
+        {"JobId": ""}, POLICY, "JobId", "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -", id="?"
+    ),
+    pytest.param({"JobID": "a"}, POLICY, "'JobID'", f"unknown property; the properties are {KNOWN}", id="typing error"),
+    pytest.param(
+        {"jobId": "a"}, POLICY, "'jobId'", f"unknown property; the properties are {KNOWN}", id="an event's key"
+    ),
+    pytest.param(
+        {"JobId": "a", "Select": {}}, POLICY, "'Select'", f"unknown property; the properties are {KNOWN}", id="Select"
+    ),
+    pytest.param(
+        {"JobId": "a", "OnIncomplete": "continue"}, POLICY, "OnIncomplete", "must be FAIL or CONTINUE", id="OI"
+    ),
+    pytest.param({"JobId": "a", "OnIncomplete": []}, POLICY, "OnIncomplete", "must be FAIL or CONTINUE", id="OI list"),
+    pytest.param(
+        {"JobId": "a", "OnIncomplete": None}, POLICY, "OnIncomplete", "must be FAIL or CONTINUE", id="OI null"
+    ),
+    pytest.param({"JobId": "a", "Force": "True"}, POLICY, "Force", NO_FLAG, id="True"),
+    pytest.param({"JobId": "a", "Force": "yes"}, POLICY, "Force", NO_FLAG, id="yes"),
+    pytest.param({"JobId": "a", "DryRun": ["true"]}, POLICY, "DryRun", NO_FLAG, id="a list"),
+    pytest.param(
+        {"JobId": "a", "Force": "true"},
+        POLICY,
+        "Force",
+        "must be false or left out, since the stack's parameter Force is false",
+        id="force beyond the stack's",
+    ),
+    pytest.param(
+        {"JobId": "a", "DryRun": "false"},
+        DRY,
+        "DryRun",
+        "must be true or left out, since the stack's parameter DryRun is true",
+        id="no dry run beyond the stack's",
+    ),
+    *(
+        pytest.param({"JobId": "a", "MaxJobs": value}, POLICY, "MaxJobs", NO_CAP, id=f"MaxJobs {value!r:.20}")
+        for value in ("0", "101", "-1", "1.0", "", "ten", "١", "9999999999", "9" * 5000)
+    ),
+    pytest.param(
+        {"JobId": "a", "ReasonCode": "moved"},
+        POLICY,
+        "ReasonCode",
+        "must be a string of 1 to 128 of the characters A-Z 0-9 _",
+        id="reason",
+    ),
+    pytest.param(
+        {"JobId": "a", "Comment": ""},
+        POLICY,
+        "Comment",
+        "must be a string of 1 to 2028 characters, none of them a control character",
+        id="comment",
+    ),
+    pytest.param({"JobId": "a"}, PREFIXED, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="prefix"),
+]
+
+
+@pytest.mark.parametrize(("properties", "policy", "field", "allowed"), REJECTED)
+def test_create_and_update_name_the_bad_property_and_what_it_allows(
+    properties: dict[str, object], policy: Policy, field: str, allowed: str
+) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_strictly(properties, policy, ATTRIBUTION)
+    assert (caught.value.field, caught.value.allowed) == (field, allowed)
+
+
+LENIENT: list[Any] = [
+    pytest.param({}, POLICY, PLAIN, (), id="no properties at all"),
+    pytest.param({"JobId": "b"}, POLICY, PLAIN, (), id="the physical id names the job, not the property"),
+    pytest.param({"JobId": ["a mess"]}, POLICY, PLAIN, (), id="a bad JobId is no matter"),
+    pytest.param({"JobId": "a", "Old": "x", "OnIncomplete": "?"}, POLICY, PLAIN, (), id="an older release's property"),
+    pytest.param({"JobId": "a"}, PREFIXED, PLAIN, (), id="outside the prefix: the job may be gone"),
+    pytest.param({"JobId": "a", "Force": "false"}, FORCING, PLAIN, (), id="force turned off"),
+    pytest.param({"JobId": "a"}, FORCING, replace(PLAIN, force=True), (), id="the stack's force"),
+    pytest.param(
+        {"JobId": "a", "Force": "maybe"}, FORCING, PLAIN, ("left out Force: must be true or false",), id="safe"
+    ),
+    pytest.param(
+        {"JobId": "a", "Force": "true"},
+        POLICY,
+        PLAIN,
+        ("left out Force: must be false or left out, since the stack's parameter Force is false",),
+        id="force that the stack allows no more",
+    ),
+    pytest.param(
+        {"JobId": "a", "DryRun": "maybe"},
+        POLICY,
+        replace(PLAIN, dry_run=True),
+        ("left out DryRun: must be true or false",),
+        id="an unreadable DryRun cancels nothing",
+    ),
+    pytest.param(
+        {"JobId": "a", "DryRun": "false"},
+        DRY,
+        replace(PLAIN, dry_run=True),
+        ("left out DryRun: must be true or left out, since the stack's parameter DryRun is true",),
+        id="the stack's dry run",
+    ),
+    pytest.param(
+        {"JobId": "a", "MaxJobs": "many", "ReasonCode": "GOOD", "Comment": "\n"},
+        POLICY,
+        replace(PLAIN, reason_code="GOOD"),
+        (
+            f"left out MaxJobs: {NO_CAP}",
+            "left out Comment: must be a string of 1 to 2028 characters, none of them a control character",
+        ),
+        id="what can be read is kept",
+    ),
+]
+
+
+@pytest.mark.parametrize(("properties", "policy", "expected", "warnings"), LENIENT)
+def test_delete_leaves_out_what_it_cannot_read_and_says_so(
+    properties: dict[str, object], policy: Policy, expected: CancelRequest, warnings: tuple[str, ...]
+) -> None:
+    assert read_leniently("a", properties, policy, ATTRIBUTION) == (expected, warnings)

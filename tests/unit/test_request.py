@@ -1,0 +1,270 @@
+"""The request: what is read, what is refused and with which words, and that it can only make a run safer."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.errors import RequestRejected
+from handler.request import Attribution, CancelRequest, Policy, is_job_id, parse_request, quoted
+from tests.support.fakes import POLICY
+
+ATTRIBUTION = Attribution("DIRECT_REQUEST", "Requested by a direct request")
+WIDE_OPEN = replace(POLICY, force=True)
+DRY = replace(POLICY, dry_run=True)
+SMALL = replace(POLICY, max_jobs=2)
+PREFIXED = replace(POLICY, job_id_prefix="ota-")
+
+JOB_ID_ALLOWS = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
+REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
+COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control character"
+KEYS = "jobId, jobIds, force, dryRun, maxJobs, reasonCode, comment"
+
+PLAIN = CancelRequest(
+    job_ids=("a",),
+    force=False,
+    dry_run=False,
+    max_jobs=100,
+    reason_code="DIRECT_REQUEST",
+    comment="Requested by a direct request",
+)
+
+ACCEPTED: list[Any] = [
+    pytest.param({"jobId": "a"}, POLICY, PLAIN, id="one job"),
+    pytest.param({"jobIds": ["a"]}, POLICY, PLAIN, id="a list of one job"),
+    pytest.param({"jobIds": ["b", "a"]}, POLICY, replace(PLAIN, job_ids=("b", "a")), id="jobs keep their order"),
+    pytest.param({"jobIds": ["b", "a", "b"]}, POLICY, replace(PLAIN, job_ids=("b", "a")), id="a job named twice"),
+    pytest.param({"jobIds": ["a", "b"]}, SMALL, replace(PLAIN, job_ids=("a", "b"), max_jobs=2), id="at the cap"),
+    pytest.param(
+        {"jobIds": ["a", "b", "a", "b"]}, SMALL, replace(PLAIN, job_ids=("a", "b"), max_jobs=2), id="a job counts once"
+    ),
+    pytest.param({"jobId": "x" * 64}, POLICY, replace(PLAIN, job_ids=("x" * 64,)), id="the longest id"),
+    pytest.param({"jobId": "A-z_09"}, POLICY, replace(PLAIN, job_ids=("A-z_09",)), id="every kind of character"),
+    pytest.param({"jobId": "ota-1"}, PREFIXED, replace(PLAIN, job_ids=("ota-1",)), id="inside the prefix"),
+    pytest.param({"jobId": "ota-"}, PREFIXED, replace(PLAIN, job_ids=("ota-",)), id="the prefix itself"),
+    pytest.param({"jobId": "a"}, WIDE_OPEN, replace(PLAIN, force=True), id="the stack's force"),
+    pytest.param({"jobId": "a", "force": False}, WIDE_OPEN, PLAIN, id="force turned off"),
+    pytest.param(
+        {"jobId": "a", "force": True}, WIDE_OPEN, replace(PLAIN, force=True), id="force asked for and allowed"
+    ),
+    pytest.param({"jobId": "a", "force": False}, POLICY, PLAIN, id="force off where it is off"),
+    pytest.param({"jobId": "a"}, DRY, replace(PLAIN, dry_run=True), id="the stack's dry run"),
+    pytest.param({"jobId": "a", "dryRun": True}, POLICY, replace(PLAIN, dry_run=True), id="dry run turned on"),
+    pytest.param({"jobId": "a", "dryRun": True}, DRY, replace(PLAIN, dry_run=True), id="dry run on where it is on"),
+    pytest.param({"jobId": "a", "dryRun": False}, POLICY, PLAIN, id="dry run off where it is off"),
+    pytest.param({"jobId": "a", "maxJobs": 1}, POLICY, replace(PLAIN, max_jobs=1), id="the smallest cap"),
+    pytest.param({"jobId": "a", "maxJobs": 100}, POLICY, PLAIN, id="the stack's own cap"),
+    pytest.param({"jobId": "a", "reasonCode": "X"}, POLICY, replace(PLAIN, reason_code="X"), id="shortest reason"),
+    pytest.param(
+        {"jobId": "a", "reasonCode": "A_9" + "Z" * 125},
+        POLICY,
+        replace(PLAIN, reason_code="A_9" + "Z" * 125),
+        id="longest reason",
+    ),
+    pytest.param({"jobId": "a", "comment": "c"}, POLICY, replace(PLAIN, comment="c"), id="shortest comment"),
+    pytest.param(
+        {"jobId": "a", "comment": "ü" * 2028}, POLICY, replace(PLAIN, comment="ü" * 2028), id="longest comment"
+    ),
+    pytest.param(
+        {"jobId": "a", "force": None, "dryRun": None, "maxJobs": None, "reasonCode": None, "comment": None},
+        POLICY,
+        PLAIN,
+        id="null is left out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "policy", "expected"), ACCEPTED)
+def test_a_request_that_the_policy_allows_is_read(
+    document: dict[str, object], policy: Policy, expected: CancelRequest
+) -> None:
+    assert parse_request(document, policy, ATTRIBUTION) == expected
+
+
+NO_OBJECTS: list[Any] = [None, "a", 1, True, ["a"], []]
+NO_JOB_IDS: list[Any] = [
+    None,
+    "",
+    "x" * 65,
+    "a b",
+    "a.b",
+    "a/b",
+    "a*",
+    "*",
+    "é",
+    "a\n",
+    "arn:aws:iot",
+    1,
+    True,
+    ["a"],
+    {},
+]
+NO_LISTS: list[Any] = [None, [], "a", {"a": "b"}, 1, ("a",)]
+NO_FLAGS: list[Any] = ["true", "false", "", 0, 1, [], {}]
+
+REJECTED: list[Any] = [
+    *(
+        pytest.param(value, POLICY, "cancel", f"must be an object with the keys {KEYS}", id=f"not an object: {value!r}")
+        for value in NO_OBJECTS
+    ),
+    pytest.param({}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="empty"),
+    pytest.param({"force": False}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="no job"),
+    pytest.param(
+        {"jobId": "a", "jobIds": ["a"]}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="both"
+    ),
+    pytest.param(
+        {"jobId": "a", "forse": False},
+        POLICY,
+        "cancel",
+        f"unknown key 'forse'; the keys are {KEYS}",
+        id="a typing error",
+    ),
+    pytest.param({"JobId": "a"}, POLICY, "cancel", f"unknown key 'JobId'; the keys are {KEYS}", id="a template's key"),
+    pytest.param(
+        {"jobId": "a", "z": 1, "select": {}},
+        POLICY,
+        "cancel",
+        f"unknown key 'select'; the keys are {KEYS}",
+        id="the first of two unknown keys",
+    ),
+    *(
+        pytest.param({"jobId": value}, POLICY, "jobId", JOB_ID_ALLOWS, id=f"jobId {str(value)[:20]!r}")
+        for value in NO_JOB_IDS
+    ),
+    *(
+        pytest.param(
+            {"jobIds": value}, POLICY, "jobIds", "must be a list of at least one job id", id=f"jobIds {value!r}"
+        )
+        for value in NO_LISTS
+    ),
+    pytest.param({"jobIds": ["a", "b c"]}, POLICY, "jobIds[1]", JOB_ID_ALLOWS, id="one bad id spoils the list"),
+    pytest.param({"jobIds": [["a"]]}, POLICY, "jobIds[0]", JOB_ID_ALLOWS, id="a nested list"),
+    pytest.param(
+        {"jobIds": ["a", "b", "c"]},
+        SMALL,
+        "jobIds",
+        "names 3 jobs; a run may cancel at most 2 (MaxJobsPerRun or maxJobs)",
+        id="over the stack's cap",
+    ),
+    pytest.param(
+        {"jobIds": ["a", "b"], "maxJobs": 1},
+        POLICY,
+        "jobIds",
+        "names 2 jobs; a run may cancel at most 1 (MaxJobsPerRun or maxJobs)",
+        id="over its own cap",
+    ),
+    pytest.param(
+        {"jobId": "firmware"},
+        PREFIXED,
+        "jobId",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="outside the prefix",
+    ),
+    pytest.param(
+        {"jobId": "my-ota-1"},
+        PREFIXED,
+        "jobId",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="the prefix further on",
+    ),
+    pytest.param(
+        {"jobIds": ["ota-1", "OTA-2"]},
+        PREFIXED,
+        "jobIds[1]",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="one id outside the prefix",
+    ),
+    pytest.param(
+        {"jobId": "a", "force": True},
+        POLICY,
+        "force",
+        "must be false or left out, since the stack's parameter Force is false",
+        id="force turned on",
+    ),
+    pytest.param(
+        {"jobId": "a", "dryRun": False},
+        DRY,
+        "dryRun",
+        "must be true or left out, since the stack's parameter DryRun is true",
+        id="dry run turned off",
+    ),
+    *(
+        pytest.param({"jobId": "a", key: value}, WIDE_OPEN, key, "must be true or false", id=f"{key} {value!r}")
+        for key in ("force", "dryRun")
+        for value in NO_FLAGS
+    ),
+    *(
+        pytest.param(
+            {"jobId": "a", "maxJobs": value},
+            POLICY,
+            "maxJobs",
+            "must be a whole number from 1 to 100, the stack's MaxJobsPerRun",
+            id=f"maxJobs {value!r}",
+        )
+        for value in (0, -1, 101, True, False, 1.0, "1", [1])
+    ),
+    *(
+        pytest.param({"jobId": "a", "reasonCode": value}, POLICY, "reasonCode", REASON_ALLOWS, id=f"reason {number}")
+        for number, value in enumerate(("", "stale", "A B", "A-B", "É", "Ⅷ", "A" * 129, "A\n", 1, ["A"]))
+    ),
+    *(
+        pytest.param({"jobId": "a", "comment": value}, POLICY, "comment", COMMENT_ALLOWS, id=f"comment {number}")
+        for number, value in enumerate(
+            ("", "c" * 2029, "a\nb", "a\tb", "\x00", "\x7f", "\u200b", "\ud800", "\ue000", "\u0378", 1, ["c"])
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "policy", "field", "allowed"), REJECTED)
+def test_any_other_request_is_rejected_with_the_field_and_what_it_allows(
+    document: object, policy: Policy, field: str, allowed: str
+) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        parse_request(document, policy, ATTRIBUTION)
+    assert (caught.value.field, caught.value.allowed) == (field, allowed)
+
+
+@pytest.mark.parametrize(
+    ("attributed", "comment"),
+    [
+        ("Requested by alarm night\nshift\x00", "Requested by alarm nightshift"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("é" * 3000, "é" * 2028),
+        ("\x00" * 10 + "c" * 2028, "c" * 2028),
+    ],
+)
+def test_the_comment_that_we_write_ourselves_is_one_that_the_service_takes(attributed: str, comment: str) -> None:
+    assert parse_request({"jobId": "a"}, POLICY, Attribution("R", attributed)).comment == comment
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ("a", True),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("", False),
+        ("a\n", False),
+        ("ä", False),
+        (5, False),
+        (None, False),
+    ],
+)
+def test_a_job_id_is_what_the_service_takes_for_one(value: object, is_one: bool) -> None:
+    assert is_job_id(value) is is_one
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a", "'a'"),
+        ("", "''"),
+        ("x" * 40, "'" + "x" * 40 + "'"),
+        ("x" * 41, "'" + "x" * 40 + "...'"),
+        ("ä\n\x1b[31m", "'\\xe4\\n\\x1b[31m'"),
+        ("\ud800", "'\\ud800'"),
+    ],
+)
+def test_what_others_wrote_is_quoted_as_one_short_ascii_word(text: str, shown: str) -> None:
+    assert quoted(text) == shown

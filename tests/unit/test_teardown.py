@@ -1,0 +1,372 @@
+"""The custom resource: what Create, Update and Delete mean, which job a Delete is about, and what is answered."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.errors import RequestRejected
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.request import CancelRequest, Policy
+from handler.teardown import ResourceRequest, Verdict, decide, read_resource_request
+from tests.support.fakes import POLICY
+
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
+MARK = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+URL = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret"
+
+DELETE = ResourceRequest("Delete", URL, "request-1", STACK, "Teardown", "job-1", {"JobId": "job-1"})
+CREATE = replace(DELETE, request_type="Create", physical_id=None)
+UPDATE = replace(DELETE, request_type="Update")
+
+
+class Cancel:
+    """Answers what it is told to, and remembers what it was asked for."""
+
+    def __init__(self, *results: JobResult) -> None:
+        self.results = results
+        self.asked: list[CancelRequest] = []
+
+    def __call__(self, request: CancelRequest) -> tuple[JobResult, ...]:
+        self.asked.append(request)
+        return self.results
+
+
+def never(request: CancelRequest) -> tuple[JobResult, ...]:
+    raise AssertionError(request)
+
+
+CANCELED = JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=2)
+
+
+# Reading
+
+
+def raw(**changes: object) -> dict[str, object]:
+    event: dict[str, object] = {
+        "RequestType": "Delete",
+        "ResponseURL": URL,
+        "RequestId": "request-1",
+        "StackId": STACK,
+        "LogicalResourceId": "Teardown",
+        "PhysicalResourceId": "job-1",
+        "ResourceProperties": {"JobId": "job-1"},
+        "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler",
+        "ResourceType": "Custom::IoTJobCancellation",
+    }
+    return event | changes
+
+
+def test_a_request_of_cloudformation_is_read() -> None:
+    assert read_resource_request(raw()) == DELETE
+
+
+def test_a_create_has_no_physical_id() -> None:
+    event = {key: value for key, value in raw(RequestType="Create").items() if key != "PhysicalResourceId"}
+    assert read_resource_request(event) == CREATE
+
+
+@pytest.mark.parametrize("physical_id", [None, "", 5, ["job-1"]])
+def test_a_physical_id_that_is_no_text_is_none(physical_id: object) -> None:
+    assert read_resource_request(raw(PhysicalResourceId=physical_id)).physical_id is None
+
+
+@pytest.mark.parametrize("properties", [None, "JobId", ["JobId"], 5])
+def test_properties_that_are_no_object_are_none(properties: object) -> None:
+    assert read_resource_request(raw(ResourceProperties=properties)).properties == {}
+
+
+@pytest.mark.parametrize("key", ["ResponseURL", "RequestId", "StackId", "LogicalResourceId"])
+@pytest.mark.parametrize("value", [None, "", 5, ["x"]])
+def test_what_an_answer_needs_must_be_there(key: str, value: object) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_resource_request(raw(**{key: value}))
+    assert str(caught.value) == f"{key}: must be a string that is not empty"
+
+
+@pytest.mark.parametrize("value", ["delete", "", None, 5, ["Delete"], "Read"])
+def test_a_request_type_is_one_of_three(value: object) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_resource_request(raw(RequestType=value))
+    assert str(caught.value) == "RequestType: must be Create, Update or Delete"
+
+
+def test_the_event_is_rebuilt_from_what_was_read() -> None:
+    assert DELETE.event == {
+        "RequestType": "Delete",
+        "ResponseURL": DELETE.event["ResponseURL"],  # whether the URL is handed on is not this test's matter
+        "RequestId": "request-1",
+        "StackId": STACK,
+        "LogicalResourceId": "Teardown",
+        "PhysicalResourceId": "job-1",
+        "ResourceProperties": {"JobId": "job-1"},
+    }
+    assert "PhysicalResourceId" not in CREATE.event
+
+
+def test_the_secret_url_is_not_in_the_repr() -> None:
+    assert "X-Amz-Signature" not in repr(DELETE)
+
+
+@pytest.mark.parametrize(
+    ("request_type", "on_incomplete", "continues"),
+    [
+        ("Delete", "CONTINUE", True),
+        ("Delete", "FAIL", False),
+        ("Delete", None, False),
+        ("Delete", "continue", False),
+        ("Create", "CONTINUE", False),
+        ("Update", "CONTINUE", False),
+    ],
+)
+def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
+    request_type: Any,
+    on_incomplete: object,
+    continues: bool,
+) -> None:
+    resource = replace(DELETE, request_type=request_type, properties={"OnIncomplete": on_incomplete})
+    assert resource.continues is continues
+
+
+# Create and Update
+
+
+@pytest.mark.parametrize("resource", [CREATE, UPDATE])
+def test_create_and_update_validate_and_cancel_nothing(resource: ResourceRequest) -> None:
+    reason = f"{resource.request_type}: valid; the job is cancelled on Delete"
+    assert decide(resource, POLICY, never) == Verdict(
+        "SUCCESS",
+        "job-1",
+        Report(RunStatus.SETTLED, Trigger.TEARDOWN, reason=reason),
+        data={"JobId": "job-1", "Force": "false"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("stack", "properties", "force"),
+    [
+        (False, {}, "false"),
+        (True, {}, "true"),
+        (True, {"Force": "false"}, "false"),
+        (True, {"Force": "true"}, "true"),
+    ],
+)
+def test_get_att_tells_the_force_that_will_be_used(
+    stack: bool,
+    properties: dict[str, str],
+    force: str,
+) -> None:
+    resource = replace(CREATE, properties={"JobId": "job-1", **properties})
+    assert decide(resource, replace(POLICY, force=stack), never).data == {"JobId": "job-1", "Force": force}
+
+
+def test_a_changed_job_id_is_a_replacement() -> None:
+    verdict = decide(replace(UPDATE, properties={"JobId": "job-2"}), POLICY, never)
+    assert (verdict.status, verdict.physical_id) == ("SUCCESS", "job-2")
+
+
+def test_an_update_of_anything_else_keeps_the_id() -> None:
+    verdict = decide(replace(UPDATE, properties={"JobId": "job-1", "Comment": "new"}), POLICY, never)
+    assert (verdict.status, verdict.physical_id) == ("SUCCESS", "job-1")
+
+
+@pytest.mark.parametrize(("resource", "physical_id"), [(CREATE, MARK), (UPDATE, "job-1")])
+def test_a_bad_property_fails_the_deployment_with_its_name_and_keeps_or_marks_the_id(
+    resource: ResourceRequest, physical_id: str
+) -> None:
+    reason = "Force: must be true or false"
+    verdict = decide(replace(resource, properties={"JobId": "job-2", "Force": "yes"}), POLICY, never)
+    assert verdict == Verdict(
+        "FAILED", physical_id, Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason), reason
+    )
+
+
+def test_two_deliveries_of_one_create_are_answered_alike() -> None:
+    assert decide(CREATE, POLICY, never) == decide(CREATE, POLICY, never)
+    bad = replace(CREATE, properties={})
+    assert decide(bad, POLICY, never).physical_id == decide(bad, POLICY, never).physical_id == MARK
+
+
+def test_the_mark_of_a_failed_create_is_no_job_id_and_differs_between_stacks() -> None:
+    other = replace(CREATE, stack_id=STACK.replace("5f3a9c10", "00000000"))
+    assert CREATE.fallback_id == MARK
+    assert other.fallback_id == "failed-create:00000000-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert ":" in MARK
+
+
+# Which job a Delete is about
+
+
+NAMES_NONE = "the PhysicalResourceId names no job: its Create failed"
+MADE_UP = "the PhysicalResourceId was made up by CloudFormation, since Create never finished"
+
+
+@pytest.mark.parametrize(
+    ("physical_id", "reason"),
+    [
+        (MARK, NAMES_NONE),
+        (None, NAMES_NONE),
+        ("not a job id", NAMES_NONE),
+        ("x" * 65, NAMES_NONE),
+        ("firmware-dev-Teardown-1ABCDEFGHIJKL", MADE_UP),
+        ("firmware-dev-Tear-1ABCDEFGHIJKL", MADE_UP),
+        ("firmware-d-Teardown-1ABCDEFGHIJKL", MADE_UP),
+        ("f-T-1", MADE_UP),
+    ],
+)
+def test_a_delete_for_a_create_that_never_finished_succeeds_and_touches_no_job(
+    physical_id: str | None, reason: str
+) -> None:
+    verdict = decide(replace(DELETE, physical_id=physical_id), POLICY, never)
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, reason=reason)
+    assert verdict == Verdict("SUCCESS", physical_id or MARK, report)
+
+
+@pytest.mark.parametrize(
+    ("physical_id", "named"),
+    [
+        ("job-1", {}),
+        ("job-1", {"JobId": "job-2"}),
+        ("firmware-dev-Teardown-17", {"JobId": "firmware-dev-Teardown-17"}),
+        ("firmware-dev-Other-1ABCDEFGHIJKL", {"JobId": "x"}),
+        ("other-Teardown-1ABCDEFGHIJKL", {"JobId": "x"}),
+        ("firmware-dev-Teardowns-1", {"JobId": "x"}),
+        ("firmware-deve-Teardown-1", {"JobId": "x"}),
+        ("firmware-Teardown", {}),
+        ("-Teardown-1", {}),
+        ("firmware-dev--1", {}),
+        ("plain", {"JobId": ["not", "text"]}),
+    ],
+)
+def test_a_delete_acts_on_the_physical_id_whatever_the_properties_say(
+    physical_id: str, named: dict[str, object]
+) -> None:
+    cancel = Cancel(replace(CANCELED, job_id=physical_id))
+    verdict = decide(replace(DELETE, physical_id=physical_id, properties=named), POLICY, cancel)
+    assert [request.job_ids for request in cancel.asked] == [(physical_id,)]
+    assert (verdict.status, verdict.physical_id) == ("SUCCESS", physical_id)
+
+
+def test_a_stack_id_that_is_no_arn_makes_nothing_up() -> None:
+    cancel = Cancel(CANCELED)
+    resource = replace(DELETE, stack_id="firmware-dev", physical_id="firmware-dev-Teardown-1", properties={})
+    decide(resource, POLICY, cancel)
+    assert [request.job_ids for request in cancel.asked] == [("firmware-dev-Teardown-1",)]
+
+
+def test_a_delete_that_touches_nothing_still_reports_the_stacks_force_and_dry_run() -> None:
+    verdict = decide(replace(DELETE, physical_id=MARK), replace(POLICY, force=True, dry_run=True), never)
+    assert (verdict.report.force, verdict.report.dry_run) == (True, True)
+
+
+# What a Delete asks for
+
+
+def test_a_delete_asks_for_what_the_properties_say() -> None:
+    cancel = Cancel(CANCELED)
+    properties = {"JobId": "job-1", "Force": "true", "ReasonCode": "MOVED", "Comment": "to b", "ServiceToken": "t"}
+    decide(replace(DELETE, properties=properties), replace(POLICY, force=True), cancel)
+    assert cancel.asked == [
+        CancelRequest(job_ids=("job-1",), force=True, dry_run=False, max_jobs=100, reason_code="MOVED", comment="to b")
+    ]
+
+
+def test_a_job_without_a_reason_of_its_own_gets_one_that_names_the_stack() -> None:
+    cancel = Cancel(CANCELED)
+    decide(DELETE, POLICY, cancel)
+    assert (cancel.asked[0].reason_code, cancel.asked[0].comment) == (
+        "STACK_TEARDOWN",
+        f"Teardown was deleted in {STACK}",
+    )
+
+
+def test_a_delete_never_fails_on_bad_properties() -> None:
+    verdict = decide(replace(DELETE, properties={"Force": "perhaps", "Old": "x"}), POLICY, Cancel(CANCELED))
+    assert (verdict.status, verdict.warnings) == ("SUCCESS", ("left out Force: must be true or false",))
+
+
+# What a Delete is answered
+
+
+@pytest.mark.parametrize("outcome", ["CANCELED", "ALREADY_CANCELED", "ALREADY_FINISHED", "GONE", "WOULD_CANCEL"])
+def test_a_delete_succeeds_when_its_job_is_settled(outcome: str) -> None:
+    result = JobResult("job-1", Outcome(outcome))
+    assert decide(DELETE, POLICY, Cancel(result)) == Verdict(
+        "SUCCESS",
+        "job-1",
+        Report(RunStatus.SETTLED, Trigger.TEARDOWN, jobs=(result,)),
+        data={"JobId": "job-1", "Force": "false"},
+    )
+
+
+UNSETTLED: list[Any] = [("PROTECTED", "UNSETTLED"), ("FAILED", "UNSETTLED"), ("DEFERRED", "UNFINISHED")]
+
+
+@pytest.mark.parametrize(("outcome", "status"), UNSETTLED)
+def test_a_delete_fails_with_the_reason_when_its_job_is_not_settled(outcome: str, status: str) -> None:
+    result = JobResult("job-1", Outcome(outcome), "Code: words")
+    verdict = decide(DELETE, POLICY, Cancel(result))
+    assert verdict == Verdict(
+        "FAILED",
+        "job-1",
+        Report(RunStatus(status), Trigger.TEARDOWN, jobs=(result,)),
+        f"job job-1 {outcome}: Code: words",
+    )
+    assert not verdict.continued
+
+
+@pytest.mark.parametrize(("outcome", "status"), UNSETTLED)
+def test_with_on_incomplete_continue_it_succeeds_and_warns(outcome: str, status: str) -> None:
+    result = JobResult("job-1", Outcome(outcome), "Code: words")
+    properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE", "MaxJobs": "x"}
+    verdict = decide(replace(DELETE, properties=properties), POLICY, Cancel(result))
+    reason = f"job job-1 {outcome}: Code: words"
+    left_out = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+    assert verdict == Verdict(
+        "SUCCESS",
+        "job-1",
+        Report(RunStatus(status), Trigger.TEARDOWN, jobs=(result,)),
+        reason,
+        {"JobId": "job-1", "Force": "false"},
+        (left_out, reason),
+    )
+    assert verdict.continued
+
+
+def test_a_settled_delete_with_on_incomplete_continue_is_an_ordinary_success() -> None:
+    properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE"}
+    verdict = decide(replace(DELETE, properties=properties), POLICY, Cancel(CANCELED))
+    assert (verdict.status, verdict.reason, verdict.warnings, verdict.continued) == ("SUCCESS", "", (), False)
+
+
+def failed(number: int) -> JobResult:
+    return JobResult(f"job-{number}", Outcome.FAILED, "no")
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [
+        (2, "job job-0 FAILED: no; job job-1 FAILED: no"),
+        (5, "; ".join(f"job job-{number} FAILED: no" for number in range(5))),
+        (7, "; ".join(f"job job-{number} FAILED: no" for number in range(5)) + "; and 2 more"),
+    ],
+)
+def test_the_reason_names_at_most_five_jobs(count: int, reason: str) -> None:
+    results = (JobResult("fine", Outcome.CANCELED), *(failed(number) for number in range(count)))
+    assert decide(DELETE, POLICY, Cancel(*results)).reason == reason
+
+
+@pytest.mark.parametrize(
+    ("policy", "properties", "reported"),
+    [
+        (replace(POLICY, force=True), {}, (True, False)),
+        (replace(POLICY, force=True), {"Force": "false"}, (False, False)),
+        (replace(POLICY, dry_run=True), {}, (False, True)),
+        (POLICY, {"DryRun": "true"}, (False, True)),
+    ],
+)
+def test_the_report_tells_the_force_and_dry_run_that_were_used(
+    policy: Policy, properties: dict[str, str], reported: tuple[bool, bool]
+) -> None:
+    report = decide(replace(DELETE, properties=properties), policy, Cancel(CANCELED)).report
+    assert (report.force, report.dry_run) == reported

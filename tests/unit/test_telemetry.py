@@ -1,0 +1,202 @@
+"""What is logged and counted, and that no URL keeps its query string on the way out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.telemetry import redact
+from tests.conftest import Log
+
+SIGNED = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret&X-Amz-Expires=7199"
+REDACTED = "https://bucket.s3.eu-west-1.amazonaws.com/path?REDACTED"
+
+
+@pytest.fixture
+def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
+    """The EMF records printed since it was last called, without their time."""
+
+    def read() -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        for record in found:
+            del record["_aws"]["Timestamp"]
+        return found
+
+    return read
+
+
+def emf(trigger: str, **values: float) -> dict[str, Any]:
+    names = [{"Name": name, "Unit": "Count"} for name in values]
+    return {
+        "_aws": {
+            "CloudWatchMetrics": [
+                {"Namespace": "IoTJobCanceler", "Dimensions": [["trigger", "service"]], "Metrics": names}
+            ]
+        },
+        "trigger": trigger,
+        "service": "canceler",
+        **{name: [value] for name, value in values.items()},
+    }
+
+
+def division_by_zero(text: str) -> ZeroDivisionError:
+    """An error that was raised, and so has a traceback."""
+    with pytest.raises(ZeroDivisionError) as caught:
+        raise ZeroDivisionError(text)
+    return caught.value
+
+
+# Redaction
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("nothing to hide", "nothing to hide"),
+        ("what? this stays", "what? this stays"),
+        ("https://example.com/path", "https://example.com/path"),
+        (SIGNED, REDACTED),
+        (f"to {SIGNED}, twice {SIGNED}", f"to {REDACTED} twice {REDACTED}"),
+        (f'{{"ResponseURL": "{SIGNED}", "x": 1}}', f'{{"ResponseURL": "{REDACTED}", "x": 1}}'),
+        (f"{SIGNED}\nnext", f"{REDACTED}\nnext"),
+        ("http://localhost:4566/p?a=1", "http://localhost:4566/p?REDACTED"),
+        ("https://example.com?a=1", "https://example.com?REDACTED"),
+        ("https://example.com/p?a=1?b=2", "https://example.com/p?REDACTED"),
+        ("https://example.com/p?", "https://example.com/p?REDACTED"),
+        ("HTTPS://EXAMPLE.COM/P?A=1", "HTTPS://EXAMPLE.COM/P?REDACTED"),
+        ("Https://example.com/p?a=1", "Https://example.com/p?REDACTED"),
+        ("", ""),
+    ],
+)
+def test_the_query_string_of_every_url_is_redacted(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def test_a_url_is_redacted_wherever_it_stands_in_a_line(log: Log) -> None:
+    log.telemetry.start(Trigger.DIRECT, SIGNED, SIGNED)
+    log.telemetry.warn(SIGNED)
+    log.telemetry.crashed(division_by_zero(SIGNED))
+    log.telemetry.report(Report(RunStatus.REJECTED, Trigger.DIRECT, reason=SIGNED))
+    assert len(log.lines) == 3
+    assert "secret" not in log.text
+    assert log.text.count("?REDACTED") >= 9
+
+
+# Log lines
+
+
+def test_every_line_tells_the_event_the_invocation_and_the_trigger(log: Log) -> None:
+    log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
+    log.telemetry.warn("left out Force")
+    (line,) = log.lines
+    assert (line["level"], line["message"]) == ("WARNING", "left out Force")
+    assert (line["correlation_id"], line["function_request_id"], line["trigger"]) == (
+        "correlation-1",
+        "invocation-1",
+        "TEARDOWN",
+    )
+
+
+def test_a_line_of_the_next_invocation_tells_nothing_of_the_last(
+    log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
+    log.telemetry.start(Trigger.EVENT, "correlation-2", "invocation-2")
+    log.telemetry.warn("x")
+    log.telemetry.count("UnexpectedErrors")
+    (line,) = log.lines
+    assert (line["correlation_id"], line["function_request_id"], line["trigger"]) == (
+        "correlation-2",
+        "invocation-2",
+        "EVENT",
+    )
+    assert metrics() == [emf("EVENT", UnexpectedErrors=1.0)]
+
+
+def test_a_crash_is_logged_with_its_trace_and_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+    log.telemetry.start(Trigger.SCHEDULE, "c", "i")
+    log.telemetry.crashed(division_by_zero("why"))
+    (line,) = log.lines
+    assert (line["level"], line["message"], line["exception_name"]) == (
+        "ERROR",
+        "unexpected error",
+        "ZeroDivisionError",
+    )
+    assert "in division_by_zero" in line["exception"]
+    assert metrics() == [emf("SCHEDULE", UnexpectedErrors=1.0)]
+
+
+def test_a_count_is_told_at_once(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+    log.telemetry.count("TeardownsOutOfTime")
+    assert metrics() == [emf("DIRECT", TeardownsOutOfTime=1.0)]
+
+
+def test_what_json_does_not_know_is_logged_as_text(log: Log) -> None:
+    log.telemetry.start(Trigger.DIRECT, "c", "i")
+    log.telemetry._logger.info("x", extra={"odd": {1, 2} - {2}})
+    assert log.lines[0]["odd"] == "{1}"
+
+
+# The report
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "metric"),
+    [
+        ("SETTLED", "INFO", "RunsSettled"),
+        ("IGNORED", "INFO", "RunsIgnored"),
+        ("UNSETTLED", "WARNING", "RunsUnsettled"),
+        ("UNFINISHED", "WARNING", "RunsUnfinished"),
+        ("REJECTED", "WARNING", "RunsRejected"),
+    ],
+)
+def test_a_run_is_counted_by_its_status_and_what_is_amiss_is_a_warning(
+    status: str, level: str, metric: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    log.telemetry.start(Trigger.EVENT, "c", "i")
+    log.telemetry.report(Report(RunStatus(status), Trigger.EVENT))
+    (line,) = log.lines
+    assert (line["level"], line["message"], line["report"]["status"]) == (level, "report", status)
+    assert metrics() == [emf("EVENT", **{metric: 1.0})]
+
+
+JOBS_METRICS = {
+    "CANCELED": "JobsCanceled",
+    "ALREADY_CANCELED": "JobsAlreadyCanceled",
+    "ALREADY_FINISHED": "JobsAlreadyFinished",
+    "GONE": "JobsGone",
+    "WOULD_CANCEL": "JobsWouldCancel",
+    "PROTECTED": "JobsProtected",
+    "DEFERRED": "JobsDeferred",
+    "FAILED": "JobsFailed",
+}
+
+
+def test_every_outcome_has_a_metric_of_its_own() -> None:
+    assert set(JOBS_METRICS) == {outcome.value for outcome in Outcome}
+
+
+@pytest.mark.parametrize(("outcome", "metric"), JOBS_METRICS.items())
+def test_jobs_are_counted_by_their_outcome(
+    outcome: str, metric: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    results = (JobResult("a", Outcome(outcome)), JobResult("b", Outcome(outcome)))
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.DIRECT, jobs=results))
+    assert metrics() == [emf("DIRECT", **{"RunsSettled": 1.0, metric: 2.0, "ExecutionsLeftInProgress": 0.0})]
+
+
+def test_executions_that_run_on_are_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+    results = (
+        JobResult("a", Outcome.CANCELED, executions_left_in_progress=2),
+        JobResult("b", Outcome.FAILED, "no", executions_left_in_progress=3),
+    )
+    log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.DIRECT, jobs=results))
+    assert metrics() == [
+        emf("DIRECT", RunsUnsettled=1.0, JobsCanceled=1.0, JobsFailed=1.0, ExecutionsLeftInProgress=5.0)
+    ]
+    assert log.lines[0]["report"]["jobs"] == [
+        {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2},
+        {"jobId": "b", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 3},
+    ]
