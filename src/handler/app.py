@@ -17,7 +17,7 @@ from .backlog import Backlog, Message, read_message, sqs_client
 from .config import Config
 from .custom_resource import WORK_RESERVE, CustomResource
 from .errors import RequestRejected, ResponseUndelivered
-from .events import Ignored, is_custom_resource, is_queue_batch, read_event, trigger_of
+from .events import Ignored, is_custom_resource, read_event, trigger_of
 from .iot import IotJobs, iot_client
 from .outcome import Report, RunStatus, Trigger
 from .request import Attribution, parse_request
@@ -54,6 +54,15 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an event came. `first_seen_at` is in seconds since the epoch; `admitted`: it was held against the cap before."""
+
+    context: LambdaContext
+    first_seen_at: float
+    admitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """A run that ended. `waits`: it has to go on later. `problem`: why no answer reached CloudFormation."""
 
@@ -82,34 +91,34 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
     would be rejected again.
     """
     services = services or wire()
-    if is_queue_batch(event):
-        return _take_from_backlog(read_message(event), context, services)
     now = services.utc_now().timestamp()
-    ended = _handle(event, context, services, None)
+    message = read_message(event, services.config.backlog_queue_url)
+    if message is not None:
+        return _take_from_backlog(message, Delivery(context, message.first_seen_at or now, message.admitted), services)
+    ended = _handle(event, Delivery(context, now), services)
     if ended.waits:
-        services.backlog.put(event, now, RETRY_SECONDS)
+        # Jobs are reported only once the selection was held against the cap.
+        services.backlog.put(event, now, RETRY_SECONDS, admitted=bool(ended.report.jobs))
     return ended.report.as_dict()
 
 
-def _take_from_backlog(message: Message, context: LambdaContext, services: Services) -> dict[str, object]:
+def _take_from_backlog(message: Message, delivery: Delivery, services: Services) -> dict[str, object]:
     """Finished, SQS deletes the message; unfinished, it comes again soon; crashed too, until it has come too often."""
     waits = True
     try:
-        waits = _handle(message.event, context, services, message.admitted_at).waits
+        waits = _handle(message.event, delivery, services).waits
     finally:
         if waits:
             services.backlog.keep(message, RETRY_SECONDS)
     return {"batchItemFailures": [{"itemIdentifier": message.message_id}] if waits else []}
 
 
-def _handle(event: object, context: LambdaContext, services: Services, admitted_at: float | None) -> Ended:
+def _handle(event: object, delivery: Delivery, services: Services) -> Ended:
     trigger = trigger_of(event)
-    services.telemetry.start(trigger, _correlation_id(event, context), context.aws_request_id)
+    invocation_id = delivery.context.aws_request_id
+    services.telemetry.start(trigger, _correlation_id(event) or invocation_id, invocation_id)
     try:
-        if is_custom_resource(event):
-            ended = _tear_down(event, context, services, admitted_at)
-        else:
-            ended = _run_event(event, context, services, admitted_at)
+        ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
     except RequestRejected as rejection:
         ended = Ended(Report(RunStatus.REJECTED, trigger, reason=str(rejection)))
     except Exception as error:
@@ -121,32 +130,30 @@ def _handle(event: object, context: LambdaContext, services: Services, admitted_
     return ended
 
 
-def _run_event(event: object, context: LambdaContext, services: Services, admitted_at: float | None) -> Ended:
+def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
     trigger = trigger_of(event)
     asked = read_event(event, services.config.sweep_request)
     if isinstance(asked, Ignored):
         return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
     attribution = Attribution(_REASON_CODES[trigger], f"Requested by {asked.origin}")
     request = parse_request(asked.document, services.config.policy, attribution)
-    deadline = Deadline.of_invocation(context, reserve=EVENT_RESERVE, clock=services.clock)
-    report = _run(services, deadline, admitted_at).carry_out(request, trigger)
-    return Ended(report, waits=report.status is RunStatus.UNFINISHED)
+    deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
+    report = _run(services, deadline, delivery).carry_out(request, trigger)
+    return Ended(report, waits=_may_wait(report))
 
 
-def _tear_down(
-    event: Mapping[str, object], context: LambdaContext, services: Services, admitted_at: float | None
-) -> Ended:
+def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     """CloudFormation has been answered when this returns, unless the teardown waits."""
     resource, config = read_resource_request(event), services.config
     if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
         raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
-    now = services.utc_now().timestamp()
-    answer_by = Deadline(resource.answer_within - (now - (admitted_at or now)), services.clock)
+    since = services.utc_now().timestamp() - delivery.first_seen_at
+    answer_by = Deadline(resource.answer_within - since, services.clock)
     custom_resource = CustomResource(
         resource, services.responder, services.telemetry.count, config.log_group, services.clock
     )
     verdict, problem = custom_resource.answer(
-        context, lambda: _verdict(resource, context, services, admitted_at, answer_by)
+        delivery.context, lambda: _verdict(resource, delivery, services, answer_by)
     )
     for warning in verdict.warnings:
         services.telemetry.warn(warning)
@@ -155,39 +162,37 @@ def _tear_down(
     return Ended(verdict.report, verdict.waits, problem)
 
 
-def _verdict(
-    resource: ResourceRequest,
-    context: LambdaContext,
-    services: Services,
-    admitted_at: float | None,
-    answer_by: Deadline,
-) -> Verdict:
-    deadline = Deadline.of_invocation(context, reserve=WORK_RESERVE, clock=services.clock)
-    run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), admitted_at)
+def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline) -> Verdict:
+    deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
+    run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
     verdict = decide(
         resource,
         services.config.policy,
         lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
     )
-    unfinished = verdict.report.status is RunStatus.UNFINISHED
-    return replace(verdict, waits=unfinished and answer_by.allows(RETRY_SECONDS + LEAST_RUN_SECONDS))
+    there_is_time = answer_by.allows(RETRY_SECONDS + LEAST_RUN_SECONDS)
+    return replace(verdict, waits=_may_wait(verdict.report) and there_is_time)
 
 
-def _run(services: Services, deadline: Deadline, admitted_at: float | None) -> Run:
-    pace = Pace(services.config.cancels_per_second, services.clock, services.sleep)
+def _may_wait(report: Report) -> bool:
+    """A dry run changes nothing, so that its next delivery would come no further."""
+    return report.status is RunStatus.UNFINISHED and not report.dry_run
+
+
+def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
     return Run(
-        services.api,
-        services.config.policy,
-        pace,
-        deadline,
-        services.sleep,
-        services.utc_now,
-        admitted=admitted_at is not None,
+        api=services.api,
+        policy=services.config.policy,
+        pace=Pace(services.config.cancels_per_second, services.clock, services.sleep),
+        deadline=deadline,
+        sleep=services.sleep,
+        utc_now=services.utc_now,
+        admitted=delivery.admitted,
     )
 
 
-def _correlation_id(event: object, context: LambdaContext) -> str:
-    """CloudFormation's RequestId or the event's id: the same for every delivery of one event."""
+def _correlation_id(event: object) -> str:
+    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or nothing."""
     known = event if isinstance(event, Mapping) else {}
     found = known.get("RequestId") or known.get("id")
-    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_ID else context.aws_request_id
+    return found if isinstance(found, str) and len(found) <= _LONGEST_ID else ""

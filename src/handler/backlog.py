@@ -11,32 +11,63 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from .errors import RequestRejected
-
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# When the event was first taken up (seconds since the epoch). Only put() sets it: an event that was redriven from
-# somewhere else has none, and is held against the cap like any new event.
-ADMITTED_AT = "AdmittedAt"
+# Message attributes. Only put() sets them: an event that was redriven from somewhere else has none, and is taken for new.
+_FIRST_SEEN_AT = "FirstSeenAt"
+_ADMITTED = "Admitted"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One delivery from the backlog. `admitted_at` is None for an event that did not come through `Backlog.put`."""
+    """One delivery from the backlog.
+
+    `first_seen_at` is when the event was first taken up, in seconds since the epoch; None for a new event. `admitted`
+    says that the event was held against the cap before.
+    """
 
     message_id: str
     receipt_handle: str
     event: object
-    admitted_at: float | None
+    first_seen_at: float | None
+    admitted: bool
 
 
-def read_message(event: Mapping[str, object]) -> Message:
-    """The one record of an SQS event: the batch size is 1. Raises RequestRejected."""
+def read_message(event: object, queue_url: str) -> Message | None:
+    """The one record of an event of our own queue (the batch size is 1), or None if this is no such event."""
     match event:
-        case {"Records": [{"messageId": str(message_id), "receiptHandle": str(receipt), "body": str(body), **rest}]}:
-            return Message(message_id, receipt, _event_in(body), _admitted_at(rest.get("messageAttributes")))
-    raise RequestRejected("Records", "must be one SQS message")
+        case {
+            "Records": [
+                {
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": str(arn),
+                    "messageId": str(message_id),
+                    "receiptHandle": str(receipt_handle),
+                    "body": str(body),
+                    **rest,
+                }
+            ]
+        } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
+            attributes = _texts(rest.get("messageAttributes"))
+            first_seen_at = float(attributes[_FIRST_SEEN_AT]) if _FIRST_SEEN_AT in attributes else None
+            return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes)
+    return None
+
+
+def _texts(attributes: object) -> Mapping[str, str]:
+    match attributes:
+        case {**named}:
+            return {str(name): text for name, each in named.items() if (text := _text(each)) is not None}
+    return {}
+
+
+def _text(attribute: object) -> str | None:
+    match attribute:
+        case {"stringValue": str(text)}:
+            return text
+    return None
 
 
 def _event_in(body: str) -> object:
@@ -49,13 +80,6 @@ def _event_in(body: str) -> object:
         case {"requestContext": {}, "requestPayload": payload}:
             return payload
     return event
-
-
-def _admitted_at(attributes: object) -> float | None:
-    match attributes:
-        case {"AdmittedAt": {"stringValue": str(value)}}:
-            return float(value)
-    return None
 
 
 def sqs_client() -> "SQSClient":
@@ -72,13 +96,18 @@ class Backlog:
         self._client = client
         self._queue_url = queue_url
 
-    def put(self, event: object, admitted_at: float, delay: int) -> None:
+    def put(self, event: object, first_seen_at: float, delay: int, *, admitted: bool) -> None:
         """Have `event` delivered to the function after `delay` seconds. Raises botocore's errors."""
+        attributes: dict[str, MessageAttributeValueTypeDef] = {
+            _FIRST_SEEN_AT: {"DataType": "Number", "StringValue": f"{first_seen_at:.3f}"}
+        }
+        if admitted:
+            attributes[_ADMITTED] = {"DataType": "String", "StringValue": "true"}
         self._client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=json.dumps(event),
             DelaySeconds=delay,
-            MessageAttributes={ADMITTED_AT: {"DataType": "Number", "StringValue": f"{admitted_at:.3f}"}},
+            MessageAttributes=attributes,
         )
 
     def keep(self, message: Message, delay: int) -> None:

@@ -27,14 +27,6 @@ class Ignored:
     reason: str
 
 
-def is_queue_batch(event: object) -> TypeGuard[Mapping[str, object]]:
-    """True for what an SQS event source mapping delivers."""
-    match event:
-        case {"Records": [{"eventSource": "aws:sqs"}, *_]}:
-            return True
-    return False
-
-
 def is_custom_resource(event: object) -> TypeGuard[Mapping[str, object]]:
     """True if CloudFormation waits for an answer. Asked before anything else."""
     return isinstance(event, Mapping) and "RequestType" in event and "ResponseURL" in event

@@ -9,5 +9,8 @@ THREADS = 10
 
 def in_parallel[Item, Result](work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """What `work` gives for each item, in their order. Raises the first error, once every item was tried."""
+    work_items = list(items)
+    if len(work_items) < 2:  # noqa: PLR2004 - nothing to do beside
+        return [work(item) for item in work_items]
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(work, items))
+        return list(pool.map(work, work_items))

@@ -63,8 +63,10 @@ class ResourceRequest:
         return self.request_type == "Delete" and self.properties.get("OnIncomplete") == "CONTINUE"
 
 
-def read_resource_request(event: Mapping[str, object]) -> ResourceRequest:
+def read_resource_request(event: object) -> ResourceRequest:
     """Raises RequestRejected if there is too little to answer with. Bad properties are not looked at here."""
+    if not isinstance(event, Mapping):
+        raise RequestRejected("event", "must be an object")
     texts = {key: _required_text(event, key) for key in _RESPONSE_KEYS}
     request_type = event["RequestType"]
     if request_type not in ("Create", "Update", "Delete"):

@@ -15,6 +15,7 @@ from .outcome import Outcome, Report, RunStatus, Trigger
 
 _QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*", re.IGNORECASE)
 
+_JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
     Outcome.ALREADY_CANCELED: "JobsAlreadyCanceled",
@@ -33,6 +34,14 @@ _RUNS_METRIC = {
     RunStatus.REJECTED: "RunsRejected",
     RunStatus.IGNORED: "RunsIgnored",
 }
+
+
+def _for_one_line(report: Report) -> dict[str, object]:
+    """CloudWatch Logs takes lines of up to 1 MB: a longer list is held to the jobs that a person has to look at."""
+    if len(report.jobs) <= _JOBS_IN_LINE:
+        return report.as_dict()
+    unsettled = [result.as_dict() for result in report.jobs if not result.outcome.settled]
+    return report.as_dict() | {"jobs": unsettled[:_JOBS_IN_LINE]}
 
 
 def redact(text: str) -> str:
@@ -82,7 +91,7 @@ class Telemetry:
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
         metrics.flush_metrics()
         log = self._logger.info if report.status in _AS_IT_SHOULD_BE else self._logger.warning
-        log("report", report=report.as_dict())
+        log("report", report=_for_one_line(report))
 
     def _metrics(self) -> EphemeralMetrics:
         metrics = EphemeralMetrics()
