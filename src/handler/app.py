@@ -55,7 +55,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an event came. `first_seen_at` is in seconds since the epoch; `admitted`: it was held against the cap before."""
+    """How an event came. `first_seen_at`: seconds since the epoch. `admitted`: it was held against the cap before."""
 
     context: LambdaContext
     first_seen_at: float

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# Message attributes. Only put() sets them: an event that was redriven from somewhere else has none, and is taken for new.
+# Message attributes. Only put() sets them: an event that was redriven from elsewhere has none, and is taken for new.
 _FIRST_SEEN_AT = "FirstSeenAt"
 _ADMITTED = "Admitted"
 

@@ -44,15 +44,22 @@ class Config:
                 dry_run=_flag(env, "DRY_RUN"),
                 max_jobs=_positive(env, "MAX_JOBS_PER_RUN"),
                 job_id_prefix=_text(env, "JOB_ID_PREFIX"),
-                protection_tag_key=_text(env, "PROTECTION_TAG_KEY"),
+                protection_tag_key=_filled(env, "PROTECTION_TAG_KEY"),
             ),
             cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
             sweep=Sweep(_text(env, "SWEEP_JOB_ID_GLOB"), _positive(env, "SWEEP_OLDER_THAN_HOURS")),
-            backlog_queue_url=_text(env, "BACKLOG_QUEUE_URL"),
-            url_suffix=_text(env, "URL_SUFFIX"),
+            backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
+            url_suffix=_filled(env, "URL_SUFFIX"),
             log_group=_text(env, "LOG_GROUP"),
             endpoint_url=env.get("AWS_ENDPOINT_URL"),
         )
+
+
+def _filled(env: Mapping[str, str], variable: str) -> str:
+    value = _text(env, variable)
+    if not value:
+        raise InvalidConfiguration(variable, "must not be empty")
+    return value
 
 
 def _text(env: Mapping[str, str], variable: str) -> str:

@@ -24,8 +24,6 @@ WORK_RESERVE = 12.0
 TIMER_RESERVE = 8.0
 SEND_RESERVE = 1.0
 
-_REASON_LENGTH = 2000  # characters: leaves room for where to look
-
 # crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.
 for name in ("crhelper.resource_helper", "crhelper.utils"):
     logging.getLogger(name).disabled = True
@@ -121,19 +119,14 @@ class CustomResource(CfnResource):
 
     def _body(self, status: str | None, reason: str) -> bytes:
         decided = status is None
-        return response_body(
-            {
-                "Status": self.Status if decided else status,
-                "Reason": self._where_to_look(self.Reason if decided else reason),
-                "PhysicalResourceId": (self.PhysicalResourceId if decided else "") or self._resource.fallback_id,
-                "StackId": self._resource.stack_id,
-                "RequestId": self._resource.request_id,
-                "LogicalResourceId": self._resource.logical_id,
-                "Data": self.Data if decided else {},
-                "NoEcho": False,
-            }
-        )
-
-    def _where_to_look(self, reason: str) -> str:
+        fields = {
+            "Status": self.Status if decided else status,
+            "PhysicalResourceId": (self.PhysicalResourceId if decided else "") or self._resource.fallback_id,
+            "StackId": self._resource.stack_id,
+            "RequestId": self._resource.request_id,
+            "LogicalResourceId": self._resource.logical_id,
+            "Data": self.Data if decided else {},
+            "NoEcho": False,
+        }
         where = f"log group {self._log_group}, correlation_id {self._resource.request_id}"
-        return f"{reason[:_REASON_LENGTH]} ({where})" if reason else ""
+        return response_body(fields, self.Reason if decided else reason, where)

@@ -131,6 +131,8 @@ def _errors_by_meaning() -> Iterator[None]:
         raise JobsUnavailable(type(error).__name__, "no usable answer from the service") from error
     except BotoCoreError as error:
         raise JobsError(type(error).__name__, str(error)) from error
+    except (AttributeError, TypeError, ValueError) as error:  # what botocore makes of a body that it can't read
+        raise JobsUnavailable("MalformedResponse", type(error).__name__) from error
 
 
 def _meaning_of(error: ClientError) -> JobsError:
