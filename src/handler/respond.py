@@ -24,7 +24,7 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def response_body(fields: Mapping[str, object], reason: str, where: str) -> bytes:
-    """`fields` and a Reason as JSON of at most MAX_BODY bytes. `reason` gives way; `where` to look is kept, after it."""
+    """`fields` and a Reason as JSON of at most MAX_BODY bytes. `reason` gives way; `where` to look stays behind it."""
     told, cut = reason, ""
     while True:
         body = json.dumps({**fields, "Reason": f"{told}{cut} ({where})" if reason else ""}).encode()
