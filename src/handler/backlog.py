@@ -6,6 +6,7 @@ Cancelling converges, so running the event again is the continuation. The only S
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import boto3
@@ -51,7 +52,7 @@ def read_message(event: object, queue_url: str) -> Message | None:
             ]
         } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
             attributes = _texts(rest.get("messageAttributes"))
-            first_seen_at = float(attributes[_FIRST_SEEN_AT]) if _FIRST_SEEN_AT in attributes else None
+            first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT))
             return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes)
     return None
 
@@ -70,11 +71,20 @@ def _text(attribute: object) -> str | None:
     return None
 
 
+def _seconds(text: str | None) -> float | None:
+    """What can't be read counts as left out: somebody else has put the message there."""
+    try:
+        seconds = float(text or "nan")
+    except ValueError:
+        return None
+    return seconds if isfinite(seconds) else None
+
+
 def _event_in(body: str) -> object:
     """The event, also where Lambda has wrapped it on its way to the failure queue."""
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return body  # an event that nothing recognises: rejected like any other
     match event:
         case {"requestContext": {}, "requestPayload": payload}:

@@ -10,13 +10,11 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from handler.cancel import Canceler
 from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
 from handler.iot import IotJobs, iot_client
 from handler.job import Job
 from handler.request import CancelRequest
-from handler.timing import Deadline
-from tests.support.fakes import POLICY, FakeClock
+from tests.support.fakes import FakeClock, canceler
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-west-1"
 ARN = f"arn:aws:iot:{REGION}:123456789012:job/a"
-REQUEST = CancelRequest(("a",), force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +64,11 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
 def test_a_call_ends_long_before_an_invocation_does(client: "IoTClient") -> None:
     config: Any = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 3)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-def test_the_worst_call_is_three_attempts_and_the_longest_waits_between_them() -> None:
-    assert IotJobs.worst_call == 3 * (1 + 3) + 1 + 2
+def test_the_worst_call_is_two_attempts_and_the_longest_wait_between_them() -> None:
+    assert IotJobs.worst_call == 2 * (1 + 3) + 1
 
 
 # What is asked and read
@@ -236,20 +234,20 @@ def test_an_answer_that_is_no_json_is_unavailable(body: bytes, iot: IotJobs, cli
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_tries_three_times(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+def test_the_sdk_tries_twice(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=2)
+    backend.fault = failing("DescribeJob", error, times=1)
     assert iot.describe("a").status == "IN_PROGRESS"
-    assert backend.calls == [("DescribeJob", "a")] * 3
+    assert backend.calls == [("DescribeJob", "a")] * 2
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_and_not_a_fourth_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=3)
+    backend.fault = failing("DescribeJob", error, times=2)
     with pytest.raises(JobsUnavailable):
         iot.describe("a")
-    assert backend.calls == [("DescribeJob", "a")] * 3
+    assert backend.calls == [("DescribeJob", "a")] * 2
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -260,8 +258,7 @@ def test_a_job_is_cancelled_for_good_or_only_planned(
     clock: FakeClock,
 ) -> None:
     backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
-    canceler = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep)
-    (result,) = canceler.cancel_all(replace(REQUEST, dry_run=dry_run))
+    (result,) = canceler(iot, clock).cancel_all(["a"], replace(REQUEST, dry_run=dry_run))
     assert result.as_dict() == {
         "jobId": "a",
         "outcome": "WOULD_CANCEL" if dry_run else "CANCELED",
@@ -276,6 +273,6 @@ def test_an_attempt_after_a_lost_answer_finds_the_job_cancelled(
 ) -> None:
     backend.add_job("a")
     backend.lost = failing("CancelJob", LostAnswerError, times=1)
-    (result,) = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    (result,) = canceler(iot, clock).cancel_all(["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
     assert backend.jobs_cancelled == {"a": 1}

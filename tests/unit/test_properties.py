@@ -15,10 +15,11 @@ TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
 FORCING = replace(POLICY, force=True)
 DRY = replace(POLICY, dry_run=True)
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
-KNOWN = "JobId, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
+KNOWN = "JobId, Select, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
 
 PLAIN = CancelRequest(
     job_ids=("a",),
+    selector=None,
     force=False,
     dry_run=False,
     max_jobs=100,
@@ -60,7 +61,8 @@ def test_create_and_update_read_strings_as_what_they_mean(
 NO_FLAG = "must be true or false"
 NO_CAP = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
 REJECTED: list[Any] = [
-    pytest.param({}, POLICY, "JobId", "must be given", id="no job"),
+    pytest.param({}, POLICY, "JobId, Select", "exactly one of them must be given", id="no job"),
+    pytest.param({"Force": "false"}, POLICY, "JobId, Select", "exactly one of them must be given", id="only a flag"),
     pytest.param(
         {"JobId": ""}, POLICY, "JobId", "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -", id="?"
     ),
@@ -68,9 +70,7 @@ REJECTED: list[Any] = [
     pytest.param(
         {"jobId": "a"}, POLICY, "'jobId'", f"unknown property; the properties are {KNOWN}", id="an event's key"
     ),
-    pytest.param(
-        {"JobId": "a", "Select": {}}, POLICY, "'Select'", f"unknown property; the properties are {KNOWN}", id="Select"
-    ),
+    pytest.param({"JobId": "a", "Select": {}}, POLICY, "JobId, Select", "exactly one of them must be given", id="both"),
     pytest.param(
         {"JobId": "a", "OnIncomplete": "continue"}, POLICY, "OnIncomplete", "must be FAIL or CONTINUE", id="OI"
     ),
@@ -175,4 +175,4 @@ LENIENT: list[Any] = [
 def test_delete_leaves_out_what_it_cannot_read_and_says_so(
     properties: dict[str, object], policy: Policy, expected: CancelRequest, warnings: tuple[str, ...]
 ) -> None:
-    assert read_leniently("a", properties, policy, ATTRIBUTION) == (expected, warnings)
+    assert read_leniently({"jobId": "a"}, properties, policy, ATTRIBUTION) == (expected, warnings)

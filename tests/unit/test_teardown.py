@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from handler.errors import RequestRejected
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, status_of
 from handler.request import CancelRequest, Policy
-from handler.teardown import ResourceRequest, Verdict, decide, read_resource_request
+from handler.resource import ResourceRequest
+from handler.teardown import Verdict, decide
 from tests.support.fakes import POLICY
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
@@ -27,105 +27,16 @@ class Cancel:
         self.results = results
         self.asked: list[CancelRequest] = []
 
-    def __call__(self, request: CancelRequest) -> tuple[JobResult, ...]:
+    def __call__(self, request: CancelRequest) -> Report:
         self.asked.append(request)
-        return self.results
+        return Report(status_of(self.results), Trigger.TEARDOWN, request.force, request.dry_run, jobs=self.results)
 
 
-def never(request: CancelRequest) -> tuple[JobResult, ...]:
+def never(request: CancelRequest) -> Report:
     raise AssertionError(request)
 
 
 CANCELED = JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=2)
-
-
-# Reading
-
-
-def raw(**changes: object) -> dict[str, object]:
-    event: dict[str, object] = {
-        "RequestType": "Delete",
-        "ResponseURL": URL,
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-        "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler",
-        "ResourceType": "Custom::IoTJobCancellation",
-    }
-    return event | changes
-
-
-def test_a_request_of_cloudformation_is_read() -> None:
-    assert read_resource_request(raw()) == DELETE
-
-
-def test_a_create_has_no_physical_id() -> None:
-    event = {key: value for key, value in raw(RequestType="Create").items() if key != "PhysicalResourceId"}
-    assert read_resource_request(event) == CREATE
-
-
-@pytest.mark.parametrize("physical_id", [None, "", 5, ["job-1"]])
-def test_a_physical_id_that_is_no_text_is_none(physical_id: object) -> None:
-    assert read_resource_request(raw(PhysicalResourceId=physical_id)).physical_id is None
-
-
-@pytest.mark.parametrize("properties", [None, "JobId", ["JobId"], 5])
-def test_properties_that_are_no_object_are_none(properties: object) -> None:
-    assert read_resource_request(raw(ResourceProperties=properties)).properties == {}
-
-
-@pytest.mark.parametrize("key", ["ResponseURL", "RequestId", "StackId", "LogicalResourceId"])
-@pytest.mark.parametrize("value", [None, "", 5, ["x"]])
-def test_what_an_answer_needs_must_be_there(key: str, value: object) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        read_resource_request(raw(**{key: value}))
-    assert str(caught.value) == f"{key}: must be a string that is not empty"
-
-
-@pytest.mark.parametrize("value", ["delete", "", None, 5, ["Delete"], "Read"])
-def test_a_request_type_is_one_of_three(value: object) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        read_resource_request(raw(RequestType=value))
-    assert str(caught.value) == "RequestType: must be Create, Update or Delete"
-
-
-def test_the_event_is_rebuilt_from_what_was_read() -> None:
-    assert DELETE.event == {
-        "RequestType": "Delete",
-        "ResponseURL": DELETE.event["ResponseURL"],  # whether the URL is handed on is not this test's matter
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-    }
-    assert "PhysicalResourceId" not in CREATE.event
-
-
-def test_the_secret_url_is_not_in_the_repr() -> None:
-    assert "X-Amz-Signature" not in repr(DELETE)
-
-
-@pytest.mark.parametrize(
-    ("request_type", "on_incomplete", "continues"),
-    [
-        ("Delete", "CONTINUE", True),
-        ("Delete", "FAIL", False),
-        ("Delete", None, False),
-        ("Delete", "continue", False),
-        ("Create", "CONTINUE", False),
-        ("Update", "CONTINUE", False),
-    ],
-)
-def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
-    request_type: Any,
-    on_incomplete: object,
-    continues: bool,
-) -> None:
-    resource = replace(DELETE, request_type=request_type, properties={"OnIncomplete": on_incomplete})
-    assert resource.continues is continues
 
 
 # Create and Update
@@ -133,7 +44,7 @@ def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
 
 @pytest.mark.parametrize("resource", [CREATE, UPDATE])
 def test_create_and_update_validate_and_cancel_nothing(resource: ResourceRequest) -> None:
-    reason = f"{resource.request_type}: valid; the job is cancelled on Delete"
+    reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
     assert decide(resource, POLICY, never) == Verdict(
         "SUCCESS",
         "job-1",
@@ -267,7 +178,15 @@ def test_a_delete_asks_for_what_the_properties_say() -> None:
     properties = {"JobId": "job-1", "Force": "true", "ReasonCode": "MOVED", "Comment": "to b", "ServiceToken": "t"}
     decide(replace(DELETE, properties=properties), replace(POLICY, force=True), cancel)
     assert cancel.asked == [
-        CancelRequest(job_ids=("job-1",), force=True, dry_run=False, max_jobs=100, reason_code="MOVED", comment="to b")
+        CancelRequest(
+            job_ids=("job-1",),
+            selector=None,
+            force=True,
+            dry_run=False,
+            max_jobs=100,
+            reason_code="MOVED",
+            comment="to b",
+        )
     ]
 
 
