@@ -64,7 +64,7 @@ def drained(canceler: Canceler) -> bool | None:
 def kill_workers(canceler: Canceler) -> int:
     """SIGKILL every process in which the function runs at the moment; MiniStack starts them as its children."""
     command_line = ["ps", "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "command="]
-    listed = subprocess.run(command_line, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(command_line, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
     own = [int(pid) for pid, parent, command in rows if int(parent) == canceler.aws.pid and "_worker" in command]
     for pid in own:
