@@ -55,11 +55,16 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How an event came. `first_seen_at`: seconds since the epoch. `admitted`: it was held against the cap before."""
+    """How an event came.
+
+    `first_seen_at`: seconds since the epoch. `admitted`: it was held against the cap before. `number`: how often it was
+    taken up before.
+    """
 
     context: LambdaContext
     first_seen_at: float
     admitted: bool = False
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,9 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
     now = services.utc_now().timestamp()
     message = read_message(event, services.config.backlog_queue_url)
     if message is not None:
-        return _take_from_backlog(message, Delivery(context, message.first_seen_at or now, message.admitted), services)
+        return _take_from_backlog(
+            message, Delivery(context, message.first_seen_at or now, message.admitted, message.receives), services
+        )
     ended = _handle(event, Delivery(context, now), services)
     if ended.waits:
         # Jobs are reported only once the selection was held against the cap.
@@ -188,6 +195,7 @@ def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
         sleep=services.sleep,
         utc_now=services.utc_now,
         admitted=delivery.admitted,
+        delivery=delivery.number,
     )
 
 

@@ -34,6 +34,7 @@ class Message:
     event: object
     first_seen_at: float | None
     admitted: bool
+    receives: int
 
 
 def read_message(event: object, queue_url: str) -> Message | None:
@@ -47,13 +48,16 @@ def read_message(event: object, queue_url: str) -> Message | None:
                     "messageId": str(message_id),
                     "receiptHandle": str(receipt_handle),
                     "body": str(body),
+                    "attributes": {"ApproximateReceiveCount": str(receives)},
                     **rest,
                 }
             ]
         } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
             attributes = _texts(rest.get("messageAttributes"))
             first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT))
-            return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes)
+            return Message(
+                message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes, int(receives)
+            )
     return None
 
 

@@ -119,9 +119,10 @@ class Canceler:
         return _result(job, Outcome.FAILED, str(refusal))
 
     def _is_protected(self, job: Job) -> bool:
-        """IAM compares the value without regard to case, so that True protects as true does."""
+        """Compared as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
         self._check_time()
-        return self.jobs.tags(job.arn).get(self.policy.protection_tag_key, "").lower() == "true"
+        tags = self.jobs.tags(job.arn).items()
+        return (self.policy.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags}
 
     def _protected(self, job: Job) -> JobResult:
         return _result(job, Outcome.PROTECTED, f"the job is tagged {self.policy.protection_tag_key}=true")

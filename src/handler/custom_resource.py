@@ -6,8 +6,10 @@ leaves seconds instead of half of one; an unexpected error reaches Lambda after 
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import override
 
 from crhelper import FAILED, SUCCESS, CfnResource
@@ -53,7 +55,7 @@ class CustomResource(CfnResource):
     def answer(self, context: LambdaContext, decide: Callable[[], Verdict]) -> tuple[Verdict, str]:
         """Let `decide` find the verdict, and answer with it: or without it, if it fails or time runs out.
 
-        A verdict that waits is not answered yet.
+        A verdict that waits is not answered yet, unless the timer did.
 
         Returns the verdict, and what went wrong with the delivery of the answer ("" if nothing did). Raises what
         `decide` raised, after FAILED was answered.
@@ -71,19 +73,15 @@ class CustomResource(CfnResource):
         self.update(handle)
         self.delete(handle)
         self(self._resource.event, context)
-        if self._timer:
+        if self._timer and self._timer.ident:
             self._timer.join()  # Lambda freezes its thread as soon as we return
         if self._unexpected:
             raise self._unexpected
-        return verdicts[0], self._problem
+        return replace(verdicts[0], waits=self._waits and not self._answered), self._problem
 
     @override
     def _wrap_function(self, func: Callable[[object, object], str]) -> None:
-        try:
-            self.PhysicalResourceId = func(self._event, self._context)
-        except Exception as error:
-            self._unexpected = error
-            raise  # to crhelper, which answers FAILED and swallows it
+        self.PhysicalResourceId = func(self._event, self._context)
 
     @override
     def _cfn_response(self, event: dict[str, object]) -> None:
@@ -99,21 +97,30 @@ class CustomResource(CfnResource):
 
     @override
     def _timeout(self) -> None:
-        self._count("TeardownsOutOfTime")
         status = SUCCESS if self._resource.continues else FAILED
-        self._send(status, "the invocation ran out of time before every job was settled")
+        if self._claim():
+            self._deliver(self._body(status, "the invocation ran out of time before every job was settled"))
+            self._count("TeardownsOutOfTime")
 
     @override
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
-        with self._lock:
-            if self._answered:
-                return
-            self._answered = True
-            self._problem = "unexpected error while sending"  # crhelper would swallow it
-        if self._unexpected:
+        unexpected = sys.exception()  # crhelper sends FAILED from its own `except`, and swallows what it caught
+        if isinstance(unexpected, Exception):
+            self._unexpected = self._unexpected or unexpected
             reason = f"unexpected {type(self._unexpected).__name__}"
+        if self._claim():
+            self._deliver(self._body(status, reason))
+
+    def _claim(self) -> bool:
+        """True for the one that answers: the main thread or the timer's."""
+        with self._lock:
+            claimed, self._answered = not self._answered, True
+        return claimed
+
+    def _deliver(self, body: bytes) -> None:
+        self._problem = "the sending broke off"
         deadline = Deadline.of_invocation(self._context, reserve=SEND_RESERVE, clock=self._clock)
-        self._problem = self._responder.deliver(self._resource.response_url, self._body(status, reason), deadline)
+        self._problem = self._responder.deliver(self._resource.response_url, body, deadline)
         if self._problem:
             self._count("ResponsesUndelivered")
 

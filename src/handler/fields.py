@@ -11,12 +11,15 @@ _MAX_QUOTED = 40
 
 
 def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
-    """`value` if it is an object with no key but `keys`. Raises RequestRejected."""
+    """`value` if it is an object with no key but `keys`, and no null in it. Raises RequestRejected."""
     if not isinstance(value, Mapping):
         raise RequestRejected(field, f"must be an object with the keys {', '.join(keys)}")
     unknown = sorted(str(key) for key in value if key not in keys)
     if unknown:
         raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are {', '.join(keys)}")
+    for key, item in value.items():
+        if item is None:
+            raise RequestRejected(key, "must not be null: leave it out")
     return value
 
 

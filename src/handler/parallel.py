@@ -8,7 +8,7 @@ THREADS = 10
 
 
 def in_parallel[Item, Result](work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What `work` gives for each item, in their order. Raises the first error, once every item was tried."""
+    """What `work` gives for each item, in their order. Raises the first error; what was not begun by then is not."""
     work_items = list(items)
     if len(work_items) < 2:  # noqa: PLR2004 - nothing to do beside
         return [work(item) for item in work_items]

@@ -85,6 +85,23 @@ def read_strictly(properties: Properties, policy: Policy, attribution: Attributi
         raise _renamed(rejection) from rejection
 
 
+def read_changes(
+    properties: Properties, old: Properties, policy: Policy, attribution: Attribution
+) -> tuple[CancelRequest, tuple[str, ...]]:
+    """For Update: what has changed is read strictly, and the rest as it will be on Delete.
+
+    The stack's parameters may have become stricter since; an Update of something else, or its roll-back, must not fail
+    on that. Raises RequestRejected.
+    """
+    which = {name: properties[name] for name in ("JobId", "Select") if name in properties}
+    changed = {name: value for name, value in properties.items() if value != old.get(name)}
+    at_once = policy if "JobId" in changed else replace(policy, job_id_prefix="")
+    strict = read_strictly(which | changed, at_once, attribution)
+    if changed.keys() >= properties.keys() - {"ServiceToken"}:
+        return strict, ()
+    return read_leniently(_document(which), properties, policy, attribution)
+
+
 def read_leniently(
     which: Mapping[str, object], properties: Properties, policy: Policy, attribution: Attribution
 ) -> tuple[CancelRequest, tuple[str, ...]]:

@@ -139,7 +139,7 @@ def _comment(value: object, attribution: Attribution) -> str:
         return "".join(filter(_is_visible, attribution.comment))[:_MAX_COMMENT]
     if not isinstance(value, str) or not 1 <= len(value) <= _MAX_COMMENT or not all(map(_is_visible, value)):
         raise RequestRejected(
-            "comment", f"must be a string of 1 to {_MAX_COMMENT} characters, none of them a control character"
+            "comment", f"must be a string of 1 to {_MAX_COMMENT} characters, none of them a control or format character"
         )
     return value
 

@@ -23,6 +23,7 @@ class ResourceRequest:
     logical_id: str
     physical_id: str | None
     properties: Mapping[str, object]
+    old_properties: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def event(self) -> dict[str, object]:
@@ -72,7 +73,7 @@ def read_resource_request(event: object) -> ResourceRequest:
     if request_type not in ("Create", "Update", "Delete"):
         raise RequestRejected("RequestType", "must be Create, Update or Delete")
     physical_id = event.get("PhysicalResourceId")
-    properties = event.get("ResourceProperties")
+    properties, old_properties = event.get("ResourceProperties"), event.get("OldResourceProperties")
     return ResourceRequest(
         request_type=request_type,
         response_url=texts["ResponseURL"],
@@ -81,6 +82,7 @@ def read_resource_request(event: object) -> ResourceRequest:
         logical_id=texts["LogicalResourceId"],
         physical_id=physical_id if isinstance(physical_id, str) and physical_id else None,
         properties=properties if isinstance(properties, Mapping) else {},
+        old_properties=old_properties if isinstance(old_properties, Mapping) else {},
     )
 
 

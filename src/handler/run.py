@@ -1,6 +1,6 @@
 """One run: select → cancel → report, for every trigger alike."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +23,11 @@ class JobsApi(Jobs, JobListing, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The means of one run. `admitted` says that the event was held against the cap before, when it first arrived."""
+    """The means of one run.
+
+    `admitted` says that the event was held against the cap before, when it first arrived; `delivery`, how often it was
+    taken up before.
+    """
 
     api: JobsApi
     policy: Policy
@@ -32,11 +36,12 @@ class Run:
     sleep: Sleep
     utc_now: Callable[[], datetime]
     admitted: bool = False
+    delivery: int = 0
 
     def carry_out(self, request: CancelRequest, trigger: Trigger, *, passes: int = 1) -> Report:
         """Raises RequestRejected, before anything was cancelled, if the selection is over the cap or can't be had."""
         if request.selector is None:
-            results = self._canceler().cancel_all(request.job_ids, request)
+            results = self._canceler().cancel_all(rotated(request.job_ids, self.delivery), request)
             return _report(request, trigger, results)
         return self._carry_out_selection(request, request.selector, trigger, 1 if request.dry_run else passes)
 
@@ -46,13 +51,15 @@ class Run:
         for number in range(passes):
             try:
                 selection = self._select(selector)
-            except JobsUnavailable as error:
+            except JobsError as error:
+                if number == 0 and not isinstance(error, JobsUnavailable):
+                    raise RequestRejected("select", f"could not be carried out: {error}") from error
                 report = _report(request, trigger, results.values(), f"select: {error}")
                 return replace(report, status=RunStatus.UNFINISHED)
             if number == 0:
                 left_out = selection.left_out
                 self._check_cap(len(selection.jobs), request)
-            new = [job.job_id for job in selection.jobs if job.job_id not in results]
+            new = rotated([job.job_id for job in selection.jobs if job.job_id not in results], self.delivery)
             results |= {result.job_id: result for result in self._canceler().cancel_all(new, request)}
             if not new or passes == 1 or any(result.outcome is Outcome.DEFERRED for result in results.values()):
                 break
@@ -67,13 +74,7 @@ class Run:
             check_cap("select", matches, request.max_jobs)
 
     def _select(self, selector: Selector) -> Selection:
-        prefix, now = self.policy.job_id_prefix, self.utc_now()
-        try:
-            return Selecting(selector, self.api, prefix, now, self._turn).select()
-        except JobsUnavailable:
-            raise
-        except JobsError as error:
-            raise RequestRejected("select", f"could not be carried out: {error}") from error
+        return Selecting(selector, self.api, self.policy.job_id_prefix, self.utc_now(), self._turn).select()
 
     def _canceler(self) -> Canceler:
         return Canceler(self.api, self.policy, self.deadline, self._turn, self.sleep)
@@ -81,6 +82,15 @@ class Run:
     def _turn(self) -> None:
         if not self.pace.take(self.deadline, self.api.worst_call):
             raise OutOfTime
+
+
+def rotated[Item](items: Sequence[Item], delivery: int) -> Sequence[Item]:
+    """`items` from another start in each delivery, so that a run that never gets to the end still gets to all of them.
+
+    Steps by the golden ratio spread the starts evenly, however many there will be.
+    """
+    start = int(len(items) * (delivery * 0.618034 % 1))
+    return [*items[start:], *items[:start]]
 
 
 def _report(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str = "") -> Report:

@@ -10,7 +10,7 @@ from .errors import JobNotFound
 from .job import Job, JobStatus, JobSummary
 from .outcome import LeftOut
 from .parallel import in_parallel
-from .selector import Selector, matches_glob
+from .selector import LIVE_STATUSES, Selector, matches_glob
 from .timing import Turn
 
 # FreeRTOS over-the-air updates are jobs with this prefix, Greengrass deployments are jobs in this namespace. Their own
@@ -89,20 +89,21 @@ class Selecting:
         """The candidates that are Greengrass deployments. Nobody knows whether a plain listing holds those."""
         if not candidates:
             return []
-        listed = [
+        listed = dict.fromkeys(
             summary.job_id
-            for status in self.selector.statuses
+            for status in LIVE_STATUSES  # both: a candidate may have begun its roll-out since it was listed
             for summary in self.listing.list_jobs(status, self.turn, GREENGRASS_NAMESPACE)
             if summary.job_id in candidates
-        ]
+        )
         if listed and self._ignores_namespaces():
-            owned = in_parallel(self._is_greengrass, listed)
-            return list(compress(listed, owned))
-        return list(dict.fromkeys(listed))
+            return list(compress(listed, in_parallel(self._is_greengrass, listed)))
+        return list(listed)
 
     def _is_greengrass(self, job_id: str) -> bool:
-        self.turn()
-        return self.listing.describe(job_id).namespace == GREENGRASS_NAMESPACE
+        try:
+            return self.listing.describe(job_id).namespace == GREENGRASS_NAMESPACE
+        except JobNotFound:
+            return False
 
     def _ignores_namespaces(self) -> bool:
         """True if the listing shows jobs for a namespace that nobody has: then it does not filter (local AWS)."""

@@ -27,7 +27,7 @@ LIVE_STATUSES = (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS)
 
 _GLOB = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
 _THING_GROUP = re.compile(r"[a-zA-Z0-9:_-]{1,128}")  # CreateThingGroup
-_MAX_HOURS = 24 * 365 * 10
+_MAX_HOURS = 99_999
 _MAX_TAGS = 50
 _MAX_TAG_KEY = 128
 _MAX_TAG_VALUE = 256

@@ -10,8 +10,8 @@ from typing import Literal
 
 from .errors import RequestRejected
 from .fields import is_job_id
-from .outcome import Report, RunStatus, Trigger
-from .properties import read_leniently, read_selection, read_strictly
+from .outcome import Outcome, Report, RunStatus, Trigger
+from .properties import read_changes, read_leniently, read_selection, read_strictly
 from .request import Attribution, CancelRequest, Policy
 from .resource import ResourceRequest
 
@@ -34,8 +34,9 @@ class Verdict:
 
     @property
     def continued(self) -> bool:
-        """True if the deletion goes on although jobs are not settled."""
-        return self.status == "SUCCESS" and self.report.status is not RunStatus.SETTLED and not self.waits
+        """True if the deletion goes on although there are jobs that live on, be it for a dry run."""
+        unsettled = self.report.status is not RunStatus.SETTLED or Outcome.WOULD_CANCEL in self.report.counts
+        return self.status == "SUCCESS" and unsettled and not self.waits
 
 
 def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
@@ -47,7 +48,7 @@ def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Ve
 
 def _validate(resource: ResourceRequest, policy: Policy) -> Verdict:
     try:
-        request = read_strictly(resource.properties, policy, _attribution(resource))
+        request, warnings = _read(resource, policy)
     except RequestRejected as rejection:
         reason = str(rejection)
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
@@ -55,7 +56,14 @@ def _validate(resource: ResourceRequest, policy: Policy) -> Verdict:
     physical_id = resource.selection_id if request.selector else request.job_ids[0]
     reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
-    return Verdict("SUCCESS", physical_id, report, data=_data(request))
+    return Verdict("SUCCESS", physical_id, report, data=_data(request), warnings=warnings)
+
+
+def _read(resource: ResourceRequest, policy: Policy) -> tuple[CancelRequest, tuple[str, ...]]:
+    properties, attribution = resource.properties, _attribution(resource)
+    if resource.request_type == "Update":
+        return read_changes(properties, resource.old_properties, policy, attribution)
+    return read_strictly(properties, policy, attribution), ()
 
 
 def _delete(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
@@ -87,6 +95,8 @@ def _delete_selection(resource: ResourceRequest, policy: Policy, carry_out: Carr
 
 def _judge(resource: ResourceRequest, request: CancelRequest, report: Report, warnings: tuple[str, ...]) -> Verdict:
     if report.status is RunStatus.SETTLED:
+        if Outcome.WOULD_CANCEL in report.counts:
+            warnings = (*warnings, "dry run: the deletion goes on, and its jobs live on")
         return Verdict("SUCCESS", resource.fallback_id, report, data=_data(request), warnings=warnings)
     reason = _unsettled_reason(report)
     if resource.continues:

@@ -15,6 +15,7 @@ from .outcome import Outcome, Report, RunStatus, Trigger
 
 _QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*", re.IGNORECASE)
 
+_SIGNATURE = re.compile(r"(X-Amz-[a-z-]+)=[^&\s\"'\\]*", re.IGNORECASE)
 _JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
@@ -45,8 +46,8 @@ def _for_one_line(report: Report) -> dict[str, object]:
 
 
 def redact(text: str) -> str:
-    """`text` without the query string of any URL in it."""
-    return _QUERY.sub(r"\1?REDACTED", text)
+    """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
+    return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))
 
 
 class Telemetry:
@@ -55,7 +56,9 @@ class Telemetry:
     def __init__(self, service: str | None = None, stream: TextIO | None = None) -> None:
         """Service, level and namespace come from the POWERTOOLS_ environment variables."""
         self._logger = Logger(
-            service=service, stream=stream, json_serializer=lambda line: redact(json.dumps(line, default=str))
+            service=service,
+            stream=stream,
+            json_serializer=lambda line: redact(json.dumps(line, default=str, ensure_ascii=False)),
         )
         self._trigger = Trigger.DIRECT
 
