@@ -17,10 +17,10 @@ from .backlog import Backlog, Message, read_message, sqs_client
 from .config import Config
 from .custom_resource import WORK_RESERVE, CustomResource
 from .errors import RequestRejected, ResponseUndelivered
-from .events import Ignored, is_custom_resource, read_event, trigger_of
+from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .iot import IotJobs, iot_client
 from .outcome import Report, RunStatus, Trigger
-from .request import Attribution, parse_request
+from .request import parse_request
 from .resource import ResourceRequest, read_resource_request
 from .respond import Responder, may_answer
 from .run import TEARDOWN_PASSES, JobsApi, Run
@@ -32,11 +32,6 @@ EVENT_RESERVE = 2.0  # seconds for the report, where nobody waits for an answer
 RETRY_SECONDS = 5  # until an unfinished event is taken up again
 LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
-_REASON_CODES = {
-    Trigger.SCHEDULE: "SCHEDULED_CLEANUP",
-    Trigger.EVENT: "EVENT_REMEDIATION",
-    Trigger.DIRECT: "DIRECT_REQUEST",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +94,9 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
     now = services.utc_now().timestamp()
     message = read_message(event, services.config.backlog_queue_url)
     if message is not None:
-        return _take_from_backlog(
-            message, Delivery(context, message.first_seen_at or now, message.admitted, message.receives), services
-        )
-    ended = _handle(event, Delivery(context, now), services)
+        first_seen_at = message.first_seen_at or now
+        delivery = Delivery(context, first_seen_at, message.admitted, message.receives)
+        return _take_from_backlog(message, delivery, services)
     if ended.waits:
         # Jobs are reported only once the selection was held against the cap.
         services.backlog.put(event, now, RETRY_SECONDS, admitted=bool(ended.report.jobs))
@@ -142,8 +136,7 @@ def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
     asked = read_event(event, services.config.sweep_request)
     if isinstance(asked, Ignored):
         return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
-    attribution = Attribution(_REASON_CODES[trigger], f"Requested by {asked.origin}")
-    request = parse_request(asked.document, services.config.policy, attribution)
+    request = parse_request(asked.document, services.config.policy, attribution(trigger, asked))
     deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
     report = _run(services, deadline, delivery).carry_out(request, trigger)
     return Ended(report, waits=_may_wait(report))

@@ -7,8 +7,14 @@ from typing import TypeGuard
 from .errors import RequestRejected
 from .fields import quoted, read_object
 from .outcome import Trigger
+from .request import Attribution
 
 STACK_TAG = "iot-job-canceler:stack-id"
+_REASON_CODES = {
+    Trigger.SCHEDULE: "SCHEDULED_CLEANUP",
+    Trigger.EVENT: "EVENT_REMEDIATION",
+    Trigger.DIRECT: "DIRECT_REQUEST",
+}
 REQUESTED = "IoT Job Cancellation Requested"
 
 
@@ -25,6 +31,11 @@ class Ignored:
     """A sound event that asks for nothing."""
 
     reason: str
+
+
+def attribution(trigger: Trigger, asked: Asked) -> Attribution:
+    """What a job's history says of a run by an event."""
+    return Attribution(_REASON_CODES[trigger], f"Requested by {asked.origin}")
 
 
 def is_custom_resource(event: object) -> TypeGuard[Mapping[str, object]]:

@@ -6,6 +6,7 @@ an event to log, and what is logged passes `redact` on its way out.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TextIO
 
 from aws_lambda_powertools import Logger
@@ -48,6 +49,10 @@ def _for_one_line(report: Report) -> dict[str, object]:
 def redact(text: str) -> str:
     """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
     return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))
+
+
+def _json(line: Mapping[str, object]) -> str:
+    return redact(json.dumps(line, default=str, ensure_ascii=False))
 
 
 class Telemetry:
