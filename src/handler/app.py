@@ -97,6 +97,7 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
         first_seen_at = message.first_seen_at or now
         delivery = Delivery(context, first_seen_at, message.admitted, message.receives)
         return _take_from_backlog(message, delivery, services)
+    ended = _handle(event, Delivery(context, now), services)
     if ended.waits:
         # Jobs are reported only once the selection was held against the cap.
         services.backlog.put(event, now, RETRY_SECONDS, admitted=bool(ended.report.jobs))
