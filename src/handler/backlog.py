@@ -55,9 +55,8 @@ def read_message(event: object, queue_url: str) -> Message | None:
         } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
             attributes = _texts(rest.get("messageAttributes"))
             first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT))
-            return Message(
-                message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes, int(receives)
-            )
+            number = int(receives) if receives.isdecimal() else 1
+            return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes, number)
     return None
 
 

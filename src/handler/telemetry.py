@@ -52,7 +52,8 @@ def redact(text: str) -> str:
 
 
 def _json(line: Mapping[str, object]) -> str:
-    return redact(json.dumps(line, default=str, ensure_ascii=False))
+    text = redact(json.dumps(line, default=str, ensure_ascii=False))
+    return text.encode(errors="backslashreplace").decode()  # half a surrogate pair can't be written
 
 
 class Telemetry:
@@ -63,7 +64,7 @@ class Telemetry:
         self._logger = Logger(
             service=service,
             stream=stream,
-            json_serializer=lambda line: redact(json.dumps(line, default=str, ensure_ascii=False)),
+            json_serializer=_json,
         )
         self._trigger = Trigger.DIRECT
 

@@ -128,12 +128,13 @@ def mutated(draw: st.DrawFn) -> Any:
     return event
 
 
-def on_the_backlog(event: object, attributes: object = None) -> dict[str, Any]:
+def on_the_backlog(event: object, attributes: object = None, receives: object = "1") -> dict[str, Any]:
     """The event as a message of the function's own queue."""
     record = {
         "messageId": "m-1",
         "receiptHandle": "r-1",
         "body": event if isinstance(event, str) else json.dumps(event),
+        "attributes": {"ApproximateReceiveCount": receives},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
         "eventSourceARN": FakeBacklog.arn,
@@ -149,7 +150,12 @@ attributes = any_json | st.fixed_dictionaries(
     },
 )
 hostile = any_json | near_requests.map(lambda request: {"cancel": request}) | envelopes | custom_resources
-messages = st.builds(on_the_backlog, hostile | whole_custom_resources | mutated(), attributes)
+messages = st.builds(
+    on_the_backlog,
+    hostile | whole_custom_resources | mutated(),
+    attributes,
+    st.sampled_from(["1", "99", "x", "", "²", 1]),
+)
 hostile_or_real = hostile | whole_custom_resources | mutated() | messages
 
 
