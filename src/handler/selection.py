@@ -100,6 +100,7 @@ class Selecting:
         return list(listed)
 
     def _is_greengrass(self, job_id: str) -> bool:
+        self.turn()
         try:
             return self.listing.describe(job_id).namespace == GREENGRASS_NAMESPACE
         except JobNotFound:
