@@ -150,7 +150,7 @@ class FakeJobs:
         """CancelJob."""
         job = self._called("CancelJob", job_id)
         with self._lock:
-            if self.denied_tag and job.tags.get(self.denied_tag, "").lower() == "true":
+            if self.denied_tag.lower() in {key.lower() for key, tag in job.tags.items() if tag.lower() == "true"}:
                 raise denied()
             _require(_fits_reason_code(reason_code), "Invalid reasonCode")
             _require(_fits_comment(comment), "Invalid comment")

@@ -20,17 +20,17 @@ FUNCTION: dict[str, Any] = RESOURCES["Function"]["Properties"]
 DEFAULTS = {
     "Force": "false",
     "DryRun": "false",
-    "MaxJobsPerRun": 100,
+    "MaxJobsPerRun": "100",
     "JobIdPrefix": "",
     "ProtectionTagKey": "cancel-protection",
     "SweepState": "DISABLED",
     "SweepSchedule": "rate(1 day)",
     "SweepJobIdGlob": "",
-    "SweepOlderThanHours": 168,
+    "SweepOlderThanHours": "168",
     "EventBusName": "default",
     "AlarmNamePrefix": "",
     "CancelOnStackDelete": "false",
-    "CancelsPerSecond": 8,
+    "CancelsPerSecond": "8",
     "LogLevel": "INFO",
     "LogRetentionDays": 30,
     "PermissionsBoundaryArn": "",
@@ -116,23 +116,26 @@ def test_the_handler_reads_every_variable_that_it_is_given() -> None:
     given = FUNCTION["Environment"]["Variables"]
     example = dict.fromkeys(given, "1") | {"FORCE": "true", "DRY_RUN": "true"}
     Config.from_env(example)
-    for name in (name for name in given if not name.startswith("POWERTOOLS_")):
+    may_be_left_out = {"JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"}
+    for name in (name for name in given.keys() - may_be_left_out if not name.startswith("POWERTOOLS_")):
         with pytest.raises(InvalidConfiguration):
             Config.from_env({other: value for other, value in example.items() if other != name})
 
 
 @pytest.mark.parametrize(
-    ("name", "least", "most"),
-    [("MaxJobsPerRun", 1, 25_000), ("SweepOlderThanHours", 1, 87_600), ("CancelsPerSecond", 1, 1000)],
+    ("name", "most"), [("MaxJobsPerRun", 25_000), ("SweepOlderThanHours", 99_999), ("CancelsPerSecond", 1000)]
 )
-def test_a_number_is_held_to_its_bounds(name: str, least: int, most: int) -> None:
-    assert (PARAMETERS[name]["MinValue"], PARAMETERS[name]["MaxValue"]) == (least, most)
+def test_a_number_is_a_whole_one_within_its_bounds(name: str, most: int) -> None:
+    pattern = PARAMETERS[name]["AllowedPattern"]
+    taken = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
+    assert taken == set(range(1, most + 1))
+    assert not any(re.fullmatch(pattern, text) for text in ("", "1.5", "01", "-1", "+1", "1e3", " 1", "1\n"))
 
 
 def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
-    longest, oldest = PARAMETERS["SweepJobIdGlob"]["MaxLength"], PARAMETERS["SweepOlderThanHours"]["MaxValue"]
-    selector = parse_selector({"jobIdGlob": "*" * longest, "olderThanHours": oldest})
-    assert (selector.job_id_glob, selector.older_than_hours) == ("*" * 64, 87_600)
+    longest = PARAMETERS["SweepJobIdGlob"]["MaxLength"]
+    selector = parse_selector({"jobIdGlob": "*" * longest, "olderThanHours": 99_999})
+    assert (selector.job_id_glob, selector.older_than_hours) == ("*" * 64, 99_999)
     assert PARAMETERS["SweepState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
 
 
@@ -249,16 +252,23 @@ def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> N
 def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:
     pattern = json.dumps(RESOURCES[rule]["Properties"]["EventPattern"])
     pattern = pattern.replace('{"Ref": "AlarmNamePrefix"}', '"iot-job-failures-"')
+    pattern = pattern.replace('{"Ref": "AWS::AccountId"}', '"123456789012"')
     event = json.loads((ROOT / "events" / event_file).read_text())
     assert EventPattern.load(pattern).matches_event(event) is matches
 
 
 def test_the_stack_rule_takes_no_other_status_than_the_end_of_a_deletion() -> None:
-    pattern = EventPattern.load(json.dumps(RESOURCES["StackRule"]["Properties"]["EventPattern"]))
+    written = json.dumps(RESOURCES["StackRule"]["Properties"]["EventPattern"])
+    pattern = EventPattern.load(written.replace('{"Ref": "AWS::AccountId"}', '"123456789012"'))
     event = json.loads((ROOT / "events" / "stack-deleted.json").read_text())
     for status in ("DELETE_IN_PROGRESS", "DELETE_FAILED", "CREATE_COMPLETE", "ROLLBACK_COMPLETE"):
         event["detail"]["status-details"]["status"] = status
         assert not pattern.matches_event(event)
+
+
+@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule", "StackRule"])
+def test_a_rule_takes_no_event_of_another_account(rule: str) -> None:
+    assert RESOURCES[rule]["Properties"]["EventPattern"]["account"] == [{"Ref": "AWS::AccountId"}]
 
 
 def test_rules_are_there_only_where_the_stack_asks_for_them() -> None:

@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, override
 
 import pytest
@@ -154,7 +154,8 @@ def test_an_error_while_sending_is_never_taken_for_success(bench: Bench) -> None
         raise ZeroDivisionError
 
     bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
-    assert bench.answer(bench.resource(), verdict) == (verdict(), "unexpected error while sending")
+    with pytest.raises(ZeroDivisionError):
+        bench.answer(bench.resource(), verdict)
     assert bench.answers == []
 
 
@@ -201,6 +202,27 @@ def test_delete_never_changes_the_id(physical_id: str, named: str, function: Fun
     event = raw(function.server, "Delete") | {"PhysicalResourceId": physical_id, "ResourceProperties": {"JobId": named}}
     function(event)
     assert [answer["PhysicalResourceId"] for answer in function.answers] == [physical_id]
+
+
+# What waits
+
+
+def waiting() -> Verdict:
+    return replace(verdict("FAILED", reason="later"), waits=True)
+
+
+def test_a_verdict_that_waits_is_not_answered(bench: Bench) -> None:
+    assert bench.answer(bench.resource(), waiting) == (waiting(), "")
+    assert bench.answers == []
+    assert bench.counted == []
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def test_a_verdict_that_waits_when_the_timer_has_answered_waits_no_more(bench: Bench) -> None:
+    """Or the event would go to the backlog, and CloudFormation would be answered again."""
+    decided, problem = bench.answer(bench.resource(), late(bench, waiting), seconds=TIMER_RESERVE)
+    assert (decided.waits, problem) == (False, "")
+    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
 
 
 # Size, and what may not reach the next request
@@ -312,7 +334,23 @@ def test_a_timers_answer_that_is_not_delivered_is_told(bench: Bench) -> None:
     bench.server.script = [503]
     decided, problem = bench.answer(bench.resource(), late(bench, verdict), seconds=TIMER_RESERVE)
     assert (decided, problem) == (verdict(), "HTTP 503")
-    assert bench.counted == ["TeardownsOutOfTime", "ResponsesUndelivered"]
+    assert bench.counted == ["ResponsesUndelivered", "TeardownsOutOfTime"]
+
+
+def test_a_timers_answer_that_breaks_off_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broke_off = threading.Event()
+
+    def broken(_seconds: float) -> None:
+        broke_off.set()
+        raise ZeroDivisionError
+
+    def decide() -> Verdict:
+        assert broke_off.wait(10)
+        return verdict()
+
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
+    assert bench.answer(bench.resource(), decide, seconds=TIMER_RESERVE) == (verdict(), "the sending broke off")
 
 
 def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answered_again(bench: Bench) -> None:

@@ -17,7 +17,7 @@ def rejection(read: Any, *arguments: Any, **options: Any) -> tuple[str, str]:
     return caught.value.field, caught.value.allowed
 
 
-@pytest.mark.parametrize("value", [{}, {"a": 1}, {"b": None, "a": []}])
+@pytest.mark.parametrize("value", [{}, {"a": 1}, {"b": 0, "a": []}])
 def test_an_object_with_known_keys_is_taken_as_it_is(value: dict[str, object]) -> None:
     assert read_object("detail", value, ("a", "b")) is value
 
@@ -25,6 +25,11 @@ def test_an_object_with_known_keys_is_taken_as_it_is(value: dict[str, object]) -
 @pytest.mark.parametrize("value", [None, [], "a", 5, True, ["a"]])
 def test_what_is_no_object_is_rejected_with_the_keys_it_may_have(value: object) -> None:
     assert rejection(read_object, "detail", value, ("a", "b")) == ("detail", "must be an object with the keys a, b")
+
+
+@pytest.mark.parametrize("value", [{"b": None}, {"a": 1, "b": None}])
+def test_null_is_not_taken_for_left_out(value: dict[str, object]) -> None:
+    assert rejection(read_object, "detail", value, ("a", "b")) == ("b", "must not be null: leave it out")
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ REJECTED: list[Any] = [
         {"JobId": "a", "Comment": ""},
         POLICY,
         "Comment",
-        "must be a string of 1 to 2028 characters, none of them a control character",
+        "must be a string of 1 to 2028 characters, none of them a control or format character",
         id="comment",
     ),
     pytest.param({"JobId": "a"}, PREFIXED, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="prefix"),
@@ -164,7 +164,7 @@ LENIENT: list[Any] = [
         replace(PLAIN, reason_code="GOOD"),
         (
             f"left out MaxJobs: {NO_CAP}",
-            "left out Comment: must be a string of 1 to 2028 characters, none of them a control character",
+            "left out Comment: must be a string of 1 to 2028 characters, none of them a control or format character",
         ),
         id="what can be read is kept",
     ),

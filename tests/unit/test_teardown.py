@@ -207,7 +207,7 @@ def test_a_delete_never_fails_on_bad_properties() -> None:
 # What a Delete is answered
 
 
-@pytest.mark.parametrize("outcome", ["CANCELED", "ALREADY_CANCELED", "ALREADY_FINISHED", "GONE", "WOULD_CANCEL"])
+@pytest.mark.parametrize("outcome", ["CANCELED", "ALREADY_CANCELED", "ALREADY_FINISHED", "GONE"])
 def test_a_delete_succeeds_when_its_job_is_settled(outcome: str) -> None:
     result = JobResult("job-1", Outcome(outcome))
     assert decide(DELETE, POLICY, Cancel(result)) == Verdict(
@@ -216,6 +216,15 @@ def test_a_delete_succeeds_when_its_job_is_settled(outcome: str) -> None:
         Report(RunStatus.SETTLED, Trigger.TEARDOWN, jobs=(result,)),
         data={"JobId": "job-1", "Force": "false"},
     )
+
+
+def test_a_delete_by_dry_run_goes_on_and_warns_that_the_job_lives_on() -> None:
+    properties = {"JobId": "job-1", "DryRun": "true"}
+    planned = Cancel(JobResult("job-1", Outcome.WOULD_CANCEL))
+    verdict = decide(replace(DELETE, properties=properties), POLICY, planned)
+    assert (verdict.status, verdict.reason) == ("SUCCESS", "")
+    assert verdict.warnings == ("dry run: the deletion goes on, and its jobs live on",)
+    assert verdict.continued
 
 
 UNSETTLED: list[Any] = [("PROTECTED", "UNSETTLED"), ("FAILED", "UNSETTLED"), ("DEFERRED", "UNFINISHED")]
