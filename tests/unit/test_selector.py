@@ -98,6 +98,7 @@ def scoped(**fields: object) -> dict[str, object]:
 
 
 NOT_GLOBS: list[Any] = ["a.b", "a[bc]", "x" * 65, "a/b", "é", "a\n", " a", 5, ["a"], {"a": 1}, True]
+NOT_AGES: list[Any] = ["completedAt", "CreatedAt", "", 5, ["createdAt"], {}]
 NOT_TAGS: list[Any] = [{}, [], "env=dev", 5, [{"Key": "env"}], {str(number): "" for number in range(51)}]
 NOT_LISTS: list[Any] = [[], "a", {}, 5, True]
 NOT_HOURS: list[Any] = [
@@ -157,7 +158,7 @@ REJECTED: list[Any] = [
         pytest.param(
             scoped(ageFrom=value), "select.ageFrom", "must be createdAt or lastUpdatedAt", id=f"age from {value}"
         )
-        for value in ("completedAt", "CreatedAt", "", 5, ["createdAt"], {})
+        for value in NOT_AGES
     ),
     *(
         pytest.param(scoped(targetSelection=value), "select.targetSelection", NO_LIST, id=f"no kinds {number}")
