@@ -22,10 +22,12 @@ from handler.iot import IotJobs
 from handler.request import Policy
 from tests.conftest import Function
 from tests.support.fakes import (
+    NOW,
     POLICY,
     AnswerServer,
     FakeContext,
     FakeJob,
+    denied,
     failing,
     refused,
     throttled,
@@ -35,6 +37,7 @@ EVENTS = Path(__file__).parents[2] / "events"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 
+WHERE_TO_LOOK_2 = " (log group /aws/lambda/canceler, correlation_id d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21)"
 WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
 # File → trigger, status and reason of the report, the outcome of each job, and the jobs that were cancelled. There is a
@@ -395,6 +398,199 @@ def test_a_create_or_update_never_waits(request_type: str, function: Function) -
     function.jobs.fault = failing("CancelJob", throttled)
     function(load(f"custom-resource-{request_type}.json", function.server), 13)
     assert (len(function.answers), function.backlog.messages) == (1, [])
+
+
+# The cap, on every trigger
+
+OVER = (
+    "select: means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)"
+)
+
+
+def fill(function: Function, number: int) -> None:
+    function.configure(sweep=Sweep("firmware-*", 168))
+    function.jobs.jobs |= {f"firmware-{each}": firmware() for each in range(number)}
+
+
+SELECTING = [
+    "custom-resource-select-delete.json",
+    "scheduled-scheduler.json",
+    "scheduled-rule.json",
+    "stack-deleted.json",
+]
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, function: Function) -> None:
+    fill(function, 101)
+    report = function(load(name, function.server))
+    assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
+    assert (function.jobs.cancelled, function.backlog.messages) == ([], [])
+    assert [answer["Reason"] for answer in function.answers] == (
+        [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
+    )
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_a_hundred_matches_are_all_cancelled(name: str, function: Function) -> None:
+    fill(function, 100)
+    report = function(load(name, function.server))
+    assert (report["status"], report["counts"]) == ("SETTLED", {"CANCELED": 100})
+
+
+@pytest.mark.parametrize("envelope", ["direct", "event"])
+def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function: Function) -> None:
+    fill(function, 101)
+    for which in ({"select": {"jobIdGlob": "firmware-*"}}, {"jobIds": [f"firmware-{each}" for each in range(101)]}):
+        event: dict[str, Any] = {"cancel": which}
+        if envelope == "event":
+            event = {"id": "e", "detail-type": "IoT Job Cancellation Requested", "source": "x", "detail": event}
+        report = function(event)
+        assert report["status"] == "REJECTED"
+        assert "means 101 jobs, and a run may cancel at most 100" in report["reason"]
+    assert function.jobs.cancelled == []
+
+
+SWEEP = {"cancel": {"select": {"jobIdGlob": "firmware-*"}}}
+
+
+def test_the_cap_is_judged_once_when_the_event_first_arrives(function: Function) -> None:
+    fill(function, 100)
+    report = function(SWEEP, 10)
+    assert (report["status"], report["counts"]["DEFERRED"] > 0) == ("UNFINISHED", True)
+    function.jobs.jobs |= {f"firmware-late-{each}": firmware() for each in range(101)}
+    reports = function.drain()
+    assert (reports[-1]["status"], len(function.jobs.cancelled)) == ("SETTLED", 201)
+
+
+def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function: Function) -> None:
+    fill(function, 101)
+    function.jobs.fault = failing("ListJobs", throttled, times=1)
+    assert function(SWEEP)["status"] == "UNFINISHED"
+    (report,) = function.drain()
+    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+
+
+def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) -> None:
+    """As for one that somebody has taken from the failure queue and sent again."""
+    fill(function, 101)
+    function.backlog.send_message(QueueUrl=function.backlog.url, MessageBody=json.dumps(SWEEP))
+    (report,) = function.drain()
+    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+
+
+# A look-up that fails
+
+
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        ("ListJobs", "IN_PROGRESS/2"),
+        ("ListTagsForResource", "firmware-1"),
+        ("ListJobs", "SCHEDULED/1@aws-gg-deployment"),
+    ],
+)
+def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
+    operation: str, page: str, function: Function
+) -> None:
+    fill(function, 3)
+    function.jobs.page_size = 2
+    function.jobs.fault = failing(operation, throttled, times=1, job_id=page)
+    event = load("stack-deleted.json", function.server)
+    report = function(event)
+    assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
+    assert report["reason"] == "select: ThrottlingException: Rate exceeded"
+    assert function.backlog.events == [event]
+    assert function.jobs.cancelled == []
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
+
+
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        ("ListJobs", "IN_PROGRESS/2"),
+        ("ListTagsForResource", "firmware-1"),
+        ("ListJobs", "SCHEDULED/1@aws-gg-deployment"),
+    ],
+)
+def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
+    operation: str, page: str, function: Function
+) -> None:
+    fill(function, 3)
+    function.jobs.page_size = 2
+    function.jobs.fault = failing(operation, denied, job_id=page)
+    report = function(load("stack-deleted.json", function.server))
+    assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
+    assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
+    assert function.backlog.messages == []
+
+
+# The sweep
+
+
+@pytest.mark.parametrize("name", ["scheduled-rule.json", "scheduled-scheduler.json"])
+def test_a_schedule_without_an_input_runs_the_stacks_sweep(name: str, function: Function) -> None:
+    function.configure(sweep=Sweep("firmware-*", 72))
+    function.jobs.jobs |= {
+        "firmware-stale": FakeJob(),
+        "firmware-young": FakeJob(created_at=NOW - timedelta(hours=71)),
+        "firmware-keep": FakeJob(tags={"cancel-protection": "true"}),
+        "firmware-group": FakeJob(target_selection="CONTINUOUS"),
+        "other-stale": FakeJob(),
+        "AFR_OTA-1": FakeJob(),
+    }
+    function.jobs.denied_tag = "cancel-protection"
+    report = function(load(name, function.server))
+    assert (report["status"], report["trigger"]) == ("UNSETTLED", "SCHEDULE")
+    assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == {
+        "firmware-stale": "CANCELED",
+        "firmware-keep": "PROTECTED",
+    }
+    job = function.jobs.jobs["firmware-stale"]
+    assert job.reason_code == "SCHEDULED_CLEANUP"
+    assert str(job.comment).startswith("Requested by schedule event ")
+
+
+def test_a_deleted_stack_cancels_its_continuous_jobs_too_and_no_other_stacks(function: Function) -> None:
+    function.jobs.jobs |= {
+        "mine": firmware(),
+        "mine-continuous": replace(firmware(), target_selection="CONTINUOUS"),
+        "mine-new": replace(firmware(), created_at=NOW),
+        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK + "0"}),
+        "nobodys": FakeJob(),
+    }
+    function(load("stack-deleted.json", function.server))
+    assert sorted(function.jobs.cancelled) == ["mine", "mine-continuous", "mine-new"]
+
+
+# Teardown of a selection
+
+
+def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_more(function: Function) -> None:
+    function.jobs.jobs |= {"firmware-1": firmware(), "other": firmware()}
+    late = iter(["firmware-2"])
+
+    def create(operation: str, _job_id: str) -> None:
+        if operation == "CancelJob" and (name := next(late, None)):
+            function.jobs.jobs[name] = firmware()
+
+    function.jobs.lost = create
+    report = function(load("custom-resource-select-delete.json", function.server))
+    (answer,) = function.answers
+    assert (report["counts"], answer["Status"], answer["Data"]) == ({"CANCELED": 2}, "SUCCESS", {"Force": "false"})
+    assert answer["PhysicalResourceId"] == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert sorted(function.jobs.cancelled) == ["firmware-1", "firmware-2"]
+
+
+def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(function: Function) -> None:
+    fill(function, 100)
+    report = function(load("custom-resource-select-delete.json", function.server), 36)
+    assert (report["status"], function.answers) == ("UNFINISHED", [])
+    reports = function.drain(36)
+    (answer,) = function.answers
+    assert (answer["Status"], reports[-1]["status"]) == ("SUCCESS", "SETTLED")
+    assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 100
 
 
 # Poison

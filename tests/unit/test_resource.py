@@ -50,6 +50,14 @@ def test_properties_that_are_no_object_are_none(properties: object) -> None:
     assert read_resource_request(raw(ResourceProperties=properties)).properties == {}
 
 
+@pytest.mark.parametrize(
+    ("old", "read"), [({"JobId": "job-0"}, {"JobId": "job-0"}), (None, {}), ("JobId", {}), (["JobId"], {})]
+)
+def test_the_old_properties_of_an_update_are_read(old: object, read: dict[str, str]) -> None:
+    resource = read_resource_request(raw(RequestType="Update", OldResourceProperties=old))
+    assert resource.old_properties == read
+
+
 @pytest.mark.parametrize("key", ["ResponseURL", "RequestId", "StackId", "LogicalResourceId"])
 @pytest.mark.parametrize("value", [None, "", 5, ["x"]])
 def test_what_an_answer_needs_must_be_there(key: str, value: object) -> None:

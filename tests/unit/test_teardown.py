@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from handler.errors import RequestRejected
 from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, status_of
 from handler.request import CancelRequest, Policy
 from handler.resource import ResourceRequest
+from handler.selector import Selector
 from handler.teardown import Verdict, decide
 from tests.support.fakes import POLICY
 
@@ -298,3 +300,130 @@ def test_the_report_tells_the_force_and_dry_run_that_were_used(
 ) -> None:
     report = decide(replace(DELETE, properties=properties), policy, Cancel(CANCELED)).report
     assert (report.force, report.dry_run) == reported
+
+
+# Select
+
+SELECT_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+SELECT = {"Select": {"JobIdGlob": "ota-*"}}
+DELETE_SELECTION = replace(DELETE, physical_id=SELECT_ID, properties=SELECT)
+
+
+@pytest.mark.parametrize("resource", [CREATE, UPDATE, replace(UPDATE, physical_id=SELECT_ID)])
+@pytest.mark.parametrize("glob", ["ota-*", "*"])
+def test_a_selection_has_one_id_for_life(resource: ResourceRequest, glob: str) -> None:
+    verdict = decide(replace(resource, properties={"Select": {"JobIdGlob": glob}}), POLICY, never)
+    assert (verdict.status, verdict.physical_id, verdict.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+
+
+def test_from_a_job_to_a_selection_and_back_is_a_replacement() -> None:
+    to_selection = decide(replace(UPDATE, properties=SELECT, old_properties={"JobId": "job-1"}), POLICY, never)
+    back = replace(UPDATE, physical_id=SELECT_ID, properties={"JobId": "job-1"}, old_properties=SELECT)
+    assert (to_selection.physical_id, decide(back, POLICY, never).physical_id) == (SELECT_ID, "job-1")
+
+
+def test_the_clean_up_after_such_a_replacement_acts_on_what_was_before() -> None:
+    """CloudFormation sends the old id with the old properties."""
+    cancel = Cancel(CANCELED)
+    decide(DELETE, POLICY, cancel)
+    decide(DELETE_SELECTION, POLICY, cancel)
+    assert [(request.job_ids, request.selector) for request in cancel.asked] == [
+        (("job-1",), None),
+        ((), Selector(job_id_glob="ota-*")),
+    ]
+
+
+def test_a_bad_selection_fails_the_deployment_and_keeps_or_marks_the_id() -> None:
+    bad = {"Select": {"OlderThanHours": "72"}}
+    reason = "Select: must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+    for resource, physical_id in ((CREATE, MARK), (replace(UPDATE, physical_id=SELECT_ID), SELECT_ID)):
+        verdict = decide(replace(resource, properties=bad), POLICY, never)
+        assert (verdict.status, verdict.physical_id, verdict.reason) == ("FAILED", physical_id, reason)
+
+
+def test_an_update_reads_strictly_what_it_changes_and_warns_of_the_rest() -> None:
+    properties = {"JobId": "job-1", "Force": "true", "Comment": "new"}
+    old = {"JobId": "job-1", "Force": "true"}
+    verdict = decide(replace(UPDATE, properties=properties, old_properties=old), POLICY, never)
+    assert (verdict.status, verdict.data) == ("SUCCESS", {"JobId": "job-1", "Force": "false"})
+    assert verdict.warnings == (
+        "left out Force: must be false or left out, since the stack's parameter Force is false",
+    )
+    verdict = decide(replace(UPDATE, properties=properties), POLICY, never)
+    assert verdict.status == "FAILED"
+
+
+def test_a_selection_is_deleted_as_the_properties_say() -> None:
+    cancel = Cancel(CANCELED, JobResult("job-2", Outcome.ALREADY_CANCELED))
+    properties = {**SELECT, "MaxJobs": "20", "ReasonCode": "MOVED", "OnIncomplete": "CONTINUE", "ServiceToken": "t"}
+    verdict = decide(replace(DELETE_SELECTION, properties=properties), POLICY, cancel)
+    assert (verdict.status, verdict.physical_id, verdict.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+    (request,) = cancel.asked
+    assert (request.max_jobs, request.reason_code) == (20, "MOVED")
+
+
+UNREADABLE: list[Any] = [{}, {"Select": {}}, {"Select": "ota-*"}, {"Select": {"Glob": "a"}}, {"JobId": "job-1"}]
+
+
+@pytest.mark.parametrize("properties", UNREADABLE)
+@pytest.mark.parametrize("on_incomplete", ["FAIL", "CONTINUE"])
+def test_the_deletion_goes_on_with_a_warning_if_the_selection_cannot_be_read(
+    properties: dict[str, object], on_incomplete: str
+) -> None:
+    resource = replace(DELETE_SELECTION, properties=properties | {"OnIncomplete": on_incomplete})
+    verdict = decide(resource, POLICY, never)
+    assert (verdict.status, verdict.physical_id, verdict.report.status) == ("SUCCESS", SELECT_ID, "REJECTED")
+    assert verdict.warnings == (verdict.reason,)
+    assert verdict.reason.startswith("select: ")
+    assert verdict.continued
+
+
+def test_the_selection_of_another_resource_is_not_touched() -> None:
+    verdict = decide(replace(DELETE_SELECTION, physical_id=SELECT_ID + "2"), POLICY, never)
+    assert (verdict.status, verdict.report.reason) == ("SUCCESS", NAMES_NONE)
+
+
+TOO_MANY = RequestRejected(
+    "select",
+    "means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+)
+
+
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_a_selection_over_the_cap_is_answered_with_how_many_matched_and_what_to_do(
+    on_incomplete: str, status: str
+) -> None:
+    def rejects(_request: CancelRequest) -> Report:
+        raise TOO_MANY
+
+    resource = replace(DELETE_SELECTION, properties=SELECT | {"OnIncomplete": on_incomplete})
+    verdict = decide(resource, POLICY, rejects)
+    assert (verdict.status, verdict.reason, verdict.report.status) == (status, str(TOO_MANY), "REJECTED")
+    assert verdict.continued is (status == "SUCCESS")
+    assert verdict.warnings == ((str(TOO_MANY),) if status == "SUCCESS" else ())
+
+
+@pytest.mark.parametrize(
+    ("status", "results", "reason"),
+    [
+        ("UNFINISHED", (), "select: ThrottlingException: Rate exceeded"),
+        ("UNFINISHED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
+        ("UNSETTLED", (failed(1),), "job job-1 FAILED: no"),
+    ],
+)
+def test_the_reason_tells_of_the_listing_first(status: str, results: tuple[JobResult, ...], reason: str) -> None:
+    report = Report(
+        RunStatus(status), Trigger.TEARDOWN, reason="select: ThrottlingException: Rate exceeded", jobs=results
+    )
+    verdict = decide(DELETE_SELECTION, POLICY, lambda _request: report)
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "waits", "continued"),
+    [("SUCCESS", False, True), ("SUCCESS", True, False), ("FAILED", False, False)],
+)
+def test_a_deletion_that_waits_has_not_gone_on(status: Any, waits: bool, continued: bool) -> None:
+    report = Report(RunStatus.UNFINISHED, Trigger.TEARDOWN)
+    assert Verdict(status, "job-1", report, waits=waits).continued is continued
