@@ -116,6 +116,23 @@ class Canceler:
         finally:
             client.update_function_configuration(FunctionName=self.function_name, Environment={"Variables": before})
 
+    @contextmanager
+    def short_lived(self, seconds: int, receives: int = 100) -> Iterator[None]:
+        """The function with a short time-out, and messages leased for just longer than that."""
+        client, sqs = self.aws.client("lambda"), self.aws.client("sqs")
+        url = self.outputs["BacklogQueueUrl"]
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        before = answer["Attributes"]
+        policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": receives}
+        changed = {"VisibilityTimeout": str(seconds + 2), "RedrivePolicy": json.dumps(policy)}
+        client.update_function_configuration(FunctionName=self.function_name, Timeout=seconds)
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)  # type: ignore[arg-type] # its keys are literals
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=self.function_name, Timeout=300)
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
 
 @pytest.fixture(scope="session")
 def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,39 +26,31 @@ QUOTA = dict.fromkeys(("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResou
 
 @pytest.fixture(scope="module")
 def bulk(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
-    """A stack for many jobs."""
-    yield from deployed(aws, build_dir, "bulk", MaxJobsPerRun="1000", CancelsPerSecond="9")
-
-
-@contextmanager
-def short_lived(canceler: Canceler, seconds: int, receives: int = 100) -> Iterator[None]:
-    """The function with a short time-out, and messages leased for just longer than that."""
-    client, sqs = canceler.aws.client("lambda"), canceler.aws.client("sqs")
-    url = canceler.outputs["BacklogQueueUrl"]
-    before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])["Attributes"]
-    policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": receives}
-    changed = {"VisibilityTimeout": str(seconds + 2), "RedrivePolicy": json.dumps(policy)}
-    client.update_function_configuration(FunctionName=canceler.function_name, Timeout=seconds)
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)  # type: ignore[arg-type] # its keys are literals
-    try:
-        yield
-    finally:
-        client.update_function_configuration(FunctionName=canceler.function_name, Timeout=300)
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=before)  # type: ignore[arg-type]
+    """A stack for many jobs, on a bus of its own."""
+    aws.client("events").create_event_bus(Name="bulk")
+    parameters = {"MaxJobsPerRun": "1000", "CancelsPerSecond": "9", "EventBusName": "bulk"}
+    yield from deployed(aws, build_dir, "bulk", **parameters)
 
 
 def depth(canceler: Canceler, queue: str) -> int:
     """Messages in the queue, those in flight and those delayed included."""
-    names = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
     attributes = canceler.aws.client("sqs").get_queue_attributes(
         QueueUrl=canceler.outputs[queue],
-        AttributeNames=names,  # type: ignore[arg-type]
+        AttributeNames=[
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ],
     )["Attributes"]
-    return sum(int(attributes[name]) for name in names)
+    return sum(int(number) for number in attributes.values())
 
 
 def drained(canceler: Canceler) -> bool | None:
     return True if depth(canceler, "BacklogQueueUrl") == 0 else None
+
+
+def at_least(number: int, cancelled: Counter[str]) -> bool | None:
+    return True if cancelled.total() >= number else None
 
 
 def kill_workers(canceler: Canceler) -> int:
@@ -73,14 +65,14 @@ def kill_workers(canceler: Canceler) -> int:
 
 
 def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_though_it_is_killed(bulk: Canceler) -> None:
-    matching = {f"stale-{number}" for number in range(600)}
-    with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), short_lived(bulk, seconds=20):
-        for job_id in sorted(matching | {f"other-{number}" for number in range(4400)}):
+    matching = {f"stale-{number}" for number in range(150)}
+    with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
+        for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
             iot.backend.add_job(job_id)
         iot.backend.pace = TokenBuckets(QUOTA)
         bulk.invoke_asynchronously({"cancel": {"select": {"jobIdGlob": "stale-*"}}})
-        for reached in (100, 350):
-            wait_for(f"{reached} jobs", lambda at=reached: iot.backend.jobs_cancelled.total() >= at or None, seconds=90)
+        for reached in (20, 90):
+            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.jobs_cancelled), seconds=90)
             wait_for("a running function to kill", lambda: kill_workers(bulk) or None, seconds=30)
         wait_for("all jobs", lambda: set(iot.backend.jobs_cancelled) == matching or None, seconds=240)
         wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
@@ -95,7 +87,7 @@ def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_fi
     backlog, failures = bulk.outputs["BacklogQueueUrl"], bulk.outputs["FailureQueueUrl"]
     job_id = bulk.job("poison", queued=1, started=0)
     event = {"cancel": {"jobId": job_id}}
-    with bulk.environment(AWS_ENDPOINT_URL_IOT="not an endpoint"), short_lived(bulk, seconds=3, receives=3):
+    with bulk.environment(AWS_ENDPOINT_URL_IOT="not an endpoint"), bulk.short_lived(seconds=3, receives=3):
         sqs.send_message(QueueUrl=backlog, MessageBody=json.dumps(event))
         wait_for("the failure queue", lambda: depth(bulk, "FailureQueueUrl") or None, seconds=90)
         wait_for("an empty backlog", lambda: drained(bulk), seconds=30)

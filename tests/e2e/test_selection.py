@@ -156,6 +156,7 @@ def test_the_schedule_of_the_stack_runs_its_default_sweep(canceler: Canceler) ->
         "SweepSchedule": f"at({due:%Y-%m-%dT%H:%M:%S})",
         "SweepJobIdGlob": "stale-*",
         "SweepOlderThanHours": "2",
+        "JobIdPrefix": "stale-",
     }
     build_dir = canceler.build_dir
     for sweeper in deployed(canceler.aws, build_dir, "sweeper", **parameters):
