@@ -52,7 +52,7 @@ class Services:
 class Delivery:
     """How an event came.
 
-    `first_seen_at`: seconds since the epoch. `admitted`: held against the cap before. `number`: how often it came before.
+    `first_seen_at`: seconds since the epoch. `admitted`: held against the cap. `number`: how often it came before.
     """
 
     context: LambdaContext
