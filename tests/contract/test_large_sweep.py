@@ -87,10 +87,10 @@ def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rules
         yield rules
 
 
-def fill(backend: RulesBackend) -> set[str]:
-    """5,000 jobs; the ids of the 600 that a sweep of ota-* older than 168 h means."""
+def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
+    """So many jobs; the ids of the three in 25 that a sweep of ota-* older than 168 h means."""
     old, young = NOW - timedelta(hours=169), NOW - timedelta(hours=167)
-    for number in range(5000):
+    for number in range(number_of_jobs):
         created_at = old - timedelta(minutes=number)
         match number % 25:
             case 0 | 1 | 2:
@@ -109,7 +109,7 @@ def fill(backend: RulesBackend) -> set[str]:
                 backend.add_job(f"ota-done-{number}", created_at=created_at, status="COMPLETED")
             case _:
                 backend.add_job(f"cmd-{number}", created_at=created_at)
-    return {f"ota-{number}" for number in range(5000) if number % 25 in {0, 1, 2}}
+    return {f"ota-{number}" for number in range(number_of_jobs) if number % 25 in {0, 1, 2}}
 
 
 class Lambda:
@@ -176,7 +176,7 @@ def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_c
     log: Log,
     responder: Responder,
 ) -> None:
-    matching = fill(backend)
+    matching = fill(backend, 5000)
     assert len(matching) == 600
     process = Process(kill_at)
     function = Lambda(client, clock, log, responder, process)
@@ -197,7 +197,7 @@ def test_the_first_delivery_killed_is_delivered_again_by_lambda(
     client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
 ) -> None:
     """An asynchronous invocation that was killed has put nothing on the queue: Lambda's own retry takes it up."""
-    matching = fill(backend)
+    matching = fill(backend, 1000)
     process = Process({120})
     backend.fault = process.check
     function = Lambda(client, clock, log, responder, process)
@@ -213,7 +213,7 @@ def test_the_first_delivery_killed_is_delivered_again_by_lambda(
 def test_throttling_by_others_only_makes_it_take_longer(
     client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
 ) -> None:
-    matching = fill(backend)
+    matching = fill(backend, 1000)
     slow = TokenBuckets({"CancelJob": 7.0}, clock=clock)
     backend.fault = slow
     function = Lambda(client, clock, log, responder, Process(set()))

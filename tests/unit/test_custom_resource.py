@@ -362,6 +362,13 @@ def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answere
     assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
 
 
+def test_a_timer_that_comes_after_the_answer_says_nothing(bench: Bench) -> None:
+    custom_resource = CustomResource(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
+    custom_resource.answer(FakeContext(bench.clock), verdict)
+    custom_resource._timeout()
+    assert (len(bench.answers), bench.counted) == (1, [])
+
+
 def test_the_timer_does_not_outlive_the_answer(bench: Bench) -> None:
     before = threading.active_count()
     bench.answer(bench.resource(), verdict)

@@ -339,21 +339,46 @@ def test_a_service_out_of_reach_is_unavailable(
     assert (type(caught.value), caught.value.code) == (meaning, type(trouble).__name__)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>not JSON"])
-def test_an_answer_that_is_no_json_is_unavailable(body: bytes, iot: IotJobs, client: "IoTClient") -> None:
+@pytest.fixture
+def answers(client: "IoTClient") -> Iterator[list[bytes]]:
+    """Bodies that the service answers, one after the other, with the status 200."""
+    bodies: list[bytes] = []
+
     class Raw:
         def stream(self, **_: object) -> Iterator[bytes]:
-            yield body
+            yield bodies.pop(0)
 
     def send(**_: object) -> Any:
         return AWSResponse(URL, 200, HTTPHeaders(), Raw())
 
-    client.meta.events.register("before-send.iot.DescribeJob", send)
-    try:
-        with pytest.raises(JobsUnavailable) as caught:
-            iot.describe("a")
-    finally:
-        client.meta.events.unregister("before-send.iot.DescribeJob", send)
+    client.meta.events.register("before-send.iot", send)
+    yield bodies
+    client.meta.events.unregister("before-send.iot", send)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not JSON", b"[1]", b'"job"', b'{"job": 5}', b'{"job": []}'])
+def test_an_answer_that_cannot_be_read_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        iot.describe("a")
+    assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
+)
+def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        listing(iot)
+    assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'"tags"', b'{"tags": 5}', b'{"tags": [5]}'])
+def test_tags_that_cannot_be_read_are_not_no_tags(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        iot.tags(ARN)
     assert caught.value.code == "MalformedResponse"
 
 

@@ -40,6 +40,13 @@ def test_a_create_has_no_physical_id() -> None:
     assert read_resource_request(event) == CREATE
 
 
+@pytest.mark.parametrize("event", [None, [], "Delete", 5])
+def test_a_request_is_an_object(event: object) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_resource_request(event)
+    assert str(caught.value) == "event: must be an object"
+
+
 @pytest.mark.parametrize("physical_id", [None, "", 5, ["job-1"]])
 def test_a_physical_id_that_is_no_text_is_none(physical_id: object) -> None:
     assert read_resource_request(raw(PhysicalResourceId=physical_id)).physical_id is None
