@@ -1,14 +1,14 @@
 """`make up` and `make down`: a local AWS that stays, and the note of it in .local/.
 
 The note is a file that MiniStack itself keeps locked as long as it lives. So there is at most one of them, and a note
-whose process is gone is known as such: its pid, which may be somebody else's by now, is never signalled.
+whose process is gone is known as such: its pid may be somebody else's by now.
 """
 
 import fcntl
 import json
 import shutil
 import signal
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import IO, Literal, TypedDict, cast
 
 from . import demo, sam
@@ -98,10 +98,11 @@ def _stop(note: IO[str], leader: int) -> None:
         return True if _claim(note) else None
 
     signal_group(leader, signal.SIGTERM)
-    with suppress(TimedOut):
+    try:
         wait_for("the end of MiniStack", gone, seconds=_STOP_SECONDS)
-    signal_group(leader, signal.SIGKILL)
-    wait_for("the end of MiniStack", gone, seconds=_STOP_SECONDS)
+    except TimedOut:
+        signal_group(leader, signal.SIGKILL)
+        wait_for("the end of MiniStack", gone, seconds=_STOP_SECONDS)
 
 
 def _open_note() -> IO[str]:
@@ -137,7 +138,7 @@ def _how_to_use(known: Note) -> str:
     return f"""
 The stack {sam.STACK_NAME} is deployed to a local AWS at {known["environment"]["AWS_ENDPOINT_URL"]}
 (process {known["pid"]}, log {known["log"]}). `make down` ends it.
-Each step needs nothing but .venv. Where it is written with `python`, the same follows for the AWS CLI.
+Each step needs nothing but .venv. What is written with `python` stands behind it, as a comment, for the AWS CLI.
 
 # Point a shell in this folder at it
 unset AWS_PROFILE
@@ -150,24 +151,24 @@ iot = boto3.client('iot')
 iot.create_thing(thingName='device-1')
 for job in 'job-1', 'job-2':
     iot.create_job(jobId=job, targets=['{thing}'], document='{{}}')"
-# or
-aws iot create-thing --thing-name device-1
-aws iot create-job --job-id job-1 --targets {thing} --document '{{}}'
-aws iot create-job --job-id job-2 --targets {thing} --document '{{}}'
+# or, with the AWS CLI
+# aws iot create-thing --thing-name device-1
+# aws iot create-job --job-id job-1 --targets {thing} --document '{{}}'
+# aws iot create-job --job-id job-2 --targets {thing} --document '{{}}'
 
 # Cancel the first by an event
 python -c "import boto3, json
 boto3.client('events').put_events(Entries=[{{'Source': 'me', 'DetailType': 'IoT Job Cancellation Requested',
   'Detail': json.dumps({{'cancel': {{'jobId': 'job-1'}}}})}}])"
 # or
-aws events put-events --entries '[{{"Source": "me", "DetailType": "IoT Job Cancellation Requested",
-  "Detail": "{{\\"cancel\\": {{\\"jobId\\": \\"job-1\\"}}}}"}}]'
+# aws events put-events --entries '[{{"Source": "me", "DetailType": "IoT Job Cancellation Requested",
+#   "Detail": "{{\\"cancel\\": {{\\"jobId\\": \\"job-1\\"}}}}"}}]'
 
 # What the function says of it, and what IoT says
 sam logs --cw-log-group /aws/lambda/{sam.STACK_NAME}
 python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-1')['job']['status'])"
 # or
-aws iot describe-job --job-id job-1 --query job.status
+# aws iot describe-job --job-id job-1 --query job.status
 
 # Ask the function itself, which finds the job cancelled already
 sam remote invoke --stack-name {sam.STACK_NAME} Function --event '{{"cancel": {{"jobId": "job-1"}}}}'
@@ -177,5 +178,8 @@ sam deploy --template-file examples/teardown.yaml --stack-name teardown --resolv
 sam delete --stack-name teardown --no-prompts
 python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-2')['job']['status'])"
 # or
-aws iot describe-job --job-id job-2 --query job.status
+# aws iot describe-job --job-id job-2 --query job.status
+
+# Done: without this, the shell goes on talking to the local AWS
+unset {" ".join(known["environment"])}
 """

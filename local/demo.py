@@ -10,12 +10,13 @@ from tempfile import TemporaryDirectory
 
 from rich.markup import escape
 
-from . import sam
+from . import sam, sweep
 from .aws import LocalAws
 from .diagnosis import logs_on_failure
 from .fleet import Fleet, JobState
 from .reports import FunctionLog
 from .screen import Screen
+from .stacks import outputs
 from .triggers import Triggers
 
 ALARM_PREFIX = "rollout-"
@@ -77,8 +78,8 @@ def run(screen: Screen) -> int:
         with screen.step("Start a local AWS"):
             aws = until_the_end.enter_context(LocalAws())
         with logs_on_failure(screen, aws):
-            rows = Demonstration(screen, aws, build_dir).play()
-    right = _show(screen, rows)
+            rows, swept, invocations = Demonstration(screen, aws, build_dir).play()
+    right = all([_show(screen, rows), _show_sweep(screen, swept, invocations)])
     screen.say(
         f"Done in {time.monotonic() - started:.0f} s; the local AWS is gone. `make up` starts one to try things on."
     )
@@ -94,9 +95,22 @@ class Demonstration:
         self._build_dir = build_dir
         self._fleet = Fleet(aws)
 
-    def play(self) -> list[Row]:
-        """What became of each job, in the order of EXPECTED."""
-        return [*self._round("false"), *self._round("true")]
+    def play(self) -> tuple[list[Row], list[sweep.Row], int]:
+        """What became of each job, in the order of EXPECTED and of sweep.EXPECTED; the large sweep's invocations."""
+        with self._screen.step("Create jobs that are to be stale by the time of the sweep"):
+            created_at = sweep.create_population(self._fleet)
+        rows = [*self._round("false"), *self._round("true")]
+        stack = outputs(self._aws, sam.STACK_NAME)
+        sweeps = sweep.Sweeps(
+            self._screen,
+            self._aws,
+            self._fleet,
+            Triggers(self._aws, stack["ServiceToken"], ALARM_PREFIX),
+            FunctionLog(self._aws, stack["LogGroupName"]),
+            stack["FunctionName"],
+            stack["BacklogQueueUrl"],
+        )
+        return rows, *sweeps.play(created_at)
 
     def _round(self, force: str) -> list[Row]:
         plan = [row for row in EXPECTED if row.force == force]
@@ -114,7 +128,7 @@ class Demonstration:
 
     def _deploy(self, force: str) -> tuple[Triggers, FunctionLog]:
         with self._screen.step(f"sam deploy with Force={force}"):
-            parameters = {"Force": force, "AlarmNamePrefix": ALARM_PREFIX}
+            parameters = {"Force": force, "AlarmNamePrefix": ALARM_PREFIX, "MaxJobsPerRun": "200"}
             stack = sam.deploy(self._aws, parameters, build_dir=self._build_dir)
         return Triggers(self._aws, stack["ServiceToken"], ALARM_PREFIX), FunctionLog(self._aws, stack["LogGroupName"])
 
@@ -133,11 +147,11 @@ class Demonstration:
     def _pull(self, triggers: Triggers, jobs: Mapping[str, list[str]]) -> None:
         """Set off every trigger. The schedule comes first, since it is due only in a moment."""
         with self._screen.step("schedule: create an EventBridge schedule that is due in a moment"):
-            triggers.schedule(*jobs["schedule"])
+            triggers.schedule(jobs["schedule"][0], {"jobIds": jobs["schedule"]})
         with self._screen.step("teardown: delete the stack"):
             triggers.delete_stack_of(*jobs["teardown"])
         with self._screen.step("event: put a request on the event bus"):
-            triggers.request(jobs["event"])
+            triggers.request({"jobIds": jobs["event"]})
         with self._screen.step("alarm: set the job's alarm to ALARM"):
             triggers.raise_alarm(*jobs["alarm"])
 
@@ -159,16 +173,32 @@ class Demonstration:
 
 
 def _show(screen: Screen, rows: Sequence[Row]) -> bool:
-    """The table, with what differs from EXPECTED in red; True if nothing does."""
-    marked = [_marked(row, expected) for row, expected in zip(rows, EXPECTED, strict=True)]
-    screen.table("Read back from IoT and CloudWatch Logs", COLUMNS, marked)
-    wrong = sum(row != expected for row, expected in zip(rows, EXPECTED, strict=True))
+    return _compare(screen, "Read back from IoT and CloudWatch Logs", COLUMNS, rows, EXPECTED)
+
+
+def _show_sweep(screen: Screen, rows: Sequence[sweep.Row], invocations: int) -> bool:
+    right = _compare(screen, "The sweep of a mixed population", sweep.COLUMNS, rows, sweep.EXPECTED)
+    several = invocations > 1
+    screen.say(
+        f"{sweep.MANY} jobs were swept by {invocations} invocations of at most {sweep.SHORT_TIMEOUT} s.",
+        style="bold green" if several else "bold red",
+    )
+    return right and several
+
+
+def _compare[R: Row | sweep.Row](
+    screen: Screen, title: str, columns: Sequence[str], rows: Sequence[R], expected: Sequence[R]
+) -> bool:
+    """The table, with what differs from what is expected in red; True if nothing does."""
+    pairs = list(zip(rows, expected, strict=True))
+    screen.table(title, columns, [_marked(row, wanted) for row, wanted in pairs])
+    wrong = sum(row != wanted for row, wanted in pairs)
     verdict = f"{wrong} of {len(rows)} rows are not as expected" if wrong else f"All {len(rows)} rows are as expected."
     screen.say(verdict, style="bold red" if wrong else "bold green")
     return not wrong
 
 
-def _marked(row: Row, expected: Row) -> list[str]:
+def _marked(row: Row | sweep.Row, expected: Row | sweep.Row) -> list[str]:
     return [_cell(actual, wanted) for actual, wanted in zip(astuple(row), astuple(expected), strict=True)]
 
 

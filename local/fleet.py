@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from .aws import LocalAws
 
@@ -35,13 +36,19 @@ class Fleet:
         for thing in things:
             self._arns[thing] = self._iot.create_thing(thingName=thing)["thingArn"]
 
-    def create_job(self, job_id: str, things: Sequence[str], tags: Mapping[str, str] | None = None) -> str:
-        """Create a snapshot job for registered things, and give its ARN."""
+    def create_job(
+        self,
+        job_id: str,
+        things: Sequence[str],
+        tags: Mapping[str, str] | None = None,
+        selection: Literal["SNAPSHOT", "CONTINUOUS"] = "SNAPSHOT",
+    ) -> str:
+        """Create a job for registered things, and give its ARN."""
         job = self._iot.create_job(
             jobId=job_id,
             targets=[self._arns[thing] for thing in things],
             document='{"operation": "firmware-update"}',
-            targetSelection="SNAPSHOT",
+            targetSelection=selection,
             tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         )
         return job["jobArn"]

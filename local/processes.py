@@ -46,9 +46,7 @@ def run(command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, se
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End `process` and its group: ask first, then kill what is left. Nothing to do if it has ended by itself."""
-    if process.poll() is not None:
-        return
+    """End `process` and its group: ask first, then kill what is left, be it of a process that ended by itself."""
     with signals_held_back():
         signal_group(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):

@@ -1,9 +1,9 @@
 """What the function says of its runs: the report that it logs as the last line of each invocation."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 from .aws import LocalAws
 from .polling import wait_for
@@ -18,6 +18,13 @@ class JobReport(TypedDict):
     executionsLeftInProgress: int
 
 
+class JobLeftOut(TypedDict):
+    """A job that a dry run tells of, though it is not selected."""
+
+    jobId: str
+    why: str
+
+
 class Report(TypedDict):
     """A run's report, in the function's published shape."""
 
@@ -29,6 +36,7 @@ class Report(TypedDict):
     counts: dict[str, int]
     executionsLeftInProgress: int
     jobs: list[JobReport]
+    leftOut: NotRequired[list[JobLeftOut]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,10 @@ class FunctionLog:
     def reports(self) -> list[Report]:
         """Every report, oldest first."""
         return [report for line in self.lines() if (report := _report_in(line))]
+
+    def wait_for_report(self, what: str, wanted: Callable[[Report], bool], *, seconds: float) -> Report:
+        """The first report that is `wanted`. Raises TimedOut, naming `what`."""
+        return wait_for(what, lambda: next(filter(wanted, self.reports()), None), seconds=seconds)
 
     def wait_for_outcome(self, job_id: str, *, seconds: float) -> JobReport:
         """What the last run that took up the job says of it. Raises TimedOut."""

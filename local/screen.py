@@ -1,12 +1,13 @@
 """What the person sees: steps while they are done, and one table. Plain lines where stdout is no terminal."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 _WIDTH_OF_A_FILE = 120  # columns: rich would take 80 where there is no terminal
@@ -30,6 +31,15 @@ class Screen:
             except BaseException:
                 self._console.print(f"[red]failed[/]  {escape(what)}")
                 raise
+        self._console.print(f"[green]done[/] [dim]{time.monotonic() - started:5.1f} s[/]  {escape(what)}")
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar that is told how much of `total` is done."""
+        started = time.monotonic()
+        with Progress(console=self._console, transient=True, disable=not self._console.is_terminal) as bar:
+            task = bar.add_task(escape(what), total=total)
+            yield lambda done: bar.update(task, completed=done)
         self._console.print(f"[green]done[/] [dim]{time.monotonic() - started:5.1f} s[/]  {escape(what)}")
 
     def say(self, text: str, style: str = "") -> None:

@@ -1,7 +1,7 @@
 """The ways in which a job is cancelled, each played as its user would."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -36,22 +36,22 @@ class Triggers:
         """Teardown: what an engineer does, or the end of a test environment. Raises StackFailed."""
         stacks.delete(self.aws, _stack_of(job_id), seconds=_STACK_SECONDS)
 
-    def schedule(self, job_id: str) -> None:
-        """Schedule: the job is cancelled in a moment, and the schedule is gone then."""
+    def schedule(self, name: str, cancel: Mapping[str, object]) -> None:
+        """Schedule: the request is due in a moment, and the schedule of that name is gone then."""
         due = datetime.now(UTC) + _AHEAD
         self.aws.client("scheduler").create_schedule(
-            Name=f"cancel-{job_id}",
+            Name=f"cancel-{name}",
             ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
             FlexibleTimeWindow={"Mode": "OFF"},
             ActionAfterCompletion="DELETE",
             Target={
                 "Arn": self.function_arn,
-                "RoleArn": self._role_of_schedule(job_id),
-                "Input": _request(jobId=job_id),
+                "RoleArn": self._role_of_schedule(name),
+                "Input": _request(cancel),
             },
         )
 
-    def _role_of_schedule(self, job_id: str) -> str:
+    def _role_of_schedule(self, name: str) -> str:
         """A role with which EventBridge Scheduler may invoke this function and nothing else."""
         iam = self.aws.client("iam")
         trust = _policy(
@@ -59,19 +59,19 @@ class Triggers:
             Action="sts:AssumeRole",
             Condition={"StringEquals": {"aws:SourceAccount": self.function_arn.split(":")[4]}},
         )
-        role = iam.create_role(RoleName=f"schedule-{job_id}", AssumeRolePolicyDocument=trust)["Role"]
+        role = iam.create_role(RoleName=f"schedule-{name}", AssumeRolePolicyDocument=trust)["Role"]
         invoke = _policy(Action="lambda:InvokeFunction", Resource=self.function_arn)
         iam.put_role_policy(RoleName=role["RoleName"], PolicyName="InvokeCanceler", PolicyDocument=invoke)
         return role["Arn"]
 
-    def request(self, job_ids: Sequence[str]) -> None:
+    def request(self, cancel: Mapping[str, object]) -> None:
         """Event: somebody's own event asks for the jobs. Raises NotDelivered."""
         answer = self.aws.client("events").put_events(
             Entries=[
                 {
                     "Source": "fleet.operations",
                     "DetailType": "IoT Job Cancellation Requested",
-                    "Detail": _request(jobIds=list(job_ids)),
+                    "Detail": _request(cancel),
                 }
             ]
         )
@@ -124,7 +124,7 @@ def _stack_of(job_id: str) -> str:
     return f"stack-of-{job_id}"
 
 
-def _request(**cancel: object) -> str:
+def _request(cancel: Mapping[str, object]) -> str:
     return json.dumps({"cancel": cancel})
 
 

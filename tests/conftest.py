@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import Any
@@ -14,10 +15,10 @@ import urllib3
 from hypothesis import settings
 
 from handler.app import Services, lambda_handler
-from handler.config import Config
 from handler.respond import Responder
 from handler.telemetry import Telemetry
-from tests.support.fakes import POLICY, AnswerServer, FakeClock, FakeContext, FakeJobs
+from tests.support.fakes import AnswerServer, FakeBacklog, FakeClock, FakeContext, FakeJobs, config
+from tests.support.threads import TurnTakingPool
 
 # The same examples on every machine and in every run.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100, database=None)
@@ -34,6 +35,19 @@ def _log_levels_stay() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _threads_take_turns() -> Iterator[None]:
+    """So that what threads do is the same in every run. `real_threads` has the real ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("handler.parallel.ThreadPoolExecutor", TurnTakingPool)
+        yield
+
+
+@pytest.fixture
+def real_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handler.parallel.ThreadPoolExecutor", ThreadPoolExecutor)
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +75,7 @@ class Log:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
+        return [json.loads(line) for line in self.text.split("\n") if line]
 
 
 @pytest.fixture(scope="session")
@@ -116,10 +130,16 @@ def responder(http: urllib3.PoolManager, clock: FakeClock) -> Responder:
 
 
 @pytest.fixture
-def services(server: AnswerServer, jobs: FakeJobs, responder: Responder, log: Log, clock: FakeClock) -> Services:
+def backlog(clock: FakeClock) -> FakeBacklog:
+    return FakeBacklog(clock)
+
+
+@pytest.fixture
+def services(
+    server: AnswerServer, jobs: FakeJobs, backlog: FakeBacklog, responder: Responder, log: Log, clock: FakeClock
+) -> Services:
     """The function with the defaults of template.yaml, on a local AWS whose CloudFormation is `server`."""
-    config = Config(POLICY, "amazonaws.com", "/aws/lambda/canceler", server.url)
-    return Services(config, jobs, responder, log.telemetry, clock, clock.sleep)
+    return Services(config(server.url), jobs, backlog.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now)
 
 
 @dataclass
@@ -128,6 +148,7 @@ class Function:
 
     services: Services
     jobs: FakeJobs
+    backlog: FakeBacklog
     server: AnswerServer
     log: Log
     clock: FakeClock
@@ -136,9 +157,21 @@ class Function:
         """Deliver one event to an invocation that has so many seconds."""
         return lambda_handler(event, FakeContext(self.clock, seconds), self.services)
 
+    def drain(self, seconds: float = 300) -> list[dict[str, Any]]:
+        """Deliver what the backlog holds until it holds nothing more: the reports, in order."""
+        told = len(self.reports)
+        while self.backlog.messages:
+            self.backlog.deliver(lambda event: self(event, seconds))
+        return self.reports[told:]
+
     def configure(self, **changes: Any) -> None:
         """Change fields of the Config."""
         self.services = replace(self.services, config=replace(self.services.config, **changes))
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """Those that were logged."""
+        return [line["report"] for line in self.log.lines if line["message"] == "report"]
 
     @property
     def answers(self) -> list[dict[str, Any]]:
@@ -147,5 +180,7 @@ class Function:
 
 
 @pytest.fixture
-def function(services: Services, jobs: FakeJobs, server: AnswerServer, log: Log, clock: FakeClock) -> Function:
-    return Function(services, jobs, server, log, clock)
+def function(
+    services: Services, jobs: FakeJobs, backlog: FakeBacklog, server: AnswerServer, log: Log, clock: FakeClock
+) -> Function:
+    return Function(services, jobs, backlog, server, log, clock)

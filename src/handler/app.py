@@ -1,126 +1,199 @@
-"""The entry point: recognise the event's shape, then parse → cancel → report → respond."""
+"""The entry point: recognise the event's shape, then parse → select → cancel → report → respond.
+
+What is not finished goes to the backlog as it came, and is taken up from there until it is.
+"""
 
 import os
 import random
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 
 import urllib3
 
-from .cancel import Canceler, Jobs
+from .backlog import Backlog, Message, read_message, sqs_client
 from .config import Config
 from .custom_resource import WORK_RESERVE, CustomResource
-from .errors import CancelerError, RequestRejected, ResponseUndelivered, RunUnfinished
-from .events import Ignored, is_custom_resource, read_event, trigger_of
+from .errors import RequestRejected, ResponseUndelivered
+from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .iot import IotJobs, iot_client
-from .outcome import Outcome, Report, RunStatus, Trigger, status_of
-from .request import Attribution, parse_request
+from .outcome import Report, RunStatus, Trigger
+from .request import parse_request
+from .resource import ResourceRequest, read_resource_request
 from .respond import Responder, may_answer
-from .teardown import decide, read_resource_request
+from .run import TEARDOWN_PASSES, JobsApi, Run
+from .teardown import Verdict, decide
 from .telemetry import Telemetry
-from .timing import Clock, Deadline, LambdaContext, Sleep
+from .timing import Clock, Deadline, LambdaContext, Pace, Sleep
 
 EVENT_RESERVE = 2.0  # seconds for the report, where nobody waits for an answer
+RETRY_SECONDS = 5  # until an unfinished event is taken up again
+LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
-_REASON_CODES = {
-    Trigger.SCHEDULE: "SCHEDULED_CLEANUP",
-    Trigger.EVENT: "EVENT_REMEDIATION",
-    Trigger.DIRECT: "DIRECT_REQUEST",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that the function works with: made once for each container, or by a test."""
+    """All that the function works with: made once for each container, or by a test. `utc_now` is timezone-aware."""
 
     config: Config
-    jobs: Jobs
+    api: JobsApi
+    backlog: Backlog
     responder: Responder
     telemetry: Telemetry
     clock: Clock = time.monotonic
     sleep: Sleep = time.sleep
+    utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How an event came.
+
+    `first_seen_at`: seconds since the epoch. `admitted`: held against the cap. `number`: how often it came before.
+    """
+
+    context: LambdaContext
+    first_seen_at: float
+    admitted: bool = False
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that ended. `waits`: it has to go on later. `problem`: why no answer reached CloudFormation."""
+
+    report: Report
+    waits: bool = False
+    problem: str = ""
 
 
 @cache
 def wire() -> Services:
     """The real ones. Raises InvalidConfiguration."""
+    config = Config.from_env(os.environ)
     return Services(
-        config=Config.from_env(os.environ),
-        jobs=IotJobs(iot_client()),
+        config=config,
+        api=IotJobs(iot_client()),
+        backlog=Backlog(sqs_client(), config.backlog_queue_url),
         responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
         telemetry=Telemetry(),
     )
 
 
 def lambda_handler(event: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
-    """The report of the run, in its published shape.
+    """The report of the run in its published shape; for the backlog, the batch response that SQS asks for.
 
-    Raises RunUnfinished and ResponseUndelivered, so that Lambda delivers the event again. A rejected event is reported
-    and not raised: it would be rejected again.
+    Raises ResponseUndelivered, so that the event is delivered again. A rejected event is reported and not raised: it
+    would be rejected again.
     """
     services = services or wire()
-    trigger = trigger_of(event)
-    services.telemetry.start(trigger, _correlation_id(event, context), context.aws_request_id)
+    now = services.utc_now().timestamp()
+    message = read_message(event, services.config.backlog_queue_url)
+    if message is not None:
+        first_seen_at = message.first_seen_at or now
+        delivery = Delivery(context, first_seen_at, message.admitted, message.receives)
+        return _take_from_backlog(message, delivery, services)
+    ended = _handle(event, Delivery(context, now), services)
+    if ended.waits:
+        # Jobs are reported only once the selection was held against the cap.
+        services.backlog.put(event, now, RETRY_SECONDS, admitted=bool(ended.report.jobs))
+    return ended.report.as_dict()
+
+
+def _take_from_backlog(message: Message, delivery: Delivery, services: Services) -> dict[str, object]:
+    """Finished, SQS deletes the message; unfinished, it comes again soon; crashed too, until it has come too often."""
+    waits = True
     try:
-        if is_custom_resource(event):
-            report, again = _run_teardown(event, context, services)
-        else:
-            report, again = _run_event(event, context, services)
+        waits = _handle(message.event, delivery, services).waits
+    finally:
+        if waits:
+            services.backlog.keep(message, RETRY_SECONDS)
+    return {"batchItemFailures": [{"itemIdentifier": message.message_id}] if waits else []}
+
+
+def _handle(event: object, delivery: Delivery, services: Services) -> Ended:
+    trigger = trigger_of(event)
+    invocation_id = delivery.context.aws_request_id
+    services.telemetry.start(trigger, _correlation_id(event) or invocation_id, invocation_id)
+    try:
+        ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
     except RequestRejected as rejection:
-        report, again = Report(RunStatus.REJECTED, trigger, reason=str(rejection)), None
+        ended = Ended(Report(RunStatus.REJECTED, trigger, reason=str(rejection)))
     except Exception as error:
         services.telemetry.crashed(error)
         raise
-    services.telemetry.report(report)
-    if again:
-        raise again
-    return report.as_dict()
+    services.telemetry.report(ended.report)
+    if ended.problem:
+        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
+    return ended
 
 
-def _run_event(event: object, context: LambdaContext, services: Services) -> tuple[Report, CancelerError | None]:
-    """The report, and the error that has the event delivered again, if that is needed."""
+def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
     trigger = trigger_of(event)
-    asked = read_event(event)
+    asked = read_event(event, services.config.sweep_request)
     if isinstance(asked, Ignored):
-        return Report(RunStatus.IGNORED, trigger, reason=asked.reason), None
-    attribution = Attribution(_REASON_CODES[trigger], f"Requested by {asked.origin}")
-    request = parse_request(asked.document, services.config.policy, attribution)
-    results = _canceler(context, services, reserve=EVENT_RESERVE).cancel_all(request)
-    report = Report(status_of(results), trigger, request.force, request.dry_run, jobs=results)
-    if report.status is RunStatus.UNFINISHED:
-        return report, RunUnfinished(f"{report.counts[Outcome.DEFERRED]} jobs are left to do")
-    return report, None
+        return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
+    request = parse_request(asked.document, services.config.policy, attribution(trigger, asked))
+    deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
+    report = _run(services, deadline, delivery).carry_out(request, trigger)
+    return Ended(report, waits=_may_wait(report))
 
 
-def _run_teardown(
-    event: Mapping[str, object], context: LambdaContext, services: Services
-) -> tuple[Report, CancelerError | None]:
-    """As `_run_event`; CloudFormation has been answered by then."""
-    resource = read_resource_request(event)
-    config = services.config
+def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
+    """CloudFormation has been answered when this returns, unless the teardown waits."""
+    resource, config = read_resource_request(event), services.config
     if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
         raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+    since = services.utc_now().timestamp() - delivery.first_seen_at
+    answer_by = Deadline(resource.answer_within - since, services.clock)
     custom_resource = CustomResource(
         resource, services.responder, services.telemetry.count, config.log_group, services.clock
     )
-    canceler = _canceler(context, services, reserve=WORK_RESERVE)
-    verdict, problem = custom_resource.answer(context, lambda: decide(resource, config.policy, canceler.cancel_all))
+    verdict, problem = custom_resource.answer(
+        delivery.context, lambda: _verdict(resource, delivery, services, answer_by)
+    )
     for warning in verdict.warnings:
         services.telemetry.warn(warning)
     if verdict.continued:
         services.telemetry.count("TeardownsContinued")
-    return verdict.report, ResponseUndelivered(f"no answer reached CloudFormation: {problem}") if problem else None
+    return Ended(verdict.report, verdict.waits, problem)
 
 
-def _canceler(context: LambdaContext, services: Services, *, reserve: float) -> Canceler:
-    deadline = Deadline.of_invocation(context, reserve=reserve, clock=services.clock)
-    return Canceler(services.jobs, services.config.policy, deadline, services.sleep)
+def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline) -> Verdict:
+    deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
+    run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
+    verdict = decide(
+        resource,
+        services.config.policy,
+        lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
+    )
+    there_is_time = answer_by.allows(RETRY_SECONDS + LEAST_RUN_SECONDS)
+    return replace(verdict, waits=_may_wait(verdict.report) and there_is_time)
 
 
-def _correlation_id(event: object, context: LambdaContext) -> str:
-    """CloudFormation's RequestId or the event's id: the same for every delivery of one event."""
+def _may_wait(report: Report) -> bool:
+    """A dry run changes nothing, so that its next delivery would come no further."""
+    return report.status is RunStatus.UNFINISHED and not report.dry_run
+
+
+def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
+    return Run(
+        api=services.api,
+        policy=services.config.policy,
+        pace=Pace(services.config.cancels_per_second, services.clock, services.sleep),
+        deadline=deadline,
+        sleep=services.sleep,
+        utc_now=services.utc_now,
+        admitted=delivery.admitted,
+        delivery=delivery.number,
+    )
+
+
+def _correlation_id(event: object) -> str:
+    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or nothing."""
     known = event if isinstance(event, Mapping) else {}
     found = known.get("RequestId") or known.get("id")
-    return found if isinstance(found, str) and 0 < len(found) <= _LONGEST_ID else context.aws_request_id
+    return found if isinstance(found, str) and len(found) <= _LONGEST_ID else ""

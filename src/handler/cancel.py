@@ -4,22 +4,23 @@ CancelJob has no compare-and-set and answers no status, so every job is read bac
 is read decides. Two calls for an ordinary job.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
+from .parallel import in_parallel
 from .request import CancelRequest, Policy
-from .timing import Deadline, Sleep
+from .timing import Deadline, Sleep, Turn
 
 # Cancelling is eventually consistent: a job may read live for some seconds after an accepted cancel.
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
 
 
 class Jobs(Protocol):
-    """The IoT Jobs API, as far as it is needed. Every method raises JobsError."""
+    """The part of the IoT Jobs API that cancels. Every method raises JobsError."""
 
     # The longest that one call can take, with the SDK's own attempts, in seconds.
     worst_call: float
@@ -36,21 +37,24 @@ class Jobs(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Canceler:
-    """The means to cancel: the API, what the policy protects, and the time there is."""
+    """The means to cancel: the API, what the policy protects, and the time there is.
+
+    `turn` waits until the next job may begin; it raises OutOfTime if that is too late.
+    """
 
     jobs: Jobs
     policy: Policy
     deadline: Deadline
+    turn: Turn
     sleep: Sleep
 
-    def cancel_all(self, request: CancelRequest) -> tuple[JobResult, ...]:
-        """One result for each job of the request, in its order. Jobs that there is no time for are DEFERRED."""
-        return tuple(self._cancel_in_time(job_id, request) for job_id in request.job_ids)
+    def cancel_all(self, job_ids: Iterable[str], request: CancelRequest) -> tuple[JobResult, ...]:
+        """One result for each job, in their order. Jobs that there is no time for are DEFERRED."""
+        return tuple(in_parallel(lambda job_id: self._settle(job_id, request), job_ids))
 
-    def _cancel_in_time(self, job_id: str, request: CancelRequest) -> JobResult:
-        if not self.deadline.allows(3 * self.jobs.worst_call):  # cancel, read back, perhaps tags
-            return JobResult(job_id, Outcome.DEFERRED, "no time left in this invocation")
+    def _settle(self, job_id: str, request: CancelRequest) -> JobResult:
         try:
+            self.turn()
             return self._plan_one(job_id) if request.dry_run else self._cancel_one(job_id, request)
         except JobNotFound:
             return JobResult(job_id, Outcome.GONE, "no such job")
@@ -60,7 +64,7 @@ class Canceler:
             return JobResult(job_id, Outcome.FAILED, str(error))
 
     def _plan_one(self, job_id: str) -> JobResult:
-        job = self.jobs.describe(job_id)
+        job = self._describe(job_id)
         if job.status in ENDED:
             return _ended(job, Outcome.ALREADY_CANCELED)
         if not job_id.startswith(self.policy.job_id_prefix):
@@ -93,16 +97,21 @@ class Canceler:
 
     def _read_back(self, job_id: str, refusal: JobsError | None) -> Job:
         """The job as it reads once it has ended, or at the end of the patience for it."""
-        job = self.jobs.describe(job_id)
-        for wait in () if isinstance(refusal, AccessDenied) else self._waits():
-            if job.status in ENDED:
+        job = self._describe(job_id)
+        for wait in () if isinstance(refusal, AccessDenied) else READ_BACK_WAITS:
+            if job.status in ENDED or not self.deadline.allows(wait + self.jobs.worst_call):
                 break
             self.sleep(wait)
-            job = self.jobs.describe(job_id)
+            job = self._describe(job_id)
         return job
 
-    def _waits(self) -> Iterator[float]:
-        return (wait for wait in READ_BACK_WAITS if self.deadline.allows(wait + 2 * self.jobs.worst_call))
+    def _describe(self, job_id: str) -> Job:
+        self._check_time()
+        return self.jobs.describe(job_id)
+
+    def _check_time(self) -> None:
+        if not self.deadline.allows(self.jobs.worst_call):
+            raise OutOfTime
 
     def _denied(self, job: Job, refusal: JobsError) -> JobResult:
         if self._is_protected(job):
@@ -110,8 +119,10 @@ class Canceler:
         return _result(job, Outcome.FAILED, str(refusal))
 
     def _is_protected(self, job: Job) -> bool:
-        """IAM compares the value without regard to case, so that True protects as true does."""
-        return self.jobs.tags(job.arn).get(self.policy.protection_tag_key, "").lower() == "true"
+        """Compared as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
+        self._check_time()
+        tags = self.jobs.tags(job.arn).items()
+        return (self.policy.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags}
 
     def _protected(self, job: Job) -> JobResult:
         return _result(job, Outcome.PROTECTED, f"the job is tagged {self.policy.protection_tag_key}=true")

@@ -9,13 +9,31 @@ from .request import Policy
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a schedule without an input of its own cancels. An empty glob means that no sweep is set up."""
+
+    job_id_glob: str
+    older_than_hours: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """`endpoint_url` is set where AWS is not the real one: on a local AWS."""
 
     policy: Policy
+    cancels_per_second: float
+    sweep: Sweep
+    backlog_queue_url: str
     url_suffix: str
     log_group: str
     endpoint_url: str | None
+
+    @property
+    def sweep_request(self) -> Mapping[str, object] | None:
+        """What the default sweep asks for, or None where the stack gives it no scope."""
+        if not self.sweep.job_id_glob:
+            return None
+        return {"select": {"jobIdGlob": self.sweep.job_id_glob, "olderThanHours": self.sweep.older_than_hours}}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -25,13 +43,23 @@ class Config:
                 force=_flag(env, "FORCE"),
                 dry_run=_flag(env, "DRY_RUN"),
                 max_jobs=_positive(env, "MAX_JOBS_PER_RUN"),
-                job_id_prefix=_text(env, "JOB_ID_PREFIX"),
-                protection_tag_key=_text(env, "PROTECTION_TAG_KEY"),
+                job_id_prefix=env.get("JOB_ID_PREFIX", ""),
+                protection_tag_key=_filled(env, "PROTECTION_TAG_KEY"),
             ),
-            url_suffix=_text(env, "URL_SUFFIX"),
+            cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
+            sweep=Sweep(env.get("SWEEP_JOB_ID_GLOB", ""), _positive(env, "SWEEP_OLDER_THAN_HOURS")),
+            backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
+            url_suffix=_filled(env, "URL_SUFFIX"),
             log_group=_text(env, "LOG_GROUP"),
             endpoint_url=env.get("AWS_ENDPOINT_URL"),
         )
+
+
+def _filled(env: Mapping[str, str], variable: str) -> str:
+    value = _text(env, variable)
+    if not value:
+        raise InvalidConfiguration(variable, "must not be empty")
+    return value
 
 
 def _text(env: Mapping[str, str], variable: str) -> str:

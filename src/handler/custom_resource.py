@@ -6,14 +6,17 @@ leaves seconds instead of half of one; an unexpected error reaches Lambda after 
 """
 
 import logging
+import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import override
 
 from crhelper import FAILED, SUCCESS, CfnResource
 
+from .resource import ResourceRequest
 from .respond import Responder, response_body
-from .teardown import ResourceRequest, Verdict
+from .teardown import Verdict
 from .timing import Clock, Deadline, LambdaContext
 
 type Count = Callable[[str], None]
@@ -22,8 +25,6 @@ type Count = Callable[[str], None]
 WORK_RESERVE = 12.0
 TIMER_RESERVE = 8.0
 SEND_RESERVE = 1.0
-
-_REASON_LENGTH = 2000  # characters: leaves room for where to look
 
 # crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.
 for name in ("crhelper.resource_helper", "crhelper.utils"):
@@ -48,10 +49,13 @@ class CustomResource(CfnResource):
         self._lock = threading.Lock()
         self._answered = False
         self._problem = ""
+        self._waits = False
         self._unexpected: Exception | None = None
 
     def answer(self, context: LambdaContext, decide: Callable[[], Verdict]) -> tuple[Verdict, str]:
         """Let `decide` find the verdict, and answer with it: or without it, if it fails or time runs out.
+
+        A verdict that waits is not answered yet, unless the timer did.
 
         Returns the verdict, and what went wrong with the delivery of the answer ("" if nothing did). Raises what
         `decide` raised, after FAILED was answered.
@@ -61,6 +65,7 @@ class CustomResource(CfnResource):
         def handle(_event: object, _context: object) -> str:
             verdict = decide()
             verdicts.append(verdict)
+            self._waits = verdict.waits
             self.Status, self.Reason, self.Data = verdict.status, verdict.reason, dict(verdict.data)
             return verdict.physical_id
 
@@ -68,19 +73,20 @@ class CustomResource(CfnResource):
         self.update(handle)
         self.delete(handle)
         self(self._resource.event, context)
-        if self._timer:
+        if self._timer and self._timer.ident:
             self._timer.join()  # Lambda freezes its thread as soon as we return
         if self._unexpected:
             raise self._unexpected
-        return verdicts[0], self._problem
+        return replace(verdicts[0], waits=self._waits and not self._answered), self._problem
 
     @override
     def _wrap_function(self, func: Callable[[object, object], str]) -> None:
-        try:
-            self.PhysicalResourceId = func(self._event, self._context)
-        except Exception as error:
-            self._unexpected = error
-            raise  # to crhelper, which answers FAILED and swallows it
+        self.PhysicalResourceId = func(self._event, self._context)
+
+    @override
+    def _cfn_response(self, event: dict[str, object]) -> None:
+        if not self._waits:
+            super()._cfn_response(event)
 
     @override
     def _set_timeout(self) -> None:
@@ -91,39 +97,43 @@ class CustomResource(CfnResource):
 
     @override
     def _timeout(self) -> None:
-        self._count("TeardownsOutOfTime")
         status = SUCCESS if self._resource.continues else FAILED
-        self._send(status, "the invocation ran out of time before every job was settled")
+        if self._claim():
+            self._deliver(self._body(status, "the invocation ran out of time before every job was settled"))
+            self._count("TeardownsOutOfTime")
 
     @override
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
-        with self._lock:
-            if self._answered:
-                return
-            self._answered = True
-            self._problem = "unexpected error while sending"  # crhelper would swallow it
-        if self._unexpected:
+        unexpected = sys.exception()  # crhelper sends FAILED from its own `except`, and swallows what it caught
+        if isinstance(unexpected, Exception):
+            self._unexpected = self._unexpected or unexpected
             reason = f"unexpected {type(self._unexpected).__name__}"
+        if self._claim():
+            self._deliver(self._body(status, reason))
+
+    def _claim(self) -> bool:
+        """True for the one that answers: the main thread or the timer's."""
+        with self._lock:
+            claimed, self._answered = not self._answered, True
+        return claimed
+
+    def _deliver(self, body: bytes) -> None:
+        self._problem = "the sending broke off"
         deadline = Deadline.of_invocation(self._context, reserve=SEND_RESERVE, clock=self._clock)
-        self._problem = self._responder.deliver(self._resource.response_url, self._body(status, reason), deadline)
+        self._problem = self._responder.deliver(self._resource.response_url, body, deadline)
         if self._problem:
             self._count("ResponsesUndelivered")
 
     def _body(self, status: str | None, reason: str) -> bytes:
         decided = status is None
-        return response_body(
-            {
-                "Status": self.Status if decided else status,
-                "Reason": self._where_to_look(self.Reason if decided else reason),
-                "PhysicalResourceId": (self.PhysicalResourceId if decided else "") or self._resource.fallback_id,
-                "StackId": self._resource.stack_id,
-                "RequestId": self._resource.request_id,
-                "LogicalResourceId": self._resource.logical_id,
-                "Data": self.Data if decided else {},
-                "NoEcho": False,
-            }
-        )
-
-    def _where_to_look(self, reason: str) -> str:
+        fields = {
+            "Status": self.Status if decided else status,
+            "PhysicalResourceId": (self.PhysicalResourceId if decided else "") or self._resource.fallback_id,
+            "StackId": self._resource.stack_id,
+            "RequestId": self._resource.request_id,
+            "LogicalResourceId": self._resource.logical_id,
+            "Data": self.Data if decided else {},
+            "NoEcho": False,
+        }
         where = f"log group {self._log_group}, correlation_id {self._resource.request_id}"
-        return f"{reason[:_REASON_LENGTH]} ({where})" if reason else ""
+        return response_body(fields, self.Reason if decided else reason, where)

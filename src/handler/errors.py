@@ -3,13 +3,13 @@
 CancelerError
 ├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
 ├── InvalidConfiguration    an environment variable of the function can't be read
-├── RunUnfinished           jobs are left to do, so the event has to be delivered again
 ├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
 └── JobsError               what the IoT Jobs API answered, by its meaning
     ├── JobNotFound
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
     ├── AccessDenied
     └── JobsUnavailable     throttled, out of order or out of reach, after the SDK's own attempts
+            └── OutOfTime       there is no time for the call in this invocation
 """
 
 
@@ -32,10 +32,6 @@ class InvalidConfiguration(CancelerError):
     def __init__(self, variable: str, allowed: str) -> None:
         super().__init__(f"environment variable {variable}: {allowed}")
         self.variable = variable
-
-
-class RunUnfinished(CancelerError):
-    """Some jobs are not settled yet. Raised so that Lambda delivers the same event again, and at last to the queue."""
 
 
 class ResponseUndelivered(CancelerError):
@@ -64,3 +60,10 @@ class AccessDenied(JobsError):
 
 class JobsUnavailable(JobsError):
     """Throttled, failing or unreachable: the same call may work later."""
+
+
+class OutOfTime(JobsUnavailable):
+    """The invocation would end before the call is sure to have ended."""
+
+    def __init__(self) -> None:
+        super().__init__("OutOfTime", "no time left in this invocation")

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from .errors import RequestRejected
+from .fields import quoted, read_object
 from .outcome import Trigger
-from .request import quoted, read_object
+from .request import Attribution
 
+STACK_TAG = "iot-job-canceler:stack-id"
+_REASON_CODES = {
+    Trigger.SCHEDULE: "SCHEDULED_CLEANUP",
+    Trigger.EVENT: "EVENT_REMEDIATION",
+    Trigger.DIRECT: "DIRECT_REQUEST",
+}
 REQUESTED = "IoT Job Cancellation Requested"
 
 
@@ -26,6 +33,11 @@ class Ignored:
     reason: str
 
 
+def attribution(trigger: Trigger, asked: Asked) -> Attribution:
+    """What a job's history says of a run by an event."""
+    return Attribution(_REASON_CODES[trigger], f"Requested by {asked.origin}")
+
+
 def is_custom_resource(event: object) -> TypeGuard[Mapping[str, object]]:
     """True if CloudFormation waits for an answer. Asked before anything else."""
     return isinstance(event, Mapping) and "RequestType" in event and "ResponseURL" in event
@@ -37,13 +49,21 @@ def trigger_of(event: object) -> Trigger:
         return Trigger.TEARDOWN
     if not isinstance(event, Mapping) or "detail-type" not in event:
         return Trigger.DIRECT
-    return Trigger.SCHEDULE if event["detail-type"] == "Scheduled Event" else Trigger.EVENT
+    return Trigger.SCHEDULE if _is_scheduled(event) else Trigger.EVENT
 
 
-def read_event(event: object) -> Asked | Ignored:
-    """Read an EventBridge envelope or a bare request. Raises RequestRejected."""
+def _is_scheduled(event: Mapping[str, object]) -> bool:
+    """A schedule without an input of its own: EventBridge Scheduler's, or a rule's."""
+    return event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler")
+
+
+def read_event(event: object, sweep: Mapping[str, object] | None) -> Asked | Ignored:
+    """Read an EventBridge envelope or a bare request. `sweep` is the request of the stack's default sweep.
+
+    Raises RequestRejected.
+    """
     if isinstance(event, Mapping) and "detail-type" in event:
-        return _read_envelope(event)
+        return _read_scheduled(event, sweep) if _is_scheduled(event) else _read_envelope(event)
     if isinstance(event, Mapping) and "cancel" in event:
         return Asked(read_object("event", event, ("cancel",))["cancel"], "a direct request")
     raise RequestRejected(
@@ -100,8 +120,28 @@ def _read_cloudtrail(event: Mapping[str, object]) -> Asked | Ignored:
     return Asked({"jobId": job_id}, f"CreateJob in event {_text(event.get('id'))}")
 
 
-def _read_scheduled(_event: Mapping[str, object]) -> Asked:
-    raise RequestRejected("event", 'a Scheduled Event names no job: give the schedule an Input of {"cancel": {...}}')
+def _read_scheduled(event: Mapping[str, object], sweep: Mapping[str, object] | None) -> Asked:
+    if event.get("detail") not in ({}, "{}"):  # Scheduler sends the string
+        raise RequestRejected("detail", "must be empty in a Scheduled Event: a request goes into the schedule's Input")
+    if sweep is None:
+        raise RequestRejected(
+            "SweepJobIdGlob", 'must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+        )
+    return Asked(sweep, f"schedule event {_text(event.get('id'))}")
+
+
+def _read_stack_status(event: Mapping[str, object]) -> Asked | Ignored:
+    """The jobs that are tagged as the stack's own, CONTINUOUS ones too: what they belong to is gone."""
+    status = _at(event, "detail", "status-details", "status")
+    if not isinstance(status, str):
+        raise RequestRejected("detail.status-details.status", "must be the status of a stack")
+    if status != "DELETE_COMPLETE":
+        return Ignored(f"the stack is in {quoted(status)}, not in DELETE_COMPLETE")
+    stack_id = _at(event, "detail", "stack-id")
+    if not isinstance(stack_id, str) or not stack_id.startswith("arn:"):
+        raise RequestRejected("detail.stack-id", "must be the ARN of a stack")
+    select = {"tags": {STACK_TAG: stack_id}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}
+    return Asked({"select": select}, f"the deletion of {stack_id}")
 
 
 def _at(value: object, *path: str) -> object:
@@ -125,6 +165,5 @@ _REQUESTS_FROM_ANYONE: dict[str, _Parser] = {REQUESTED: _read_requested}
 _AWS_EVENTS: dict[tuple[str, str], _Parser] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): _read_alarm,
     ("aws.iot", "AWS API Call via CloudTrail"): _read_cloudtrail,
-    ("aws.events", "Scheduled Event"): _read_scheduled,
-    ("aws.scheduler", "Scheduled Event"): _read_scheduled,
+    ("aws.cloudformation", "CloudFormation Stack Status Change"): _read_stack_status,
 }

@@ -14,15 +14,18 @@ from botocore.exceptions import ConnectionError as SdkConnectionError
 from botocore.parsers import ResponseParserError
 
 from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
-from .job import Job
+from .job import Job, JobStatus, JobSummary
+from .timing import Turn
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
+    from mypy_boto3_iot.type_defs import JobSummaryTypeDef, ListJobsRequestTypeDef
 
 CONNECT_TIMEOUT = 1  # seconds; the SDK's default of 60 s would outlive the deadline of an invocation
 READ_TIMEOUT = 3  # seconds
-ATTEMPTS = 3
-_GREATEST_BACKOFFS = 1 + 2  # seconds; `standard` waits up to 2**n s before attempt n + 1
+ATTEMPTS = 2  # what is still throttled then is DEFERRED
+_GREATEST_BACKOFF = 1  # second; `standard` waits up to 2**n s before attempt n + 1
+_PAGE = 250  # jobs, the most that ListJobs gives
 
 _MEANINGS: dict[str, type[JobsError]] = {
     "ResourceNotFoundException": JobNotFound,
@@ -31,10 +34,17 @@ _MEANINGS: dict[str, type[JobsError]] = {
     "AccessDenied": AccessDenied,
     "AccessDeniedException": AccessDenied,
     "UnauthorizedException": AccessDenied,
+    "ForbiddenException": AccessDenied,
     "InternalFailureException": JobsUnavailable,
     "LimitExceededException": JobsUnavailable,
     "RequestLimitExceeded": JobsUnavailable,
+    "RequestThrottled": JobsUnavailable,
+    "RequestThrottledException": JobsUnavailable,
+    "RequestTimeout": JobsUnavailable,
+    "RequestTimeoutException": JobsUnavailable,
     "ServiceUnavailableException": JobsUnavailable,
+    "SlowDown": JobsUnavailable,
+    "ThrottledException": JobsUnavailable,
     "Throttling": JobsUnavailable,
     "ThrottlingException": JobsUnavailable,
     "TooManyRequestsException": JobsUnavailable,
@@ -54,9 +64,9 @@ def iot_client() -> "IoTClient":
 
 
 class IotJobs:
-    """`cancel.Jobs` over the service."""
+    """`cancel.Jobs` and `selection.JobListing` over the service."""
 
-    worst_call: float = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + _GREATEST_BACKOFFS
+    worst_call: float = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + _GREATEST_BACKOFF
 
     def __init__(self, client: "IoTClient") -> None:
         self._client = client
@@ -77,13 +87,45 @@ class IotJobs:
             arn=described["jobArn"],
             status=described["status"],
             executions_in_progress=described.get("jobProcessDetails", {}).get("numberOfInProgressThings", 0),
+            targets=tuple(described.get("targets", ())),
+            namespace=described.get("namespaceId", ""),
         )
+
+    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+        """ListJobs, all pages; `turn` is called before each. Raises JobsError, also for a page that comes again."""
+        asked: ListJobsRequestTypeDef = {"status": status.value, "maxResults": _PAGE}
+        if namespace is not None:
+            asked["namespaceId"] = namespace
+        while True:
+            turn()
+            with _errors_by_meaning():
+                page = self._client.list_jobs(**asked)
+            yield from map(_summary, page.get("jobs", []))
+            token = page.get("nextToken")
+            if not token:
+                return
+            if token == asked.get("nextToken"):
+                raise JobsError("RepeatedToken", "ListJobs answered the same page again")
+            asked["nextToken"] = token
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """ListTagsForResource, all pages. Raises JobsError."""
         with _errors_by_meaning():
             pages = self._client.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
             return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page.get("tags", [])}
+
+
+def _summary(listed: "JobSummaryTypeDef") -> JobSummary:
+    try:
+        return JobSummary(
+            job_id=listed["jobId"],
+            arn=listed["jobArn"],
+            target_selection=listed.get("targetSelection", ""),
+            created_at=listed["createdAt"],
+            last_updated_at=listed["lastUpdatedAt"],
+        )
+    except KeyError as missing:
+        raise JobsUnavailable("MalformedResponse", f"ListJobs answered a job without {missing}") from missing
 
 
 @contextmanager
@@ -96,6 +138,8 @@ def _errors_by_meaning() -> Iterator[None]:
         raise JobsUnavailable(type(error).__name__, "no usable answer from the service") from error
     except BotoCoreError as error:
         raise JobsError(type(error).__name__, str(error)) from error
+    except (AttributeError, TypeError, ValueError) as error:  # what botocore makes of a body that it can't read
+        raise JobsUnavailable("MalformedResponse", type(error).__name__) from error
 
 
 def _meaning_of(error: ClientError) -> JobsError:

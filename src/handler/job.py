@@ -1,6 +1,7 @@
-"""An IoT job as DescribeJob tells it."""
+"""An IoT job as the API tells it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -19,10 +20,23 @@ ENDED = frozenset({JobStatus.CANCELED, JobStatus.COMPLETED, JobStatus.DELETION_I
 
 
 @dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job as ListJobs tells it: no tags, no targets, no namespace. Times are timezone-aware."""
+
+    job_id: str
+    arn: str
+    target_selection: str
+    created_at: datetime
+    last_updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """What a decision needs to know of one job."""
+    """A job as DescribeJob tells it. `targets` are ARNs of things and thing groups; `namespace` is empty for most."""
 
     job_id: str
     arn: str
     status: str
     executions_in_progress: int
+    targets: tuple[str, ...] = ()
+    namespace: str = ""

@@ -62,6 +62,14 @@ class JobResult:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A job that a person may miss among the selected ones, and why it is not there."""
+
+    job_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """One run: the function's return value and its last log line."""
 
@@ -71,6 +79,7 @@ class Report:
     dry_run: bool = False
     reason: str = ""
     jobs: tuple[JobResult, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -84,7 +93,7 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """The run in the published shape of the report."""
-        return {
+        report: dict[str, object] = {
             "status": self.status.value,
             "trigger": self.trigger.value,
             "force": self.force,
@@ -94,6 +103,9 @@ class Report:
             "executionsLeftInProgress": self.executions_left_in_progress,
             "jobs": [result.as_dict() for result in self.jobs],
         }
+        if self.left_out:  # a dry run tells the plan, and who is not in it
+            report["leftOut"] = [{"jobId": left.job_id, "why": left.why} for left in self.left_out]
+        return report
 
 
 def status_of(results: tuple[JobResult, ...]) -> RunStatus:

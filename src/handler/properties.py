@@ -4,71 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from .errors import RequestRejected
-from .request import Attribution, CancelRequest, Policy, parse_request, quoted
+from .fields import quoted
+from .request import Attribution, CancelRequest, Policy, parse_request
 
 type Properties = Mapping[str, object]
-
-# What may stand among the properties, and the key of a request that each one becomes.
-_REQUEST_KEYS = {
-    "JobId": "jobId",
-    "Force": "force",
-    "DryRun": "dryRun",
-    "MaxJobs": "maxJobs",
-    "ReasonCode": "reasonCode",
-    "Comment": "comment",
-}
-_OWN_KEYS = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
-# What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
-_SAFE = {"force": False, "dryRun": True}
+type _Reader = Callable[[object], object]
 
 
-def read_strictly(properties: Properties, policy: Policy, attribution: Attribution) -> CancelRequest:
-    """For Create and Update. Raises RequestRejected, which names the property and what it allows."""
-    known = (*_REQUEST_KEYS, *_OWN_KEYS)
-    for key in sorted(map(str, properties)):
-        if key not in known:
-            raise RequestRejected(quoted(key), f"unknown property; the properties are {', '.join(known)}")
-    if "JobId" not in properties:
-        raise RequestRejected("JobId", "must be given")
-    if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
-        raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
-    try:
-        return parse_request(_document(properties), policy, attribution)
-    except RequestRejected as rejection:
-        raise RequestRejected(_property_of(rejection.field), rejection.allowed) from rejection
-
-
-def read_leniently(
-    job_id: str, properties: Properties, policy: Policy, attribution: Attribution
-) -> tuple[CancelRequest, tuple[str, ...]]:
-    """For Delete: the request without the properties that can't be read, and what was left out of it.
-
-    The prefix is not asked here: the job may be gone or finished, and then there is nothing to refuse.
-    """
-    anywhere = replace(policy, job_id_prefix="")
-    document: dict[str, object] = {"jobId": job_id}
-    warnings = []
-    for key, value in _document(properties).items():
-        if key == "jobId":  # the PhysicalResourceId names the job
-            continue
-        try:
-            parse_request({"jobId": job_id, key: value}, anywhere, attribution)
-            document[key] = value
-        except RequestRejected as rejection:
-            warnings.append(f"left out {_property_of(rejection.field)}: {rejection.allowed}")
-            if key in _SAFE:
-                document[key] = _SAFE[key]
-    return parse_request(document, anywhere, attribution), tuple(warnings)
-
-
-def _document(properties: Mapping[str, object]) -> dict[str, object]:
-    """The properties as a request. CloudFormation hands every scalar over as a string."""
-    typed: dict[str, Callable[[object], object]] = {"Force": _flag, "DryRun": _flag, "MaxJobs": _number}
-    return {
-        key: typed.get(name, _as_it_is)(properties[name]) for name, key in _REQUEST_KEYS.items() if name in properties
-    }
-
-
+# CloudFormation hands every scalar over as a string. What can't be read stays as it is, for the parser to reject.
 def _as_it_is(value: object) -> object:
     return value
 
@@ -77,9 +20,128 @@ def _flag(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _number(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value  # noqa: PLR2004
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, str) and _is_digits(value) else value
 
 
-def _property_of(key: str) -> str:
-    return next((name for name, request_key in _REQUEST_KEYS.items() if request_key == key), key)
+def _hours(value: object) -> object:
+    whole, _, part = value.partition(".") if isinstance(value, str) else ("", "", "")
+    return float(f"{whole}.{part or 0}") if _is_digits(whole) and _is_digits(part or "0") else value
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
+def _select(value: object) -> object:
+    """The keys of Select in a request's own spelling. A key that is not known stays, for the parser to reject."""
+    if not isinstance(value, Mapping):
+        return value
+    keys = _SELECT_KEYS | {key: (key, _as_it_is) for key in value if key not in _SELECT_KEYS}
+    return {keys[key][0]: keys[key][1](item) for key, item in value.items()}
+
+
+_MAX_DIGITS = 9
+_SELECT_KEYS: dict[str, tuple[str, _Reader]] = {
+    "JobIdGlob": ("jobIdGlob", _as_it_is),
+    "ExcludeJobIdGlobs": ("excludeJobIdGlobs", _as_it_is),
+    "Status": ("status", _as_it_is),
+    "OlderThanHours": ("olderThanHours", _hours),
+    "AgeFrom": ("ageFrom", _as_it_is),
+    "TargetSelection": ("targetSelection", _as_it_is),
+    "ThingGroupName": ("thingGroupName", _as_it_is),
+    "Tags": ("tags", _as_it_is),
+}
+# What may stand among the properties, and the key of a request that each one becomes.
+_REQUEST_KEYS: dict[str, tuple[str, _Reader]] = {
+    "JobId": ("jobId", _as_it_is),
+    "Select": ("select", _select),
+    "Force": ("force", _flag),
+    "DryRun": ("dryRun", _flag),
+    "MaxJobs": ("maxJobs", _whole),
+    "ReasonCode": ("reasonCode", _as_it_is),
+    "Comment": ("comment", _as_it_is),
+}
+_OWN_KEYS = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
+_NAMES = {key: name for name, (key, _) in (_REQUEST_KEYS | _SELECT_KEYS).items()}
+# What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
+_SAFE = {"force": False, "dryRun": True}
+_DEFAULT_SERVICE_TIMEOUT = 3600  # seconds, CloudFormation's own
+
+
+def read_strictly(properties: Properties, policy: Policy, attribution: Attribution) -> CancelRequest:
+    """For Create and Update. Raises RequestRejected, which names the property and what it allows."""
+    known = (*_REQUEST_KEYS, *_OWN_KEYS)
+    for key in sorted(map(str, properties)):
+        if key not in known:
+            raise RequestRejected(quoted(key), f"unknown property; the properties are {', '.join(known)}")
+    if ("JobId" in properties) == ("Select" in properties):
+        raise RequestRejected("JobId, Select", "exactly one of them must be given")
+    if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
+        raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
+    try:
+        return parse_request(_document(properties), policy, attribution)
+    except RequestRejected as rejection:
+        raise _renamed(rejection) from rejection
+
+
+def read_changes(
+    properties: Properties, old: Properties, policy: Policy, attribution: Attribution
+) -> tuple[CancelRequest, tuple[str, ...]]:
+    """For Update: what has changed is read strictly, and the rest as it will be on Delete.
+
+    The stack's parameters may have become stricter since; an Update of something else, or its roll-back, must not fail
+    on that. Raises RequestRejected.
+    """
+    which = {name: properties[name] for name in ("JobId", "Select") if name in properties}
+    changed = {name: value for name, value in properties.items() if value != old.get(name)}
+    at_once = policy if "JobId" in changed else replace(policy, job_id_prefix="")
+    strict = read_strictly(which | changed, at_once, attribution)
+    if changed.keys() >= properties.keys() - {"ServiceToken"}:
+        return strict, ()
+    return read_leniently(_document(which), properties, policy, attribution)
+
+
+def read_leniently(
+    which: Mapping[str, object], properties: Properties, policy: Policy, attribution: Attribution
+) -> tuple[CancelRequest, tuple[str, ...]]:
+    """For Delete: the request without the properties that can't be read, and what was left out of it.
+
+    `which` says which jobs. The prefix is not asked of a job that is named: it may be gone or finished, and then there
+    is nothing to refuse. Raises RequestRejected for `which` alone.
+    """
+    anywhere = replace(policy, job_id_prefix="")
+    document = dict(which)
+    warnings = []
+    for key, value in _document(properties).items():
+        if key in ("jobId", "select"):
+            continue
+        try:
+            parse_request({**which, key: value}, anywhere, attribution)
+            document[key] = value
+        except RequestRejected as rejection:
+            warnings.append(f"left out {_renamed(rejection)}")
+            if key in _SAFE:
+                document[key] = _SAFE[key]
+    return parse_request(document, anywhere, attribution), tuple(warnings)
+
+
+def read_selection(properties: Properties) -> object:
+    """The value of Select as that of `select`."""
+    return _select(properties.get("Select"))
+
+
+def read_service_timeout(properties: Properties) -> int:
+    """Seconds. CloudFormation has checked the property; one that can't be read counts as left out."""
+    value = _whole(properties.get("ServiceTimeout"))
+    return value if isinstance(value, int) and not isinstance(value, bool) else _DEFAULT_SERVICE_TIMEOUT
+
+
+def _document(properties: Properties) -> dict[str, object]:
+    return {key: read(properties[name]) for name, (key, read) in _REQUEST_KEYS.items() if name in properties}
+
+
+def _renamed(rejection: RequestRejected) -> RequestRejected:
+    """The same for somebody who writes a template: `select.jobIdGlob` is Select.JobIdGlob there."""
+    field = ".".join(_NAMES.get(key, key) for key in rejection.field.split("."))
+    return RequestRejected(field, rejection.allowed)

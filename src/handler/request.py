@@ -6,18 +6,18 @@ way, or steps out of the prefix or over the cap, is rejected as a whole.
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from .errors import RequestRejected
+from .fields import quoted, read_flag, read_job_id, read_object, read_text
+from .selector import Selector, parse_selector
 
-# CancelJob's own limits, from the service model. botocore sends patterns and greatest lengths unchecked.
-_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")
+_REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")  # CancelJob's own limits, as those of the comment
 _MAX_COMMENT = 2028
-_MAX_QUOTED = 40
 
-KEYS = ("jobId", "jobIds", "force", "dryRun", "maxJobs", "reasonCode", "comment")
+KEYS = ("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment")
+_WHICH = ("jobId", "jobIds", "select")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """A request that the policy allows."""
+    """A request that the policy allows: either for the jobs that it names, or for those that it selects."""
 
     job_ids: tuple[str, ...]
+    selector: Selector | None
     force: bool
     dry_run: bool
     max_jobs: int
@@ -57,9 +58,14 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
     Raises RequestRejected, which names the field and what it allows.
     """
     fields = read_object("cancel", document, KEYS)
+    if sum(key in fields for key in _WHICH) != 1:
+        raise RequestRejected("cancel", f"must have exactly one of {', '.join(_WHICH)}")
     max_jobs = _max_jobs(fields.get("maxJobs"), policy)
+    job_ids = _job_ids(fields, policy)
+    check_cap("jobIds", len(job_ids), max_jobs)
     return CancelRequest(
-        job_ids=_job_ids(fields, policy, max_jobs),
+        job_ids=job_ids,
+        selector=parse_selector(fields["select"]) if "select" in fields else None,
         force=_force(fields.get("force"), policy),
         dry_run=_dry_run(fields.get("dryRun"), policy),
         max_jobs=max_jobs,
@@ -68,36 +74,21 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
     )
 
 
-def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
-    """`value` if it is an object with no key but `keys`. Raises RequestRejected."""
-    if not isinstance(value, Mapping):
-        raise RequestRejected(field, f"must be an object with the keys {', '.join(keys)}")
-    unknown = sorted(str(key) for key in value if key not in keys)
-    if unknown:
-        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are {', '.join(keys)}")
-    return value
-
-
-def is_job_id(value: object) -> bool:
-    """True if the service would take `value` as a job id."""
-    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
-
-
-def quoted(text: str) -> str:
-    """`text` as one short ASCII word in quotes: fit for a log line or a stack event, whoever wrote it."""
-    return ascii(text if len(text) <= _MAX_QUOTED else text[:_MAX_QUOTED] + "...")
-
-
-def _job_ids(fields: Mapping[str, object], policy: Policy, max_jobs: int) -> tuple[str, ...]:
-    if ("jobId" in fields) == ("jobIds" in fields):
-        raise RequestRejected("cancel", "must have exactly one of jobId, jobIds")
-    named = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
-    ids = tuple(dict.fromkeys(_job_id(field, value, policy) for field, value in named.items()))
-    if len(ids) > max_jobs:
+def check_cap(field: str, number: int, max_jobs: int) -> None:
+    """Raises RequestRejected if a run that may cancel `max_jobs` is asked for more."""
+    if number > max_jobs:
         raise RequestRejected(
-            "jobIds", f"names {len(ids)} jobs; a run may cancel at most {max_jobs} (MaxJobsPerRun or maxJobs)"
+            field,
+            f"means {number} jobs, and a run may cancel at most {max_jobs}, so none was cancelled: "
+            "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
         )
-    return ids
+
+
+def _job_ids(fields: Mapping[str, object], policy: Policy) -> tuple[str, ...]:
+    if "select" in fields:
+        return ()
+    named = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
+    return tuple(dict.fromkeys(_job_id(field, value, policy) for field, value in named.items()))
 
 
 def _numbered(value: object) -> dict[str, object]:
@@ -107,33 +98,24 @@ def _numbered(value: object) -> dict[str, object]:
 
 
 def _job_id(field: str, value: object, policy: Policy) -> str:
-    if not isinstance(value, str) or not is_job_id(value):
-        raise RequestRejected(field, "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -")
-    if not value.startswith(policy.job_id_prefix):
+    job_id = read_job_id(field, value)
+    if not job_id.startswith(policy.job_id_prefix):
         raise RequestRejected(field, f"must start with {quoted(policy.job_id_prefix)}, the stack's JobIdPrefix")
-    return value
+    return job_id
 
 
 def _force(value: object, policy: Policy) -> bool:
-    asked = _flag("force", value, default=policy.force)
+    asked = read_flag("force", value, default=policy.force)
     if asked and not policy.force:
         raise RequestRejected("force", "must be false or left out, since the stack's parameter Force is false")
     return asked
 
 
 def _dry_run(value: object, policy: Policy) -> bool:
-    asked = _flag("dryRun", value, default=policy.dry_run)
+    asked = read_flag("dryRun", value, default=policy.dry_run)
     if policy.dry_run and not asked:
         raise RequestRejected("dryRun", "must be true or left out, since the stack's parameter DryRun is true")
     return asked
-
-
-def _flag(field: str, value: object, *, default: bool) -> bool:
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise RequestRejected(field, "must be true or false")
-    return value
 
 
 def _max_jobs(value: object, policy: Policy) -> int:
@@ -149,9 +131,7 @@ def _max_jobs(value: object, policy: Policy) -> int:
 def _reason_code(value: object, attribution: Attribution) -> str:
     if value is None:
         return attribution.reason_code
-    if not isinstance(value, str) or _REASON_CODE.fullmatch(value) is None:
-        raise RequestRejected("reasonCode", "must be a string of 1 to 128 of the characters A-Z 0-9 _")
-    return value
+    return read_text("reasonCode", value, _REASON_CODE, "1 to 128 of the characters A-Z 0-9 _")
 
 
 def _comment(value: object, attribution: Attribution) -> str:
@@ -159,7 +139,7 @@ def _comment(value: object, attribution: Attribution) -> str:
         return "".join(filter(_is_visible, attribution.comment))[:_MAX_COMMENT]
     if not isinstance(value, str) or not 1 <= len(value) <= _MAX_COMMENT or not all(map(_is_visible, value)):
         raise RequestRejected(
-            "comment", f"must be a string of 1 to {_MAX_COMMENT} characters, none of them a control character"
+            "comment", f"must be a string of 1 to {_MAX_COMMENT} characters, none of them a control or format character"
         )
     return value
 

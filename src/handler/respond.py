@@ -23,14 +23,14 @@ _HOST_NAME = re.compile(r"[a-z0-9.:-]+")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def response_body(fields: Mapping[str, object]) -> bytes:
-    """`fields` as JSON of at most MAX_BODY bytes: the Reason gives way, the ids are sent as they came."""
-    body = json.dumps(fields).encode()
-    reason = str(fields.get("Reason", ""))
-    while len(body) > MAX_BODY and reason:
-        reason = reason[: len(reason) - max(1, (len(body) - MAX_BODY) // 12)]  # an emoji takes twelve bytes in JSON
-        body = json.dumps({**fields, "Reason": reason + "..."}).encode()
-    return body
+def response_body(fields: Mapping[str, object], reason: str, where: str) -> bytes:
+    """`fields` and a Reason as JSON of at most MAX_BODY bytes. `reason` gives way; `where` to look stays behind it."""
+    told, cut = reason, ""
+    while True:
+        body = json.dumps({**fields, "Reason": f"{told}{cut} ({where})" if reason else ""}).encode()
+        if len(body) <= MAX_BODY or not told:
+            return body
+        told, cut = told[: -max(1, (len(body) - MAX_BODY) // 12)], "..."  # an emoji takes twelve bytes in JSON
 
 
 def may_answer(url: str, url_suffix: str, endpoint_url: str | None) -> bool:

@@ -9,56 +9,20 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .errors import RequestRejected
-from .outcome import JobResult, Report, RunStatus, Trigger, status_of
-from .properties import read_leniently, read_strictly
-from .request import Attribution, CancelRequest, Policy, is_job_id
+from .fields import is_job_id
+from .outcome import Outcome, Report, RunStatus, Trigger
+from .properties import read_changes, read_leniently, read_selection, read_strictly
+from .request import Attribution, CancelRequest, Policy
+from .resource import ResourceRequest
 
-type Cancel = Callable[[CancelRequest], tuple[JobResult, ...]]
+type CarryOut = Callable[[CancelRequest], Report]
 
-_FAILED_CREATE = "failed-create"
-_RESPONSE_KEYS = ("ResponseURL", "RequestId", "StackId", "LogicalResourceId")
 _REASON_JOBS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class ResourceRequest:
-    """One request of CloudFormation. `physical_id` is None on Create."""
-
-    request_type: Literal["Create", "Update", "Delete"]
-    response_url: str = field(repr=False)
-    request_id: str
-    stack_id: str
-    logical_id: str
-    physical_id: str | None
-    properties: Mapping[str, object]
-
-    @property
-    def event(self) -> dict[str, object]:
-        """The request in CloudFormation's own shape, with nothing in it but what was read."""
-        known: dict[str, object] = {
-            "RequestType": self.request_type,
-            "ResponseURL": self.response_url,
-            "RequestId": self.request_id,
-            "StackId": self.stack_id,
-            "LogicalResourceId": self.logical_id,
-            "ResourceProperties": self.properties,
-        }
-        return known if self.physical_id is None else {**known, "PhysicalResourceId": self.physical_id}
-
-    @property
-    def fallback_id(self) -> str:
-        """The id to answer with where nothing else is known: the resource's own, or the mark of a failed Create."""
-        return self.physical_id or f"{_FAILED_CREATE}:{self.stack_id.rpartition('/')[2]}/{self.logical_id}"
-
-    @property
-    def continues(self) -> bool:
-        """True if the deletion of the stack goes on even if the cancel did not get done."""
-        return self.request_type == "Delete" and self.properties.get("OnIncomplete") == "CONTINUE"
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to answer CloudFormation, and what to report. `warnings` are for the log."""
+    """What to answer CloudFormation, and what to report. `warnings` are for the log. `waits`: it is no answer yet."""
 
     status: Literal["SUCCESS", "FAILED"]
     physical_id: str
@@ -66,69 +30,75 @@ class Verdict:
     reason: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    waits: bool = False
 
     @property
     def continued(self) -> bool:
-        """True if the deletion goes on although jobs are not settled."""
-        return self.status == "SUCCESS" and self.report.status is not RunStatus.SETTLED
+        """True if the deletion goes on although there are jobs that live on, be it for a dry run."""
+        unsettled = self.report.status is not RunStatus.SETTLED or Outcome.WOULD_CANCEL in self.report.counts
+        return self.status == "SUCCESS" and unsettled and not self.waits
 
 
-def read_resource_request(event: Mapping[str, object]) -> ResourceRequest:
-    """Raises RequestRejected if there is too little to answer with. Bad properties are not looked at here."""
-    texts = {key: _required_text(event, key) for key in _RESPONSE_KEYS}
-    request_type = event["RequestType"]
-    if request_type not in ("Create", "Update", "Delete"):
-        raise RequestRejected("RequestType", "must be Create, Update or Delete")
-    physical_id = event.get("PhysicalResourceId")
-    properties = event.get("ResourceProperties")
-    return ResourceRequest(
-        request_type=request_type,
-        response_url=texts["ResponseURL"],
-        request_id=texts["RequestId"],
-        stack_id=texts["StackId"],
-        logical_id=texts["LogicalResourceId"],
-        physical_id=physical_id if isinstance(physical_id, str) and physical_id else None,
-        properties=properties if isinstance(properties, Mapping) else {},
-    )
-
-
-def _required_text(event: Mapping[str, object], key: str) -> str:
-    value = event.get(key)
-    if not isinstance(value, str) or not value:
-        raise RequestRejected(key, "must be a string that is not empty")
-    return value
-
-
-def decide(resource: ResourceRequest, policy: Policy, cancel: Cancel) -> Verdict:
-    """Carry out one request. Only a Delete calls `cancel`."""
+def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
+    """Carry out one request. Only a Delete calls `carry_out`."""
     if resource.request_type == "Delete":
-        return _delete(resource, policy, cancel)
+        return _delete(resource, policy, carry_out)
     return _validate(resource, policy)
 
 
 def _validate(resource: ResourceRequest, policy: Policy) -> Verdict:
     try:
-        request = read_strictly(resource.properties, policy, _attribution(resource))
+        request, warnings = _read(resource, policy)
     except RequestRejected as rejection:
         reason = str(rejection)
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Verdict("FAILED", resource.fallback_id, report, reason)
-    (job_id,) = request.job_ids
-    report = _report(request, (), f"{resource.request_type}: valid; the job is cancelled on Delete")
-    return Verdict("SUCCESS", job_id, report, data=_data(request))
+    physical_id = resource.selection_id if request.selector else request.job_ids[0]
+    reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
+    return Verdict("SUCCESS", physical_id, report, data=_data(request), warnings=warnings)
 
 
-def _delete(resource: ResourceRequest, policy: Policy, cancel: Cancel) -> Verdict:
+def _read(resource: ResourceRequest, policy: Policy) -> tuple[CancelRequest, tuple[str, ...]]:
+    properties, attribution = resource.properties, _attribution(resource)
+    if resource.request_type == "Update":
+        return read_changes(properties, resource.old_properties, policy, attribution)
+    return read_strictly(properties, policy, attribution), ()
+
+
+def _delete(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
+    if resource.physical_id == resource.selection_id:
+        return _delete_selection(resource, policy, carry_out)
     job_id, why_not = _job_to_cancel(resource)
     if job_id is None:
         report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, policy.force, policy.dry_run, why_not)
         return Verdict("SUCCESS", resource.fallback_id, report)
-    request, warnings = read_leniently(job_id, resource.properties, policy, _attribution(resource))
-    results = cancel(request)
-    report = _report(request, results)
+    request, warnings = read_leniently({"jobId": job_id}, resource.properties, policy, _attribution(resource))
+    return _judge(resource, request, carry_out(request), warnings)
+
+
+def _delete_selection(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
+    try:
+        selection = {"select": read_selection(resource.properties)}
+        request, warnings = read_leniently(selection, resource.properties, policy, _attribution(resource))
+    except RequestRejected as rejection:
+        # Nobody knows any more what was meant, and no later try will: the deletion goes on, and the metrics tell.
+        reason = str(rejection)
+        report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
+        return Verdict("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
+    try:
+        report = carry_out(request)
+    except RequestRejected as rejection:
+        report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
+    return _judge(resource, request, report, warnings)
+
+
+def _judge(resource: ResourceRequest, request: CancelRequest, report: Report, warnings: tuple[str, ...]) -> Verdict:
     if report.status is RunStatus.SETTLED:
+        if Outcome.WOULD_CANCEL in report.counts:
+            warnings = (*warnings, "dry run: the deletion goes on, and its jobs live on")
         return Verdict("SUCCESS", resource.fallback_id, report, data=_data(request), warnings=warnings)
-    reason = _unsettled_reason(results)
+    reason = _unsettled_reason(report)
     if resource.continues:
         return Verdict("SUCCESS", resource.fallback_id, report, reason, _data(request), (*warnings, reason))
     return Verdict("FAILED", resource.fallback_id, report, reason, warnings=warnings)
@@ -155,16 +125,17 @@ def _attribution(resource: ResourceRequest) -> Attribution:
     return Attribution("STACK_TEARDOWN", f"{resource.logical_id} was deleted in {resource.stack_id}")
 
 
-def _report(request: CancelRequest, results: tuple[JobResult, ...], reason: str = "") -> Report:
-    return Report(status_of(results), Trigger.TEARDOWN, request.force, request.dry_run, reason, results)
-
-
 def _data(request: CancelRequest) -> dict[str, str]:
     """What Fn::GetAtt can ask for."""
-    return {"JobId": request.job_ids[0], "Force": "true" if request.force else "false"}
+    force = {"Force": "true" if request.force else "false"}
+    return force if request.selector else {"JobId": request.job_ids[0], **force}
 
 
-def _unsettled_reason(results: tuple[JobResult, ...]) -> str:
-    unsettled = [result for result in results if not result.outcome.settled]
-    told = "; ".join(f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_REASON_JOBS])
-    return told if len(unsettled) <= _REASON_JOBS else f"{told}; and {len(unsettled) - _REASON_JOBS} more"
+def _unsettled_reason(report: Report) -> str:
+    unsettled = [result for result in report.jobs if not result.outcome.settled]
+    told = [f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_REASON_JOBS]]
+    if len(unsettled) > _REASON_JOBS:
+        told.append(f"and {len(unsettled) - _REASON_JOBS} more")
+    if report.status in (RunStatus.REJECTED, RunStatus.UNFINISHED) and report.reason:
+        told.insert(0, report.reason)
+    return "; ".join(told)

@@ -6,6 +6,7 @@ an event to log, and what is logged passes `redact` on its way out.
 
 import json
 import re
+from collections.abc import Mapping
 from typing import TextIO
 
 from aws_lambda_powertools import Logger
@@ -15,6 +16,8 @@ from .outcome import Outcome, Report, RunStatus, Trigger
 
 _QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*", re.IGNORECASE)
 
+_SIGNATURE = re.compile(r"(X-Amz-[a-z-]+)=[^&\s\"'\\]*", re.IGNORECASE)
+_JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
     Outcome.ALREADY_CANCELED: "JobsAlreadyCanceled",
@@ -35,9 +38,22 @@ _RUNS_METRIC = {
 }
 
 
+def _for_one_line(report: Report) -> dict[str, object]:
+    """CloudWatch Logs takes lines of up to 1 MB: a longer list is held to the jobs that a person has to look at."""
+    if len(report.jobs) <= _JOBS_IN_LINE:
+        return report.as_dict()
+    unsettled = [result.as_dict() for result in report.jobs if not result.outcome.settled]
+    return report.as_dict() | {"jobs": unsettled[:_JOBS_IN_LINE]}
+
+
 def redact(text: str) -> str:
-    """`text` without the query string of any URL in it."""
-    return _QUERY.sub(r"\1?REDACTED", text)
+    """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
+    return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))
+
+
+def _json(line: Mapping[str, object]) -> str:
+    text = redact(json.dumps(line, default=str, ensure_ascii=False))
+    return text.encode(errors="backslashreplace").decode()  # half a surrogate pair can't be written
 
 
 class Telemetry:
@@ -46,7 +62,9 @@ class Telemetry:
     def __init__(self, service: str | None = None, stream: TextIO | None = None) -> None:
         """Service, level and namespace come from the POWERTOOLS_ environment variables."""
         self._logger = Logger(
-            service=service, stream=stream, json_serializer=lambda line: redact(json.dumps(line, default=str))
+            service=service,
+            stream=stream,
+            json_serializer=_json,
         )
         self._trigger = Trigger.DIRECT
 
@@ -82,7 +100,7 @@ class Telemetry:
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
         metrics.flush_metrics()
         log = self._logger.info if report.status in _AS_IT_SHOULD_BE else self._logger.warning
-        log("report", report=report.as_dict())
+        log("report", report=_for_one_line(report))
 
     def _metrics(self) -> EphemeralMetrics:
         metrics = EphemeralMetrics()

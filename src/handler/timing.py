@@ -1,9 +1,11 @@
 """Time that is left. Clocks are arguments, so that tests need no real time."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Protocol
 
 type Clock = Callable[[], float]
+type Turn = Callable[[], None]
 type Sleep = Callable[[float], None]
 
 
@@ -37,3 +39,26 @@ class Deadline:
     def allows(self, seconds: float) -> bool:
         """True if something that takes `seconds` can end before the deadline."""
         return seconds <= self.remaining
+
+
+class Pace:
+    """Hands out turns at an even rate, to any number of threads. `per_second` is the service's quota or below."""
+
+    def __init__(self, per_second: float, clock: Clock, sleep: Sleep) -> None:
+        self._interval = 1 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._next = clock()
+
+    def take(self, deadline: Deadline, needed: float) -> bool:
+        """Wait for the next turn: False, at once, if the wait and `needed` seconds of work do not fit any more."""
+        with self._lock:
+            now = self._clock()
+            wait = max(0.0, self._next - now)
+            if not deadline.allows(wait + needed):
+                return False
+            self._next = now + wait + self._interval
+        if wait:
+            self._sleep(wait)
+        return True

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handler.cancel import Jobs
 from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
 from handler.iot import IotJobs
 from handler.job import Job
+from handler.run import JobsApi
 from tests.support import fakes, iot_server
 from tests.support.fakes import FakeJob, FakeJobs
 from tests.support.iot_rules import RulesBackend, in_process
@@ -29,7 +29,7 @@ ONE_OF_EACH = {"thing-1": "QUEUED", "thing-2": "IN_PROGRESS", "thing-3": "SUCCEE
 class World(Protocol):
     """The port, and what stands behind it: to be arranged and looked at past the port."""
 
-    jobs: Jobs
+    jobs: JobsApi
 
     def add(
         self,
@@ -51,7 +51,7 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.fake = FakeJobs()
-        self.jobs: Jobs = self.fake
+        self.jobs: JobsApi = self.fake
 
     def add(
         self,
@@ -87,7 +87,7 @@ class ServiceWorld:
 
     def __init__(self, client: "IoTClient", backend: RulesBackend) -> None:
         self.backend = backend
-        self.jobs: Jobs = IotJobs(client)
+        self.jobs: JobsApi = IotJobs(client)
 
     def add(
         self,

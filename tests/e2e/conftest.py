@@ -15,7 +15,7 @@ from local.aws import LocalAws
 from local.fleet import Fleet
 from local.polling import wait_for
 from local.reports import FunctionLog, Report
-from local.triggers import Triggers
+from local.triggers import Triggers, deliver
 
 PREFIX = "e2e-"
 ALARM_PREFIX = "rollout-"
@@ -26,6 +26,7 @@ class Canceler:
     """One deployed stack, and what its users do with it."""
 
     aws: LocalAws
+    build_dir: Path
     outputs: Mapping[str, str]
     fleet: Fleet
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -85,6 +86,10 @@ class Canceler:
             FunctionName=self.function_name, InvocationType="Event", Payload=json.dumps(event).encode()
         )
 
+    def deliver(self, event: Mapping[str, object]) -> None:
+        """What EventBridge does with an event of AWS's own: hold it against the rules, and hand it to their target."""
+        deliver(self.aws, self.service_token, json.dumps(event))
+
     def report_on(self, job_id: str) -> Report:
         """The last run's report that speaks of the job."""
 
@@ -111,6 +116,23 @@ class Canceler:
         finally:
             client.update_function_configuration(FunctionName=self.function_name, Environment={"Variables": before})
 
+    @contextmanager
+    def short_lived(self, seconds: int, receives: int = 100) -> Iterator[None]:
+        """The function with a short time-out, and messages leased for just longer than that."""
+        client, sqs = self.aws.client("lambda"), self.aws.client("sqs")
+        url = self.outputs["BacklogQueueUrl"]
+        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        before = answer["Attributes"]
+        policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": receives}
+        changed = {"VisibilityTimeout": str(seconds + 2), "RedrivePolicy": json.dumps(policy)}
+        client.update_function_configuration(FunctionName=self.function_name, Timeout=seconds)
+        sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)  # type: ignore[arg-type] # its keys are literals
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=self.function_name, Timeout=300)
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+
 
 @pytest.fixture(scope="session")
 def build_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -123,9 +145,9 @@ def aws() -> Iterator[LocalAws]:
         yield running
 
 
-def _deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str) -> Iterator[Canceler]:
+def deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str) -> Iterator[Canceler]:
     outputs = sam.deploy(aws, parameters, build_dir=build_dir, stack_name=stack_name)
-    canceler = Canceler(aws, outputs, Fleet(aws))
+    canceler = Canceler(aws, build_dir, outputs, Fleet(aws))
     yield canceler
     leaks = [line for line in canceler.log.lines() if "/cfn-response/" in line]
     assert not leaks, "the log tells where to answer"
@@ -134,7 +156,7 @@ def _deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str
 @pytest.fixture(scope="session")
 def canceler(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
     """Force off, one prefix, alarms on."""
-    yield from _deployed(
+    yield from deployed(
         aws,
         build_dir,
         sam.STACK_NAME,
@@ -142,6 +164,7 @@ def canceler(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
         JobIdPrefix=PREFIX,
         AlarmNamePrefix=ALARM_PREFIX,
         MaxJobsPerRun="3",
+        CancelOnStackDelete="true",
     )
 
 
@@ -149,4 +172,4 @@ def canceler(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
 def forceful(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
     """Force on, without alarms, on a bus of its own."""
     aws.client("events").create_event_bus(Name="forceful")
-    yield from _deployed(aws, build_dir, "forceful", Force="true", JobIdPrefix="forceful-", EventBusName="forceful")
+    yield from deployed(aws, build_dir, "forceful", Force="true", JobIdPrefix="forceful-", EventBusName="forceful")

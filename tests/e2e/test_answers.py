@@ -156,13 +156,13 @@ def test_a_delete_with_properties_of_no_known_release_still_cancels_its_job(canc
     assert [answer["Status"] for answer in answers(server)] == ["SUCCESS"]
 
 
-def test_a_function_with_no_time_left_answers_failed_with_the_events_own_ids(canceler: Canceler) -> None:
+def test_a_teardown_that_can_not_wait_longer_is_answered_failed_with_its_own_ids(canceler: Canceler) -> None:
     job_id = canceler.job("no-time")
     client = canceler.aws.client("lambda")
     client.update_function_configuration(FunctionName=canceler.function_name, Timeout=10)
     try:
         with answering(canceler, 200) as server:
-            report = canceler.invoke(delete(server.url, job_id))
+            report = canceler.invoke(delete(server.url, job_id, ServiceTimeout="30"))
     finally:
         client.update_function_configuration(FunctionName=canceler.function_name, Timeout=300)
     assert report["counts"] == {"DEFERRED": 1}

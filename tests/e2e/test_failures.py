@@ -23,18 +23,17 @@ def request(job_id: str) -> dict[str, Any]:
 
 def test_an_event_that_can_not_be_finished_ends_in_the_failure_queue(canceler: Canceler) -> None:
     sqs = canceler.aws.client("sqs")
-    with canceler.environment(AWS_ENDPOINT_URL_IOT=NOBODY):
+    with canceler.environment(AWS_ENDPOINT_URL_IOT=NOBODY), canceler.short_lived(20, receives=3):
         canceler.invoke_asynchronously(request("e2e-unreachable"))
 
         def failed_event() -> dict[str, Any] | None:
             answer = sqs.receive_message(QueueUrl=canceler.outputs["FailureQueueUrl"], WaitTimeSeconds=1)
             bodies = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-            return next((body for body in bodies if body["requestPayload"] == request("e2e-unreachable")), None)
+            return next((body for body in bodies if body == request("e2e-unreachable")), None)
 
-        body = wait_for("the event in the failure queue", failed_event, seconds=90)
-    assert body["requestContext"]["condition"] == "RetriesExhausted"
+        wait_for("the event in the failure queue", failed_event, seconds=90)
     reports = [r for r in canceler.log.reports() if any(j["jobId"] == "e2e-unreachable" for j in r["jobs"])]
-    assert [(report["status"], report["counts"]) for report in reports] == [("UNFINISHED", {"DEFERRED": 1})] * 3
+    assert [(report["status"], report["counts"]) for report in reports] == [("UNFINISHED", {"DEFERRED": 1})] * 4
 
 
 def test_an_event_that_fails_for_a_moment_is_finished_by_its_next_delivery(canceler: Canceler) -> None:
@@ -49,3 +48,18 @@ def test_an_event_that_fails_for_a_moment_is_finished_by_its_next_delivery(cance
 
         wait_for("a settled run", finished, seconds=60)
         assert iot.backend.jobs_cancelled == {"e2e-busy": 1}
+
+
+def test_an_invocation_that_fails_for_good_ends_in_the_failure_queue(canceler: Canceler) -> None:
+    sqs = canceler.aws.client("sqs")
+    with canceler.environment(AWS_ENDPOINT_URL_IOT="not an endpoint"):
+        canceler.invoke_asynchronously(request("e2e-crash"))
+
+        def record() -> dict[str, Any] | None:
+            answer = sqs.receive_message(QueueUrl=canceler.outputs["FailureQueueUrl"], WaitTimeSeconds=1)
+            bodies = [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+            return next((body for body in bodies if body.get("requestPayload") == request("e2e-crash")), None)
+
+        assert wait_for("the record of the failure", record, seconds=60)["requestContext"]["condition"] == (
+            "RetriesExhausted"
+        )

@@ -53,17 +53,17 @@ def test_the_resource_gives_its_job_by_ref_and_its_attributes(canceler: Canceler
 
 
 BAD_PROPERTIES: list[tuple[dict[str, object], str, str]] = [
-    ({"JobID": "e2e-x"}, "JobID", "the properties are JobId, Force"),
+    ({"JobID": "e2e-x"}, "JobID", "the properties are JobId, Select, Force"),
     ({"JobId": "e2e x"}, "JobId", "1 to 64 of the characters a-z A-Z 0-9 _ -"),
     ({"JobId": "e2e-" + "x" * 61}, "JobId", "1 to 64"),
     ({"JobId": "other-prefix"}, "JobId", "must start with 'e2e-'"),
     ({"JobId": "{job}", "ReasonCode": "lower_case"}, "ReasonCode", "1 to 128 of the characters A-Z 0-9 _"),
-    ({"JobId": "{job}", "Comment": "two\nlines"}, "Comment", "none of them a control character"),
+    ({"JobId": "{job}", "Comment": "two\nlines"}, "Comment", "none of them a control or format character"),
     ({"JobId": "{job}", "Comment": "x" * 2029}, "Comment", "1 to 2028 characters"),
     ({"JobId": "{job}", "Force": True}, "Force", "must be false or left out"),
     ({"JobId": "{job}", "Force": "yes"}, "Force", "must be true or false"),
     ({"JobId": "{job}", "OnIncomplete": "SKIP"}, "OnIncomplete", "must be FAIL or CONTINUE"),
-    ({}, "JobId", "must be given"),
+    ({}, "JobId, Select", "exactly one of them must be given"),
 ]
 
 
@@ -133,3 +133,15 @@ def test_on_incomplete_continue_lets_the_deletion_go_on_with_a_warning_and_a_met
     lines = list(canceler.log.lines())
     assert any('"level": "WARNING"' in line and f"job {job_id} PROTECTED" in line for line in lines)
     assert any('"TeardownsContinued"' in line for line in lines)
+
+
+def test_a_stricter_canceler_does_not_keep_its_stacks_from_being_updated_or_deleted(forceful: Canceler) -> None:
+    job_id, name = forceful.job("stricter", prefix="forceful-"), next(NAMES)
+    properties = {"JobId": job_id, "Force": "true"}
+    stacks.create(forceful.aws, name, template(forceful.service_token, properties), {})
+    with forceful.environment(FORCE="false", JOB_ID_PREFIX="forceful-s"):
+        update = template(forceful.service_token, {**properties, "Comment": "for the record"})
+        assert stacks.update(forceful.aws, name, update, {})["Force"] == "false"
+        stacks.delete(forceful.aws, name)
+    assert forceful.fleet.state(job_id).executions == {"IN_PROGRESS": 1}
+    assert forceful.described(job_id)["comment"] == "for the record"

@@ -14,11 +14,11 @@ def by_teardown(canceler: Canceler, job_id: str) -> None:
 
 
 def by_schedule(canceler: Canceler, job_id: str) -> None:
-    canceler.triggers.schedule(job_id)
+    canceler.triggers.schedule(job_id, {"jobId": job_id})
 
 
 def by_request_event(canceler: Canceler, job_id: str) -> None:
-    canceler.triggers.request([job_id])
+    canceler.triggers.request({"jobIds": [job_id]})
 
 
 def by_alarm(canceler: Canceler, job_id: str) -> None:

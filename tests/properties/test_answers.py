@@ -12,6 +12,7 @@ from handler.telemetry import redact
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=40)
 IDS = ("PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId")
+WHERE = "log group /aws/lambda/canceler, correlation_id c-1"
 id_texts = st.text(st.characters(exclude_categories=()), max_size=30)
 
 
@@ -25,15 +26,18 @@ id_texts = st.text(st.characters(exclude_categories=()), max_size=30)
 def test_a_body_is_small_valid_json_with_its_ids_as_they_came(
     reason: str, times: int, ids: tuple[str, str, str, str]
 ) -> None:
-    fields = {"Status": "FAILED", "Reason": reason * times, **dict(zip(IDS, ids, strict=True)), "Data": {}}
-    body = response_body(fields)
+    fields = {"Status": "FAILED", **dict(zip(IDS, ids, strict=True)), "Data": {}}
+    body = response_body(fields, reason * times, WHERE)
     answer = json.loads(body)
     assert len(body) <= 4096
     assert body.isascii()
-    assert {key: value for key, value in answer.items() if key != "Reason"} == {
-        key: value for key, value in fields.items() if key != "Reason"
-    }
-    told = answer["Reason"]
+    told = answer.pop("Reason")
+    assert answer == fields
+    if not reason:
+        assert told == ""
+        return
+    assert told.endswith(f" ({WHERE})")
+    told = told.removesuffix(f" ({WHERE})")
     whole = json.loads(json.dumps(reason * times))  # two halves of a surrogate pair become one character
     assert told == whole or (told.endswith("...") and len(told) <= len(reason * times) + 3)
 
@@ -42,9 +46,9 @@ def test_a_body_is_small_valid_json_with_its_ids_as_they_came(
 @example(reason="x" * 3934)
 @example(reason="x" * 4096)
 def test_what_is_kept_of_a_reason_is_its_beginning(reason: str) -> None:
-    told = json.loads(response_body({"Reason": reason}))["Reason"]
+    told = json.loads(response_body({}, reason, WHERE))["Reason"].removesuffix(f" ({WHERE})")
     assert told == reason or reason.startswith(told.removesuffix("..."))
-    assert len(told) == len(reason) or len(told) > 3900
+    assert len(told) == len(reason) or len(told) > 3600
 
 
 # Pieces that a parser may take for the end of a host, and hosts that look like CloudFormation's.

@@ -6,11 +6,9 @@ from copy import deepcopy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.cancel import Canceler
 from handler.outcome import JobResult
 from handler.request import CancelRequest
-from handler.timing import Deadline
-from tests.support.fakes import POLICY, FakeClock, FakeJob, FakeJobs, Hook, throttled, unavailable
+from tests.support.fakes import FakeClock, FakeJob, FakeJobs, Hook, canceler, throttled, unavailable
 
 STATUSES = ["IN_PROGRESS", "SCHEDULED", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS"]
 found_jobs = st.dictionaries(
@@ -26,6 +24,7 @@ found_jobs = st.dictionaries(
 requests = st.builds(
     CancelRequest,
     job_ids=st.lists(st.sampled_from("abcdef"), min_size=1, unique=True).map(tuple),
+    selector=st.none(),
     force=st.booleans(),
     dry_run=st.just(False),
     max_jobs=st.just(100),
@@ -37,8 +36,7 @@ troubles = st.dictionaries(st.integers(1, 12), st.sampled_from(["before", "after
 
 
 def run(jobs: FakeJobs, request: CancelRequest) -> tuple[JobResult, ...]:
-    clock = FakeClock()
-    return Canceler(jobs, POLICY, Deadline(300, clock), clock.sleep).cancel_all(request)
+    return canceler(jobs, FakeClock()).cancel_all(request.job_ids, request)
 
 
 def trouble(jobs: FakeJobs, numbers: dict[int, str]) -> None:
@@ -55,7 +53,7 @@ def trouble(jobs: FakeJobs, numbers: dict[int, str]) -> None:
 
 
 LIVE = {"a": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "QUEUED"})}
-ONE = CancelRequest(("a",), force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+ONE = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
 
 
 @given(found=found_jobs, request=requests)

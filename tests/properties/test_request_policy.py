@@ -32,6 +32,7 @@ documents = st.fixed_dictionaries(
         "maxJobs": odd,
         "reasonCode": st.from_regex(r"[A-Z_0-9a]{0,4}", fullmatch=True) | odd,
         "comment": st.text(max_size=4) | odd,
+        "select": st.just({"jobIdGlob": "*"}) | odd,
         "other": odd,
     },
 )
@@ -68,7 +69,9 @@ def test_no_request_goes_beyond_the_policy(document: Any, policy: Policy, attrib
         return
     assert request.dry_run or not policy.dry_run
     assert policy.force or not request.force
-    assert 1 <= len(request.job_ids) <= request.max_jobs <= policy.max_jobs
+    assert 1 <= request.max_jobs <= policy.max_jobs
+    assert len(request.job_ids) <= request.max_jobs
+    assert (request.selector is None) is (len(request.job_ids) > 0)
     assert len(set(request.job_ids)) == len(request.job_ids)
     assert all(job_id.startswith(policy.job_id_prefix) for job_id in request.job_ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", job_id) for job_id in request.job_ids)
@@ -81,7 +84,7 @@ def test_no_request_goes_beyond_the_policy(document: Any, policy: Policy, attrib
 @settings(max_examples=300)
 def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], policy: Policy) -> None:
     request = parsed(document, policy, BY)
-    if request is not None:
+    if request is not None and request.selector is None:
         named = [document["jobId"]] if "jobId" in document else document["jobIds"]
         assert sorted(request.job_ids) == sorted(set(named))
 
@@ -103,6 +106,6 @@ def test_force_off_dry_run_on_and_a_lower_cap_are_always_allowed(policy: Policy)
 @example(document={"jobId": "ota-1"}, key="Force", value=False)
 @example(document={"jobId": "ota-1"}, key="dryrun", value=True)
 def test_a_key_that_nobody_knows_is_never_overlooked(document: dict[str, Any], key: str, value: Any) -> None:
-    known = {"jobId", "jobIds", "force", "dryRun", "maxJobs", "reasonCode", "comment"}
+    known = {"jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment"}
     if key not in known:
         assert parsed(document | {key: value}, OPEN, BY) is None

@@ -1,20 +1,33 @@
-"""What stands in for time, Lambda, the IoT Jobs API and CloudFormation in tests.
+"""What stands in for time, Lambda, SQS, the IoT Jobs API and CloudFormation in tests.
 
 `FakeJobs` has the service's rules; tests/contract holds it and the real adapter to the same cases. `AnswerServer` is a
 real HTTP server: what goes over the network is tested over the network.
 """
 
+import json
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from types import TracebackType
-from typing import Literal, Self, override
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, override
 
-from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
-from handler.job import Job
+from handler.backlog import Backlog
+from handler.cancel import Canceler, Jobs
+from handler.config import Config, Sweep
+from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from handler.job import Job, JobStatus, JobSummary
 from handler.request import Policy
+from handler.timing import Deadline, Turn
+from tests.support.threads import waiting_thread
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 POLICY = Policy(
     force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
@@ -23,20 +36,49 @@ POLICY = Policy(
 type Hook = Callable[[str, str], None]
 
 
+def config(endpoint_url: str | None = None, policy: Policy = POLICY) -> Config:
+    """The defaults of template.yaml, with the FakeBacklog."""
+    return Config(
+        policy=policy,
+        cancels_per_second=8,
+        sweep=Sweep("", 168),
+        backlog_queue_url=FakeBacklog.url,
+        url_suffix="amazonaws.com",
+        log_group="/aws/lambda/canceler",
+        endpoint_url=endpoint_url,
+    )
+
+
 class FakeClock:
     """A clock that stands still unless something waits by it. Seconds."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now
         self.slept: list[float] = []
+        self._began = now
+        self._lock = threading.Lock()
 
     def __call__(self) -> float:
         return self.now
 
     def sleep(self, seconds: float) -> None:
         """Take no time, and let the clock say that it did."""
-        self.slept.append(seconds)
-        self.now += seconds
+        with self._lock:
+            self.slept.append(seconds)
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, for other threads too."""
+        thread = waiting_thread()
+        if thread is not None and seconds > 0:
+            thread.wait(self, seconds)
+            return
+        with self._lock:
+            self.now += seconds
+
+    def utc_now(self) -> datetime:
+        """NOW at first."""
+        return NOW + timedelta(seconds=self.now - self._began)
 
 
 class FakeContext:
@@ -55,25 +97,35 @@ class FakeContext:
 
 @dataclass
 class FakeJob:
-    """A job and the status of its execution on each thing."""
+    """A job and the status of its execution on each thing. It was created 30 days before NOW."""
 
     status: str = "IN_PROGRESS"
     executions: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     reason_code: str | None = None
     comment: str | None = None
+    targets: tuple[str, ...] = ()
+    namespace: str | None = None
+    target_selection: str = "SNAPSHOT"
+    created_at: datetime = NOW - timedelta(days=30)
+    last_updated_at: datetime = NOW - timedelta(days=30)
 
 
 class FakeJobs:
-    """`cancel.Jobs` in memory.
+    """`run.JobsApi` in memory.
 
     Attributes:
-        calls: (operation, job id) of every call in order, failed ones too.
+        calls: (operation, job id) of every call in order, failed ones too. A page of ListJobs goes by its status and
+            number, such as IN_PROGRESS/2, or IN_PROGRESS/2@namespace.
         cancelled: ids of the jobs that were really cancelled, in order, with repetition if that ever happened.
         fault: asked before a call acts, with the operation and the job id; it raises what the call shall raise.
         lost: the same after the call acted.
         lag: reads after an accepted cancel that still show the job as it was.
         seconds_a_call: how much time each call takes on `clock`.
+        page_size: jobs in a page.
+        denied_tag: IAM denies the cancel of a job with this tag and the value true; empty for no such policy.
+        hides_namespaced: a listing without a namespace leaves out jobs in one.
+        ignores_namespaces: a listing with a namespace shows every job, as a local AWS does.
     """
 
     worst_call: float = 1.0
@@ -86,33 +138,40 @@ class FakeJobs:
         self.lost: Hook | None = None
         self.lag = 0
         self.seconds_a_call = 0.0
+        self.page_size = 250
+        self.denied_tag = ""
+        self.hides_namespaced = False
+        self.ignores_namespaces = False
         self._clock = clock or FakeClock()
         self._stale: dict[str, tuple[int, FakeJob]] = {}
+        self._lock = threading.RLock()
 
     def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
         """CancelJob."""
         job = self._called("CancelJob", job_id)
-        _require(_fits_reason_code(reason_code), "Invalid reasonCode")
-        _require(_fits_comment(comment), "Invalid comment")
-        _require(job.status in {"IN_PROGRESS", "SCHEDULED"}, f"Job in status {job.status} cannot be canceled")
-        if self.lag:
-            self._stale[job_id] = self.lag, replace(job)
-        job.status, job.reason_code, job.comment = "CANCELED", reason_code, comment
-        ends = {"QUEUED", "IN_PROGRESS"} if force else {"QUEUED"}
-        job.executions.update({thing: "CANCELED" for thing, now in job.executions.items() if now in ends})
-        self.cancelled.append(job_id)
+        with self._lock:
+            if self.denied_tag.lower() in {key.lower() for key, tag in job.tags.items() if tag.lower() == "true"}:
+                raise denied()
+            _require(_fits_reason_code(reason_code), "Invalid reasonCode")
+            _require(_fits_comment(comment), "Invalid comment")
+            _require(job.status in {"IN_PROGRESS", "SCHEDULED"}, f"Job in status {job.status} cannot be canceled")
+            if self.lag:
+                self._stale[job_id] = self.lag, replace(job)
+            job.status, job.reason_code, job.comment = "CANCELED", reason_code, comment
+            ends = {"QUEUED", "IN_PROGRESS"} if force else {"QUEUED"}
+            job.executions.update({thing: "CANCELED" for thing, now in job.executions.items() if now in ends})
+            self.cancelled.append(job_id)
         self._answered("CancelJob", job_id)
 
     def describe(self, job_id: str) -> Job:
         """DescribeJob."""
         job = self._called("DescribeJob", job_id)
-        if job_id in self._stale:
-            left, job = self._stale.pop(job_id)
-            if left > 1:
-                self._stale[job_id] = left - 1, job
-        running = list(job.executions.values()).count("IN_PROGRESS")
+        with self._lock:
+            job = self._as_seen(job_id, job)
+            self._age(job_id)
+            running = list(job.executions.values()).count("IN_PROGRESS")
         self._answered("DescribeJob", job_id)
-        return Job(job_id, arn_of(job_id), job.status, running)
+        return Job(job_id, arn_of(job_id), job.status, running, job.targets, job.namespace or "")
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """ListTagsForResource."""
@@ -121,19 +180,211 @@ class FakeJobs:
         self._answered("ListTagsForResource", job_id)
         return dict(job.tags)
 
+    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+        """ListJobs, newest first. A job that drops out between two pages makes no other vanish."""
+        last: tuple[float, int] | None = None
+        for number in count(1):
+            turn()
+            page = f"{status.value}/{number}" + ("" if namespace is None else f"@{namespace}")
+            self._began("ListJobs", page)
+            with self._lock:
+                rows = [row for row in self._listed(status.value, namespace) if last is None or row[0] > last]
+                for job_id in list(self._stale):
+                    self._age(job_id)
+            self._answered("ListJobs", page)
+            for key, job_id, job in rows[: self.page_size]:
+                last = key
+                yield JobSummary(job_id, arn_of(job_id), job.target_selection, job.created_at, job.last_updated_at)
+            if len(rows) <= self.page_size:
+                return
+
+    def _listed(self, status: str, namespace: str | None) -> list[tuple[tuple[float, int], str, FakeJob]]:
+        def is_shown(job: FakeJob) -> bool:
+            if namespace is None:
+                return not (self.hides_namespaced and job.namespace)
+            return self.ignores_namespaces or job.namespace == namespace
+
+        return sorted(
+            ((-job.created_at.timestamp(), -serial), job_id, job)
+            for serial, (job_id, job) in enumerate(self.jobs.items())
+            if self._as_seen(job_id, job).status == status and is_shown(job)
+        )
+
+    def _as_seen(self, job_id: str, job: FakeJob) -> FakeJob:
+        return self._stale[job_id][1] if job_id in self._stale else job
+
+    def _age(self, job_id: str) -> None:
+        if job_id in self._stale:
+            left, job = self._stale.pop(job_id)
+            if left > 1:
+                self._stale[job_id] = left - 1, job
+
     def _called(self, operation: str, job_id: str) -> FakeJob:
-        self.calls.append((operation, job_id))
-        self._clock.now += self.seconds_a_call
-        if self.fault:
-            self.fault(operation, job_id)
+        self._began(operation, job_id)
         _require(1 <= len(job_id) <= 64 and set(job_id) <= _ID_CHARACTERS, "Invalid jobId")
         if job_id not in self.jobs:
             raise JobNotFound("ResourceNotFoundException", f"Job {job_id} cannot be found")
         return self.jobs[job_id]
 
-    def _answered(self, operation: str, job_id: str) -> None:
+    def _began(self, operation: str, called_for: str) -> None:
+        with self._lock:
+            self.calls.append((operation, called_for))
+        self._clock.advance(self.seconds_a_call)
+        if self.fault:
+            self.fault(operation, called_for)
+
+    def _answered(self, operation: str, called_for: str) -> None:
         if self.lost:
-            self.lost(operation, job_id)
+            self.lost(operation, called_for)
+
+
+@dataclass
+class FakeMessage:
+    """One message of the FakeBacklog. Times are those of its clock."""
+
+    message_id: str
+    body: str
+    attributes: Mapping[str, Mapping[str, str]]
+    sent_at: float
+    visible_at: float
+    receives: int = 0
+    receipt_handle: str = ""
+
+
+class FakeBacklog:
+    """SQS and Lambda's poller in memory: the two calls of boto3's client that the handler makes, and deliveries.
+
+    Attributes:
+        messages: all that is on the queue, leased messages too.
+        dead: the messages that came more often than `max_receives`, on the failure queue now.
+        fault: asked before each call of the client, with its name; it raises what the call shall raise.
+        deliveries: how many there were.
+    """
+
+    url = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
+    arn = "arn:aws:sqs:eu-west-1:123456789012:canceler-Backlog-1ABC"
+    lease = 330.0
+    max_receives = 100
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.messages: list[FakeMessage] = []
+        self.dead: list[FakeMessage] = []
+        self.fault: Callable[[str], None] | None = None
+        self.deliveries = 0
+        self._clock = clock
+        self._numbers = count(1)
+
+    @property
+    def port(self) -> Backlog:
+        """The handler's own, over this queue."""
+        return Backlog(cast("SQSClient", self), self.url)
+
+    @property
+    def events(self) -> list[object]:
+        """The bodies of the messages."""
+        return [json.loads(message.body) for message in self.messages]
+
+    def send_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803 - boto3's names, here and below
+        MessageBody: str,  # noqa: N803
+        DelaySeconds: int = 0,  # noqa: N803
+        MessageAttributes: Mapping[str, Mapping[str, str]] | None = None,  # noqa: N803
+    ) -> None:
+        """SendMessage."""
+        self._check("send_message", QueueUrl)
+        assert 1 <= len(MessageBody.encode()) <= 262_144
+        assert 0 <= DelaySeconds <= 900
+        for attribute in (MessageAttributes or {}).values():
+            assert set(attribute) == {"DataType", "StringValue"}
+            assert attribute["DataType"] in {"String", "Number"}
+            assert attribute["StringValue"]
+        now = self._clock()
+        self.messages.append(
+            FakeMessage(f"message-{next(self._numbers)}", MessageBody, MessageAttributes or {}, now, now + DelaySeconds)
+        )
+
+    def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
+        """ChangeMessageVisibility."""
+        self._check("change_message_visibility", QueueUrl)
+        assert 0 <= VisibilityTimeout <= 43_200
+        (message,) = [message for message in self.messages if message.receipt_handle == ReceiptHandle]
+        message.visible_at = self._clock() + VisibilityTimeout
+
+    def deliver(self, handle: Callable[[object], Any]) -> Any:
+        """Wait until a message is visible, and hand it over: deleted, unless the handler reports or raises.
+
+        Returns what the handler returned, or None if the message came too often.
+        """
+        message = min(self.messages, key=lambda each: each.visible_at)
+        self._clock.now = max(self._clock.now, message.visible_at)
+        if message.receives == self.max_receives:
+            self.messages.remove(message)
+            self.dead.append(message)
+            return None
+        message.receives += 1
+        self.deliveries += 1
+        message.receipt_handle = f"{message.message_id}/{message.receives}"
+        message.visible_at = self._clock() + self.lease
+        answer = handle(self.event_of(message))
+        if answer["batchItemFailures"] == []:
+            self.messages.remove(message)
+        else:
+            assert answer == {"batchItemFailures": [{"itemIdentifier": message.message_id}]}
+        return answer
+
+    def event_of(self, message: FakeMessage) -> dict[str, Any]:
+        """The message as Lambda hands it to a function."""
+        return {
+            "Records": [
+                {
+                    "messageId": message.message_id,
+                    "receiptHandle": message.receipt_handle,
+                    "body": message.body,
+                    "attributes": {
+                        "ApproximateReceiveCount": str(message.receives),
+                        "SentTimestamp": str(round(message.sent_at * 1000)),
+                        "SenderId": "AROAEXAMPLEEXAMPLEEX:canceler",
+                        "ApproximateFirstReceiveTimestamp": str(round(message.sent_at * 1000)),
+                    },
+                    "messageAttributes": {
+                        name: {
+                            "stringValue": attribute["StringValue"],
+                            "stringListValues": [],
+                            "binaryListValues": [],
+                            "dataType": attribute["DataType"],
+                        }
+                        for name, attribute in message.attributes.items()
+                    },
+                    "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": self.arn,
+                    "awsRegion": "eu-west-1",
+                }
+            ]
+        }
+
+    def _check(self, call: str, queue_url: str) -> None:
+        if self.fault:
+            self.fault(call)
+        assert queue_url == self.url
+
+
+def canceler(jobs: Jobs, clock: FakeClock, seconds: float = 300.0, policy: Policy = POLICY) -> Canceler:
+    """A Canceler that has so many seconds, and no pace to keep."""
+    deadline = Deadline(seconds, clock)
+    return Canceler(jobs, policy, deadline, unpaced(deadline, jobs.worst_call), clock.sleep)
+
+
+def unpaced(deadline: Deadline, worst_call: float) -> Turn:
+    """Every turn is at once, until there is no time for it."""
+
+    def turn() -> None:
+        if not deadline.allows(worst_call):
+            raise OutOfTime
+
+    return turn
 
 
 _UPPER, _DIGITS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), set("0123456789")

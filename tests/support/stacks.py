@@ -1,15 +1,20 @@
 """Consuming stacks as tests need them: templates as Python, and what became of them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from local import stacks
 from local.aws import LocalAws
 from local.errors import StackFailed
 
 
-def template(service_token: str, properties: Mapping[str, object], **others: Mapping[str, object]) -> str:
-    """A stack with one canceler for one job; `others` are resources that come after it."""
+def template(
+    service_token: str,
+    properties: Mapping[str, object],
+    attributes: Sequence[str] = ("JobId", "Force"),
+    **others: Mapping[str, object],
+) -> str:
+    """A stack with one canceler; `attributes` are its outputs, `others` are resources that come after it."""
     teardown = {
         "Type": "Custom::IoTJobCancellation",
         "Properties": {"ServiceToken": service_token, "ServiceTimeout": 60, **properties},
@@ -20,8 +25,7 @@ def template(service_token: str, properties: Mapping[str, object], **others: Map
             "Resources": {"Teardown": teardown, **later},
             "Outputs": {
                 "Ref": {"Value": {"Ref": "Teardown"}},
-                "JobId": {"Value": {"Fn::GetAtt": ["Teardown", "JobId"]}},
-                "Force": {"Value": {"Fn::GetAtt": ["Teardown", "Force"]}},
+                **{name: {"Value": {"Fn::GetAtt": ["Teardown", name]}} for name in attributes},
             },
         }
     )

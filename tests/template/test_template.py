@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
+from handler.config import Config
+from handler.errors import InvalidConfiguration
+from handler.selector import parse_selector
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
@@ -17,11 +20,17 @@ FUNCTION: dict[str, Any] = RESOURCES["Function"]["Properties"]
 DEFAULTS = {
     "Force": "false",
     "DryRun": "false",
-    "MaxJobsPerRun": 100,
+    "MaxJobsPerRun": "100",
     "JobIdPrefix": "",
     "ProtectionTagKey": "cancel-protection",
+    "SweepState": "DISABLED",
+    "SweepSchedule": "rate(1 day)",
+    "SweepJobIdGlob": "",
+    "SweepOlderThanHours": "168",
     "EventBusName": "default",
     "AlarmNamePrefix": "",
+    "CancelOnStackDelete": "false",
+    "CancelsPerSecond": "8",
     "LogLevel": "INFO",
     "LogRetentionDays": 30,
     "PermissionsBoundaryArn": "",
@@ -60,6 +69,15 @@ def test_every_parameter_has_a_label_and_stands_in_one_group() -> None:
         ("ProtectionTagKey", 'a"b', False),
         ("ProtectionTagKey", "${aws:x}", False),
         ("ProtectionTagKey", "a/b", False),
+        ("SweepSchedule", "rate(1 day)", True),
+        ("SweepSchedule", "cron(0 3 * * ? *)", True),
+        ("SweepSchedule", "at(2026-11-24T03:00:00)", True),
+        ("SweepSchedule", "1 day", False),
+        ("SweepSchedule", "rate()", False),
+        ("SweepJobIdGlob", "", True),
+        ("SweepJobIdGlob", "ota-*", True),
+        ("SweepJobIdGlob", "ota-[ab]", False),
+        ("SweepJobIdGlob", "ota.*", False),
         ("EventBusName", "default", True),
         ("EventBusName", "arn:aws:events:eu-central-1:123456789012:event-bus/x", False),
         ("AlarmNamePrefix", "", True),
@@ -82,6 +100,10 @@ def test_the_function_gets_the_environment_that_the_handler_reads() -> None:
         "MAX_JOBS_PER_RUN": {"Ref": "MaxJobsPerRun"},
         "JOB_ID_PREFIX": {"Ref": "JobIdPrefix"},
         "PROTECTION_TAG_KEY": {"Ref": "ProtectionTagKey"},
+        "CANCELS_PER_SECOND": {"Ref": "CancelsPerSecond"},
+        "SWEEP_JOB_ID_GLOB": {"Ref": "SweepJobIdGlob"},
+        "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
+        "BACKLOG_QUEUE_URL": {"Ref": "Backlog"},
         "URL_SUFFIX": {"Ref": "AWS::URLSuffix"},
         "LOG_GROUP": {"Ref": "LogGroup"},
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
@@ -90,35 +112,75 @@ def test_the_function_gets_the_environment_that_the_handler_reads() -> None:
     }
 
 
+def test_the_handler_reads_every_variable_that_it_is_given() -> None:
+    given = FUNCTION["Environment"]["Variables"]
+    example = dict.fromkeys(given, "1") | {"FORCE": "true", "DRY_RUN": "true"}
+    Config.from_env(example)
+    may_be_left_out = {"JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"}
+    for name in (name for name in given.keys() - may_be_left_out if not name.startswith("POWERTOOLS_")):
+        with pytest.raises(InvalidConfiguration):
+            Config.from_env({other: value for other, value in example.items() if other != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("MaxJobsPerRun", 25_000), ("SweepOlderThanHours", 99_999), ("CancelsPerSecond", 1000)]
+)
+def test_a_number_is_a_whole_one_within_its_bounds(name: str, most: int) -> None:
+    pattern = PARAMETERS[name]["AllowedPattern"]
+    taken = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
+    assert taken == set(range(1, most + 1))
+    assert not any(re.fullmatch(pattern, text) for text in ("", "1.5", "01", "-1", "+1", "1e3", " 1", "1\n"))
+
+
+def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
+    longest = PARAMETERS["SweepJobIdGlob"]["MaxLength"]
+    selector = parse_selector({"jobIdGlob": "*" * longest, "olderThanHours": 99_999})
+    assert (selector.job_id_glob, selector.older_than_hours) == ("*" * 64, 99_999)
+    assert PARAMETERS["SweepState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
+
+
 def test_the_function_is_python_on_arm64_with_one_handler() -> None:
     assert FUNCTION["Runtime"] == "python3.13"
     assert FUNCTION["Architectures"] == ["arm64"]
     assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.app.lambda_handler")
 
 
-ALLOWED = {
-    "iot:CancelJob": "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/${JobIdPrefix}*",
-    "iot:DescribeJob": "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*",
-    "iot:ListTagsForResource": "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*",
-    "logs:CreateLogStream": ["LogGroup", "Arn"],
-    "logs:PutLogEvents": ["LogGroup", "Arn"],
-    "sqs:SendMessage": ["FailureQueue", "Arn"],
+BACKLOG = ["Backlog", "Arn"]
+# Action → the resources of the statements that allow it.
+ALLOWED: dict[str, list[object]] = {
+    "iot:CancelJob": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/${JobIdPrefix}*"],
+    "iot:DescribeJob": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*"],
+    "iot:ListTagsForResource": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*"],
+    "iot:ListJobs": ["*"],
+    "logs:CreateLogStream": [["LogGroup", "Arn"]],
+    "logs:PutLogEvents": [["LogGroup", "Arn"]],
+    "sqs:SendMessage": [BACKLOG, ["FailureQueue", "Arn"]],
+    "sqs:ChangeMessageVisibility": [BACKLOG],
+    "sqs:ReceiveMessage": [BACKLOG],
+    "sqs:DeleteMessage": [BACKLOG],
+    "sqs:GetQueueAttributes": [BACKLOG],
 }
 
 
 def _statements() -> list[dict[str, Any]]:
-    documents = [policy["PolicyDocument"] for policy in RESOURCES["Role"]["Properties"]["Policies"]]
+    return _statements_of("Role")
+
+
+def _statements_of(role: str) -> list[dict[str, Any]]:
+    documents = [policy["PolicyDocument"] for policy in RESOURCES[role]["Properties"]["Policies"]]
     read = [json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document for document in documents]
     return [statement for document in read for statement in document["Statement"]]
 
 
 def test_the_role_allows_these_actions_on_these_resources_and_nothing_else() -> None:
-    allowed: dict[str, object] = {}
+    allowed: dict[str, list[object]] = {}
     for statement in _statements():
         if statement["Effect"] == "Allow":
             actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            (resource,) = statement["Resource"].values()
-            allowed.update(dict.fromkeys(actions, resource))
+            resource = statement["Resource"]
+            for action in actions:
+                known = allowed.setdefault(action, [])
+                known.append(resource if isinstance(resource, str) else next(iter(resource.values())))
     assert allowed == ALLOWED
     assert "ManagedPolicyArns" not in RESOURCES["Role"]["Properties"]
 
@@ -146,7 +208,7 @@ def test_what_fails_for_good_ends_on_the_encrypted_failure_queue() -> None:
     assert RESOURCES["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
     rules = {name: rule for name, rule in RESOURCES.items() if rule["Type"] == "AWS::Events::Rule"}
-    assert sorted(rules) == ["AlarmRule", "RequestRule"]
+    assert sorted(rules) == ["AlarmRule", "RequestRule", "StackRule"]
     for rule in rules.values():
         (target,) = rule["Properties"]["Targets"]
         assert target["DeadLetterConfig"] == {"Arn": queue}
@@ -158,6 +220,7 @@ def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> Non
     assert allow["Condition"]["ArnEquals"]["aws:SourceArn"] == [
         {"Fn::GetAtt": ["RequestRule", "Arn"]},
         {"Fn::If": ["HasAlarms", {"Fn::GetAtt": ["AlarmRule", "Arn"]}, {"Ref": "AWS::NoValue"}]},
+        {"Fn::If": ["CancelsOnStackDelete", {"Fn::GetAtt": ["StackRule", "Arn"]}, {"Ref": "AWS::NoValue"}]},
     ]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
     assert deny["Condition"] == {
@@ -166,7 +229,7 @@ def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> Non
     }
 
 
-@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule"])
+@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule", "StackRule"])
 def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> None:
     permission = RESOURCES[f"{rule}Permission"]
     assert permission.get("Condition") == RESOURCES[rule].get("Condition")
@@ -181,13 +244,121 @@ def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> N
         ("AlarmRule", "alarm-to-alarm.json", True),
         ("AlarmRule", "alarm-to-ok.json", False),
         ("AlarmRule", "request-event.json", False),
+        ("StackRule", "stack-deleted.json", True),
+        ("StackRule", "request-event.json", False),
+        ("RequestRule", "stack-deleted.json", False),
     ],
 )
 def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:
     pattern = json.dumps(RESOURCES[rule]["Properties"]["EventPattern"])
     pattern = pattern.replace('{"Ref": "AlarmNamePrefix"}', '"iot-job-failures-"')
+    pattern = pattern.replace('{"Ref": "AWS::AccountId"}', '"123456789012"')
     event = json.loads((ROOT / "events" / event_file).read_text())
     assert EventPattern.load(pattern).matches_event(event) is matches
+
+
+def test_the_stack_rule_takes_no_other_status_than_the_end_of_a_deletion() -> None:
+    written = json.dumps(RESOURCES["StackRule"]["Properties"]["EventPattern"])
+    pattern = EventPattern.load(written.replace('{"Ref": "AWS::AccountId"}', '"123456789012"'))
+    event = json.loads((ROOT / "events" / "stack-deleted.json").read_text())
+    for status in ("DELETE_IN_PROGRESS", "DELETE_FAILED", "CREATE_COMPLETE", "ROLLBACK_COMPLETE"):
+        event["detail"]["status-details"]["status"] = status
+        assert not pattern.matches_event(event)
+
+
+@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule", "StackRule"])
+def test_a_rule_takes_no_event_of_another_account(rule: str) -> None:
+    assert RESOURCES[rule]["Properties"]["EventPattern"]["account"] == [{"Ref": "AWS::AccountId"}]
+
+
+def test_rules_are_there_only_where_the_stack_asks_for_them() -> None:
+    conditions = {name: rule.get("Condition") for name, rule in RESOURCES.items() if name.endswith("Rule")}
+    assert conditions == {"RequestRule": None, "AlarmRule": "HasAlarms", "StackRule": "CancelsOnStackDelete"}
+    assert TEMPLATE["Conditions"]["CancelsOnStackDelete"] == {"Fn::Equals": [{"Ref": "CancelOnStackDelete"}, "true"]}
+    assert RESOURCES["StackRule"]["Properties"].get("EventBusName") is None, "stack events are on the default bus"
+
+
+# The backlog
+
+
+def test_a_message_of_the_backlog_is_leased_for_longer_than_a_run_can_last() -> None:
+    """And less than twice as long, so that a killed run's work does not lie idle for long."""
+    lease = RESOURCES["Backlog"]["Properties"]["VisibilityTimeout"]
+    assert FUNCTION["Timeout"] < lease < 2 * FUNCTION["Timeout"]
+
+
+def test_the_backlog_is_encrypted_and_refuses_plain_http() -> None:
+    assert RESOURCES["Backlog"]["Properties"]["SqsManagedSseEnabled"] is True
+    assert RESOURCES["BacklogPolicy"]["Properties"]["Queues"] == [{"Ref": "Backlog"}]
+    (deny,) = RESOURCES["BacklogPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
+    assert deny["Resource"] == {"Fn::GetAtt": BACKLOG}
+    assert deny["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
+
+
+def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left() -> None:
+    backlog, failures = (RESOURCES[name]["Properties"] for name in ("Backlog", "FailureQueue"))
+    assert backlog["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": ["FailureQueue", "Arn"]},
+        "maxReceiveCount": 100,
+    }
+    assert (backlog["MessageRetentionPeriod"], failures["MessageRetentionPeriod"]) == (4 * 86_400, 14 * 86_400)
+    longest = 100 * backlog["VisibilityTimeout"]
+    assert longest < backlog["MessageRetentionPeriod"], "or it would expire before it is a failure"
+
+
+def test_the_backlog_leads_to_the_function_one_message_at_a_time() -> None:
+    (name,) = FUNCTION["Events"]
+    mapping = FUNCTION["Events"][name]
+    assert mapping == {
+        "Type": "SQS",
+        "Properties": {
+            "Queue": {"Fn::GetAtt": BACKLOG},
+            "BatchSize": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": 2},
+        },
+    }
+
+
+# The sweep
+
+
+def test_the_sweep_is_a_schedule_without_an_input_that_is_off_until_it_is_wanted() -> None:
+    sweep = RESOURCES["Sweep"]
+    assert sweep["Type"] == "AWS::Scheduler::Schedule"
+    assert sweep["Properties"]["State"] == {"Ref": "SweepState"}
+    assert sweep["Properties"]["ScheduleExpression"] == {"Ref": "SweepSchedule"}
+    assert sweep["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    target = sweep["Properties"]["Target"]
+    assert target["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
+    assert target["RoleArn"] == {"Fn::GetAtt": ["SweepRole", "Arn"]}
+    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["FailureQueue", "Arn"]}}
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10}
+    assert "Input" not in target
+
+
+def test_the_sweeps_role_can_invoke_this_function_and_report_failures_and_do_nothing_else() -> None:
+    allowed = {statement["Action"]: statement["Resource"] for statement in _statements_of("SweepRole")}
+    assert allowed == {
+        "lambda:InvokeFunction": {"Fn::GetAtt": ["Function", "Arn"]},
+        "sqs:SendMessage": {"Fn::GetAtt": ["FailureQueue", "Arn"]},
+    }
+    assert {statement["Effect"] for statement in _statements_of("SweepRole")} == {"Allow"}
+    assert "ManagedPolicyArns" not in RESOURCES["SweepRole"]["Properties"]
+
+
+def test_the_sweeps_role_is_for_the_scheduler_of_this_account_alone() -> None:
+    (trust,) = RESOURCES["SweepRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize("role", ["Role", "SweepRole"])
+def test_every_role_has_the_permissions_boundary_if_there_is_one(role: str) -> None:
+    assert RESOURCES[role]["Properties"]["PermissionsBoundary"] == {
+        "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+    }
 
 
 def test_outputs_are_those_of_the_contract() -> None:
@@ -195,6 +366,7 @@ def test_outputs_are_those_of_the_contract() -> None:
     assert {name: output["Value"] for name, output in outputs.items()} == {
         "ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]},
         "FunctionName": {"Ref": "Function"},
+        "BacklogQueueUrl": {"Ref": "Backlog"},
         "FailureQueueUrl": {"Ref": "FailureQueue"},
         "LogGroupName": {"Ref": "LogGroup"},
     }

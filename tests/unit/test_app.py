@@ -5,24 +5,29 @@ import os
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
+from botocore.exceptions import ClientError
 
 from handler import app
 from handler.app import lambda_handler, wire
-from handler.config import Config
-from handler.errors import InvalidConfiguration, ResponseUndelivered, RunUnfinished
+from handler.backlog import Backlog
+from handler.config import Config, Sweep
+from handler.errors import InvalidConfiguration, ResponseUndelivered
 from handler.iot import IotJobs
 from handler.request import Policy
 from tests.conftest import Function
 from tests.support.fakes import (
+    NOW,
     POLICY,
     AnswerServer,
     FakeContext,
     FakeJob,
+    denied,
     failing,
     refused,
     throttled,
@@ -30,15 +35,16 @@ from tests.support.fakes import (
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
-NAMES_NO_JOB = 'event: a Scheduled Event names no job: give the schedule an Input of {"cancel": {...}}'
+NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 
+WHERE_TO_LOOK_2 = " (log group /aws/lambda/canceler, correlation_id d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21)"
 WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
 # File → trigger, status and reason of the report, the outcome of each job, and the jobs that were cancelled. There is a
-# job firmware-2026-11, and no other.
+# job firmware-2026-11, with the tags env=dev and that of the deleted stack, and no other.
 REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
-    "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; the job is cancelled on Delete", {}, []),
-    "custom-resource-update.json": ("TEARDOWN", "SETTLED", "Update: valid; the job is cancelled on Delete", {}, []),
+    "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; nothing is cancelled before Delete", {}, []),
+    "custom-resource-update.json": ("TEARDOWN", "SETTLED", "Update: valid; nothing is cancelled before Delete", {}, []),
     "custom-resource-delete.json": (
         "TEARDOWN",
         "SETTLED",
@@ -58,9 +64,25 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
     "cloudtrail-cancel-job.json": ("EVENT", "IGNORED", "the API call is 'CancelJob', not CreateJob", {}, []),
-    "scheduled-rule.json": ("SCHEDULE", "REJECTED", NAMES_NO_JOB, {}, []),
-    "scheduled-scheduler.json": ("SCHEDULE", "REJECTED", NAMES_NO_JOB, {}, []),
+    "scheduled-rule.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
+    "scheduled-scheduler.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
     "bare-request.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "select-request.json": ("DIRECT", "SETTLED", "1 live jobs matched", {"firmware-2026-11": "WOULD_CANCEL"}, []),
+    "stack-deleted.json": (
+        "EVENT",
+        "SETTLED",
+        "1 live jobs matched",
+        {"firmware-2026-11": "CANCELED"},
+        ["firmware-2026-11"],
+    ),
+    "custom-resource-select-delete.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "1 live jobs matched",
+        {"firmware-2026-11": "CANCELED"},
+        ["firmware-2026-11"],
+    ),
+    "backlog-message.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "foreign/sns-record.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
     "foreign/s3-object-created.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
     "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
@@ -68,6 +90,13 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     "foreign/empty.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
     "foreign/request-type-without-response-url.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
 }
+
+
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
+
+
+def firmware() -> FakeJob:
+    return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK})
 
 
 def load(name: str, server: AnswerServer) -> Any:
@@ -84,13 +113,15 @@ def test_every_file_of_events_has_its_report() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
-    report: Any = function(load(name, function.server))
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    returned: Any = function(load(name, function.server))
+    (report,) = function.reports
+    assert returned == ({"batchItemFailures": []} if name == "backlog-message.json" else report)
     trigger, status, reason, outcomes, cancelled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
     assert function.jobs.cancelled == cancelled
-    assert [line["report"] for line in function.log.lines] == [report]
+    assert function.backlog.messages == []
     assert len(function.server.received) == (1 if name.startswith("custom-resource") else 0)
 
 
@@ -102,12 +133,15 @@ HISTORIES: dict[str, tuple[str, str]] = {
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
     ),
     "bare-request.json": ("STALE_JOB", "weekly clean-up"),
+    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK}"),
+    "custom-resource-select-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
+    "backlog-message.json": ("STALE_JOB", "weekly clean-up"),
 }
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_the_jobs_history_names_who_asked(name: str, function: Function) -> None:
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.jobs["firmware-2026-11"] = firmware()
     function(load(name, function.server))
     job = function.jobs.jobs["firmware-2026-11"]
     assert (job.reason_code, job.comment) == HISTORIES[name]
@@ -179,10 +213,12 @@ def test_a_request_for_force_beyond_the_stacks_is_rejected_and_cancels_nothing(f
 
 def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> None:
     function.configure(policy=replace(POLICY, dry_run=True))
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.jobs["firmware-2026-11"] = firmware()
     names = [name for name, (*_, cancelled) in REPORTS.items() if cancelled]
-    reports: list[Any] = [function(load(name, function.server)) for name in names]
-    assert [(report["dryRun"], report["counts"]) for report in reports] == [(True, {"WOULD_CANCEL": 1})] * 4
+    for name in names:
+        function(load(name, function.server))
+    told = [(report["dryRun"], report["counts"]) for report in function.reports]
+    assert told == [(True, {"WOULD_CANCEL": 1})] * 7
     assert function.jobs.cancelled == []
 
 
@@ -193,49 +229,404 @@ def test_a_run_with_a_job_that_cannot_be_cancelled_is_unsettled_and_not_delivere
     assert (report["status"], report["counts"]) == ("UNSETTLED", {"FAILED": 1, "CANCELED": 1})
 
 
-def test_a_run_with_jobs_left_to_do_is_reported_and_delivered_again(function: Function) -> None:
+# What is not finished
+
+
+def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_came(function: Function) -> None:
     function.jobs.jobs |= {job_id: FakeJob() for job_id in "abc"}
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     event = {"cancel": {"jobIds": ["a", "b", "c"]}}
-    with pytest.raises(RunUnfinished, match=r"^2 jobs are left to do$"):
-        function(event)
-    assert function.log.lines[-1]["report"]["counts"] == {"DEFERRED": 2, "CANCELED": 1}
-    assert function(event)["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
+    assert function(event)["counts"] == {"DEFERRED": 2, "CANCELED": 1}
+    assert function.backlog.events == [event]
+    (report,) = function.drain()
+    assert (report["status"], report["trigger"]) == ("SETTLED", "DIRECT")
+    assert report["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
+    assert sorted(function.jobs.cancelled) == ["a", "b", "c"]
 
 
-# An event's run keeps 2 s for its report, a teardown 12 s for its answer; a job of the fake takes 3 s at worst.
-@pytest.mark.parametrize(("seconds", "begun"), [(5.0, True), (4.999, False)])
+def test_a_finished_run_puts_nothing_on_the_backlog(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function({"cancel": {"jobId": "a"}})
+    assert function.backlog.messages == []
+
+
+def test_a_queue_run_that_is_unfinished_keeps_its_message_for_five_seconds_and_sends_none(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=3)
+    function({"cancel": {"jobId": "a"}})
+    answers, times = [], []
+    while function.backlog.messages:
+        answers.append(function.backlog.deliver(function))
+        times.append(function.clock.now)
+    kept = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert answers == [kept, kept, {"batchItemFailures": []}]
+    assert times == [1005.0, 1010.0, 1015.0]
+
+
+def test_a_dry_run_is_never_put_on_the_backlog_for_it_would_come_no_further(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("DescribeJob", throttled)
+    report = function({"cancel": {"jobId": "a", "dryRun": True}})
+    assert (report["status"], function.backlog.messages) == ("UNFINISHED", [])
+
+
+def test_a_run_with_a_protected_job_left_is_not_put_on_the_backlog(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob(tags={"cancel-protection": "true"})
+    function.jobs.denied_tag = "cancel-protection"
+    report = function({"cancel": {"jobId": "a"}})
+    assert (report["counts"], function.backlog.messages) == ({"PROTECTED": 1}, [])
+
+
+def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(function: Function) -> None:
+    def refuses(_call: str) -> None:
+        raise ClientError({"Error": {"Code": "KmsThrottled", "Message": "no"}}, "SendMessage")
+
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault, function.backlog.fault = failing("CancelJob", throttled), refuses
+    with pytest.raises(ClientError):
+        function({"cancel": {"jobId": "a"}})
+    assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
+
+
+# An event's run keeps 2 s for its report, a teardown 12 s for its answer; a call of the fake takes 1 s at worst.
+@pytest.mark.parametrize(("seconds", "begun"), [(3.0, True), (2.999, False)])
 def test_a_run_stops_two_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["a"] = FakeJob()
-    with nullcontext() if begun else pytest.raises(RunUnfinished):
-        function({"cancel": {"jobId": "a"}}, seconds)
+    function({"cancel": {"jobId": "a"}}, seconds)
     assert function.jobs.cancelled == (["a"] if begun else [])
+    assert len(function.backlog.messages) == (0 if begun else 1)
 
 
-@pytest.mark.parametrize(("seconds", "status"), [(15.0, "SUCCESS"), (14.999, "FAILED")])
-def test_a_teardown_stops_twelve_seconds_before_the_end_and_answers(
-    seconds: float, status: str, function: Function
+@pytest.mark.parametrize(("seconds", "begun"), [(13.0, True), (12.999, False)])
+def test_a_teardown_stops_twelve_seconds_before_the_end_and_is_answered_or_waits(
+    seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     event = load("custom-resource-delete.json", function.server)
     report = function(event, seconds)
+    assert report["status"] == ("SETTLED" if begun else "UNFINISHED")
+    assert [answer["Status"] for answer in function.answers] == (["SUCCESS"] if begun else [])
+    assert function.backlog.events == ([] if begun else [event])
+
+
+def test_a_teardown_that_waits_is_answered_once_when_it_is_done(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=4)
+    event = load("custom-resource-delete.json", function.server)
+    assert function(event)["status"] == "UNFINISHED"
+    assert function.answers == []
+    reports = function.drain()
+    assert [report["status"] for report in reports] == ["UNFINISHED", "UNFINISHED", "UNFINISHED", "SETTLED"]
     (answer,) = function.answers
-    assert answer["Status"] == status
-    assert report["status"] == {"SUCCESS": "SETTLED", "FAILED": "UNFINISHED"}[status]
+    assert (answer["Status"], answer["Reason"]) == ("SUCCESS", "")
 
 
-def test_a_teardown_that_is_not_settled_is_answered_and_so_not_delivered_again(function: Function) -> None:
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_a_teardown_that_never_gets_done_is_answered_once_near_its_service_timeout(
+    on_incomplete: str, status: str, function: Function
+) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    report = function(load("custom-resource-delete.json", function.server))
+    event = load("custom-resource-delete.json", function.server)
+    event["ResourceProperties"] |= {"OnIncomplete": on_incomplete, "ServiceTimeout": "300"}
+    function(event)
+    reports = function.drain()
     (answer,) = function.answers
-    assert report["status"] == "UNFINISHED"
     assert (answer["Status"], answer["Reason"]) == (
-        "FAILED",
+        status,
         "job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded" + WHERE_TO_LOOK,
     )
+    assert {report["status"] for report in reports} == {"UNFINISHED"}
+    # The answer is due 240 s after the first delivery; a run is begun while 35 s are left, every 5 s.
+    assert function.clock.now == 1210.0
+    assert function.backlog.dead == []
+
+
+@pytest.mark.parametrize(
+    ("timeout", "waits"), [("44", True), ("43", False), ("60", True), ("30", False), ("1", False), ("3600", True)]
+)
+def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, waits: bool, function: Function) -> None:
+    """A fifth of a short ServiceTimeout is kept back; then 5 s until the next run and 30 s for it are needed."""
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+    event = load("custom-resource-delete.json", function.server)
+    event["ResourceProperties"] |= {"ServiceTimeout": timeout}
+    function(event)
+    assert bool(function.backlog.messages) is waits
+    assert len(function.answers) == (0 if waits else 1)
+
+
+def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
+    """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
+    function.configure(policy=replace(POLICY, max_jobs=1000))
+    function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(600)}
+    event = load("custom-resource-select-delete.json", function.server)
+    event["ResourceProperties"] |= {"ServiceTimeout": "60"}
+    report = function(event, 300)
+    assert (report["status"], function.clock.now) == ("UNFINISHED", 1047.0)
+
+
+def test_a_deletion_that_waits_warns_but_is_not_counted_as_continued(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    event = load("custom-resource-delete.json", function.server)
+    event["ResourceProperties"] |= {"OnIncomplete": "CONTINUE"}
+    function(event)
+    function.drain()
+    assert "TeardownsContinued" not in capsys.readouterr().out
+    assert len(function.answers) == 1
+
+
+def test_a_teardown_in_the_queue_whose_answer_is_lost_is_delivered_again_and_says_the_same(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function(load("custom-resource-delete.json", function.server))
+    function.server.script = [503] * 6 + [200]
+    with pytest.raises(ResponseUndelivered):
+        function.backlog.deliver(function)
+    function.drain()
+    assert {answer["Status"] for answer in function.answers} == {"SUCCESS"}
+    assert len(function.answers) == 7
+
+
+@pytest.mark.parametrize("request_type", ["create", "update"])
+def test_a_create_or_update_never_waits(request_type: str, function: Function) -> None:
+    function.jobs.fault = failing("CancelJob", throttled)
+    function(load(f"custom-resource-{request_type}.json", function.server), 13)
+    assert (len(function.answers), function.backlog.messages) == (1, [])
+
+
+# The cap, on every trigger
+
+OVER = (
+    "select: means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)"
+)
+
+
+def fill(function: Function, number: int) -> None:
+    function.configure(sweep=Sweep("firmware-*", 168))
+    function.jobs.jobs |= {f"firmware-{each}": firmware() for each in range(number)}
+
+
+SELECTING = [
+    "custom-resource-select-delete.json",
+    "scheduled-scheduler.json",
+    "scheduled-rule.json",
+    "stack-deleted.json",
+]
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, function: Function) -> None:
+    fill(function, 101)
+    report = function(load(name, function.server))
+    assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
+    assert (function.jobs.cancelled, function.backlog.messages) == ([], [])
+    assert [answer["Reason"] for answer in function.answers] == (
+        [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
+    )
+
+
+@pytest.mark.parametrize("name", SELECTING)
+def test_a_hundred_matches_are_all_cancelled(name: str, function: Function) -> None:
+    fill(function, 100)
+    report = function(load(name, function.server))
+    assert (report["status"], report["counts"]) == ("SETTLED", {"CANCELED": 100})
+
+
+@pytest.mark.parametrize("envelope", ["direct", "event"])
+def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function: Function) -> None:
+    fill(function, 101)
+    for which in ({"select": {"jobIdGlob": "firmware-*"}}, {"jobIds": [f"firmware-{each}" for each in range(101)]}):
+        event: dict[str, Any] = {"cancel": which}
+        if envelope == "event":
+            event = {"id": "e", "detail-type": "IoT Job Cancellation Requested", "source": "x", "detail": event}
+        report = function(event)
+        assert report["status"] == "REJECTED"
+        assert "means 101 jobs, and a run may cancel at most 100" in report["reason"]
+    assert function.jobs.cancelled == []
+
+
+SWEEP = {"cancel": {"select": {"jobIdGlob": "firmware-*"}}}
+
+
+def test_the_cap_is_judged_once_when_the_event_first_arrives(function: Function) -> None:
+    fill(function, 100)
+    report = function(SWEEP, 10)
+    assert (report["status"], report["counts"]["DEFERRED"] > 0) == ("UNFINISHED", True)
+    function.jobs.jobs |= {f"firmware-late-{each}": firmware() for each in range(101)}
+    reports = function.drain()
+    assert (reports[-1]["status"], len(function.jobs.cancelled)) == ("SETTLED", 201)
+
+
+def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function: Function) -> None:
+    fill(function, 101)
+    function.jobs.fault = failing("ListJobs", throttled, times=1)
+    assert function(SWEEP)["status"] == "UNFINISHED"
+    (report,) = function.drain()
+    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+
+
+def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) -> None:
+    """As for one that somebody has taken from the failure queue and sent again."""
+    fill(function, 101)
+    function.backlog.send_message(QueueUrl=function.backlog.url, MessageBody=json.dumps(SWEEP))
+    (report,) = function.drain()
+    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+
+
+# A look-up that fails
+
+
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        ("ListJobs", "IN_PROGRESS/2"),
+        ("ListTagsForResource", "firmware-1"),
+        ("ListJobs", "SCHEDULED/1@aws-gg-deployment"),
+    ],
+)
+def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
+    operation: str, page: str, function: Function
+) -> None:
+    fill(function, 3)
+    function.jobs.page_size = 2
+    function.jobs.fault = failing(operation, throttled, times=1, job_id=page)
+    event = load("stack-deleted.json", function.server)
+    report = function(event)
+    assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
+    assert report["reason"] == "select: ThrottlingException: Rate exceeded"
+    assert function.backlog.events == [event]
+    assert function.jobs.cancelled == []
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
+
+
+@pytest.mark.parametrize(
+    ("operation", "page"),
+    [
+        ("ListJobs", "IN_PROGRESS/2"),
+        ("ListTagsForResource", "firmware-1"),
+        ("ListJobs", "SCHEDULED/1@aws-gg-deployment"),
+    ],
+)
+def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
+    operation: str, page: str, function: Function
+) -> None:
+    fill(function, 3)
+    function.jobs.page_size = 2
+    function.jobs.fault = failing(operation, denied, job_id=page)
+    report = function(load("stack-deleted.json", function.server))
+    assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
+    assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
+    assert function.backlog.messages == []
+
+
+# The sweep
+
+
+@pytest.mark.parametrize("name", ["scheduled-rule.json", "scheduled-scheduler.json"])
+def test_a_schedule_without_an_input_runs_the_stacks_sweep(name: str, function: Function) -> None:
+    function.configure(sweep=Sweep("firmware-*", 72))
+    function.jobs.jobs |= {
+        "firmware-stale": FakeJob(),
+        "firmware-young": FakeJob(created_at=NOW - timedelta(hours=71)),
+        "firmware-keep": FakeJob(tags={"cancel-protection": "true"}),
+        "firmware-group": FakeJob(target_selection="CONTINUOUS"),
+        "other-stale": FakeJob(),
+        "AFR_OTA-1": FakeJob(),
+    }
+    function.jobs.denied_tag = "cancel-protection"
+    report = function(load(name, function.server))
+    assert (report["status"], report["trigger"]) == ("UNSETTLED", "SCHEDULE")
+    assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == {
+        "firmware-stale": "CANCELED",
+        "firmware-keep": "PROTECTED",
+    }
+    job = function.jobs.jobs["firmware-stale"]
+    assert job.reason_code == "SCHEDULED_CLEANUP"
+    assert str(job.comment).startswith("Requested by schedule event ")
+
+
+def test_a_deleted_stack_cancels_its_continuous_jobs_too_and_no_other_stacks(function: Function) -> None:
+    function.jobs.jobs |= {
+        "mine": firmware(),
+        "mine-continuous": replace(firmware(), target_selection="CONTINUOUS"),
+        "mine-new": replace(firmware(), created_at=NOW),
+        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK + "0"}),
+        "nobodys": FakeJob(),
+    }
+    function(load("stack-deleted.json", function.server))
+    assert sorted(function.jobs.cancelled) == ["mine", "mine-continuous", "mine-new"]
+
+
+# Teardown of a selection
+
+
+def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_more(function: Function) -> None:
+    function.jobs.jobs |= {"firmware-1": firmware(), "other": firmware()}
+    late = iter(["firmware-2"])
+
+    def create(operation: str, _job_id: str) -> None:
+        if operation == "CancelJob" and (name := next(late, None)):
+            function.jobs.jobs[name] = firmware()
+
+    function.jobs.lost = create
+    report = function(load("custom-resource-select-delete.json", function.server))
+    (answer,) = function.answers
+    assert (report["counts"], answer["Status"], answer["Data"]) == ({"CANCELED": 2}, "SUCCESS", {"Force": "false"})
+    assert answer["PhysicalResourceId"] == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert sorted(function.jobs.cancelled) == ["firmware-1", "firmware-2"]
+
+
+def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(function: Function) -> None:
+    fill(function, 100)
+    report = function(load("custom-resource-select-delete.json", function.server), 36)
+    assert (report["status"], function.answers) == ("UNFINISHED", [])
+    reports = function.drain(36)
+    (answer,) = function.answers
+    assert (answer["Status"], reports[-1]["status"]) == ("SUCCESS", "SETTLED")
+    assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 100
+
+
+# Poison
+
+
+def test_a_message_that_crashes_the_function_is_kept_for_five_seconds_and_told(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"jobId": "a"}})
+    function.jobs.fault = crashes
+    with pytest.raises(ZeroDivisionError):
+        function.backlog.deliver(function)
+    (message,) = function.backlog.messages
+    assert message.visible_at == function.clock.now + 5
+    assert "UnexpectedErrors" in capsys.readouterr().out
+    function.jobs.fault = None
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
+
+
+def test_poison_is_in_the_failure_queue_after_a_hundred_deliveries_and_can_be_redriven(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"jobId": "a"}})
+    function.jobs.fault = crashes
+    while function.backlog.messages:
+        with nullcontext() if function.backlog.deliveries == 100 else pytest.raises(ZeroDivisionError):
+            function.backlog.deliver(function)
+    assert (function.backlog.deliveries, len(function.backlog.dead)) == (100, 1)
+    assert function.clock.now == 1000 + 101 * 5
+    function.jobs.fault = None
+    (dead,) = function.backlog.dead
+    dead.receives, dead.visible_at = 0, function.clock.now
+    function.backlog.messages.append(dead)
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
 
 
 def test_a_deletion_that_goes_on_warns_and_is_counted(capsys: pytest.CaptureFixture[str], function: Function) -> None:
@@ -303,11 +694,12 @@ def test_a_rejected_event_is_reported_and_not_raised_for_it_would_be_rejected_ag
     assert "RunsRejected" in capsys.readouterr().out
 
 
-def test_an_unexpected_error_is_told_and_reaches_lambda(capsys: pytest.CaptureFixture[str], function: Function) -> None:
-    def broken(_operation: str, _job_id: str) -> None:
-        raise ZeroDivisionError("why")
+def crashes(_operation: str, _job_id: str) -> None:
+    raise ZeroDivisionError("why")
 
-    function.jobs.fault = broken
+
+def test_an_unexpected_error_is_told_and_reaches_lambda(capsys: pytest.CaptureFixture[str], function: Function) -> None:
+    function.jobs.fault = crashes
     with pytest.raises(ZeroDivisionError, match="why"):
         function({"cancel": {"jobId": "a"}})
     assert [(line["level"], line["exception_name"]) for line in function.log.lines] == [("ERROR", "ZeroDivisionError")]
@@ -361,6 +753,10 @@ ENVIRONMENT = {
     "PROTECTION_TAG_KEY": "keep",
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
+    "CANCELS_PER_SECOND": "8",
+    "SWEEP_JOB_ID_GLOB": "ota-*",
+    "SWEEP_OLDER_THAN_HOURS": "168",
+    "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -387,11 +783,15 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
     services = wire()
     assert services.config == Config(
         Policy(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        8,
+        Sweep("ota-*", 168),
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
         "amazonaws.com",
         "/aws/lambda/canceler",
         None,
     )
-    assert isinstance(services.jobs, IotJobs)
+    assert isinstance(services.api, IotJobs)
+    assert isinstance(services.backlog, Backlog)
     assert isinstance(services.responder.http, urllib3.PoolManager)
     assert wire() is services
 
@@ -401,6 +801,7 @@ def test_the_real_clock_goes_on_and_the_real_jitter_stays_within_its_bounds() ->
     services = wire()
     assert services.clock() <= services.clock()
     assert 0 <= services.responder.uniform(0, 0.5) <= 0.5
+    assert services.utc_now().utcoffset() == timedelta(0)
     services.sleep(0)
     services.responder.sleep(0)
 

@@ -2,16 +2,21 @@
 
 import pytest
 
-from handler.config import Config
+from handler.config import Config, Sweep
 from handler.errors import InvalidConfiguration
 from handler.request import Policy
 
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
 ENVIRONMENT = {
     "FORCE": "false",
     "DRY_RUN": "false",
     "MAX_JOBS_PER_RUN": "100",
     "JOB_ID_PREFIX": "",
     "PROTECTION_TAG_KEY": "cancel-protection",
+    "CANCELS_PER_SECOND": "8",
+    "SWEEP_JOB_ID_GLOB": "",
+    "SWEEP_OLDER_THAN_HOURS": "168",
+    "BACKLOG_QUEUE_URL": QUEUE,
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
 }
@@ -22,6 +27,9 @@ def test_the_environment_of_the_template_is_read() -> None:
         policy=Policy(
             force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
         ),
+        cancels_per_second=8,
+        sweep=Sweep("", 168),
+        backlog_queue_url=QUEUE,
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
         endpoint_url=None,
@@ -35,6 +43,10 @@ def test_every_variable_counts() -> None:
         "MAX_JOBS_PER_RUN": "7",
         "JOB_ID_PREFIX": "ota-",
         "PROTECTION_TAG_KEY": "keep",
+        "CANCELS_PER_SECOND": "20",
+        "SWEEP_JOB_ID_GLOB": "ota-*",
+        "SWEEP_OLDER_THAN_HOURS": "72",
+        "BACKLOG_QUEUE_URL": "http://localhost:4566/000000000000/backlog",
         "URL_SUFFIX": "amazonaws.com.cn",
         "LOG_GROUP": "/own",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
@@ -42,13 +54,23 @@ def test_every_variable_counts() -> None:
     }
     assert Config.from_env(environment) == Config(
         policy=Policy(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        cancels_per_second=20,
+        sweep=Sweep("ota-*", 72),
+        backlog_queue_url="http://localhost:4566/000000000000/backlog",
         url_suffix="amazonaws.com.cn",
         log_group="/own",
         endpoint_url="http://localhost:4566",
     )
 
 
-@pytest.mark.parametrize("variable", ENVIRONMENT)
+@pytest.mark.parametrize("variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"])
+def test_a_variable_that_may_be_empty_may_be_missing(variable: str) -> None:
+    """Some local AWS drop a variable without a value."""
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
+    assert Config.from_env(environment) == Config.from_env(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("variable", [name for name in ENVIRONMENT if ENVIRONMENT[name]])
 def test_a_variable_that_is_missing_is_named(variable: str) -> None:
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
     with pytest.raises(InvalidConfiguration) as caught:
@@ -64,13 +86,37 @@ def test_a_flag_is_true_or_false_and_nothing_else(variable: str, value: str) -> 
     assert str(caught.value) == f"environment variable {variable}: must be true or false"
 
 
+NUMBERS = ["MAX_JOBS_PER_RUN", "CANCELS_PER_SECOND", "SWEEP_OLDER_THAN_HOURS"]
+
+
 @pytest.mark.parametrize("value", ["1", "100000"])
-def test_the_cap_is_a_whole_number_from_1(value: str) -> None:
-    assert Config.from_env(ENVIRONMENT | {"MAX_JOBS_PER_RUN": value}).policy.max_jobs == int(value)
+def test_a_number_is_a_whole_number_from_1(value: str) -> None:
+    config = Config.from_env(ENVIRONMENT | dict.fromkeys(NUMBERS, value))
+    numbers = (config.policy.max_jobs, config.cancels_per_second, config.sweep.older_than_hours)
+    assert numbers == (int(value), int(value), int(value))
 
 
+@pytest.mark.parametrize("variable", NUMBERS)
 @pytest.mark.parametrize("value", ["", "0", "00", "-1", "+1", "1.0", "1e3", " 1", "1 ", "1_000", "ten", "١", "²"])
-def test_a_cap_that_is_no_whole_number_is_refused(value: str) -> None:
+def test_a_number_that_is_none_is_refused(variable: str, value: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
-        Config.from_env(ENVIRONMENT | {"MAX_JOBS_PER_RUN": value})
-    assert str(caught.value) == "environment variable MAX_JOBS_PER_RUN: must be a whole number from 1"
+        Config.from_env(ENVIRONMENT | {variable: value})
+    assert str(caught.value) == f"environment variable {variable}: must be a whole number from 1"
+
+
+@pytest.mark.parametrize("variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "URL_SUFFIX"])
+def test_what_must_not_be_empty_is_not(variable: str) -> None:
+    """An empty suffix would let an answer go to any host, an empty tag key would protect no job."""
+    with pytest.raises(InvalidConfiguration) as caught:
+        Config.from_env(ENVIRONMENT | {variable: ""})
+    assert str(caught.value) == f"environment variable {variable}: must not be empty"
+
+
+def test_a_sweep_without_a_scope_asks_for_nothing() -> None:
+    assert Config.from_env(ENVIRONMENT).sweep_request is None
+
+
+def test_a_sweep_asks_for_the_stacks_glob_and_age() -> None:
+    environment = ENVIRONMENT | {"SWEEP_JOB_ID_GLOB": "ota-*", "SWEEP_OLDER_THAN_HOURS": "72"}
+    request = {"select": {"jobIdGlob": "ota-*", "olderThanHours": 72}}
+    assert Config.from_env(environment).sweep_request == request

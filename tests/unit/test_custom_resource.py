@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, override
 
 import pytest
@@ -13,8 +13,9 @@ from handler import respond
 from handler.custom_resource import SEND_RESERVE, TIMER_RESERVE, WORK_RESERVE, CustomResource
 from handler.errors import ResponseUndelivered
 from handler.outcome import Report, RunStatus, Trigger
+from handler.resource import ResourceRequest
 from handler.respond import Responder
-from handler.teardown import ResourceRequest, Verdict
+from handler.teardown import Verdict
 from tests.conftest import Function
 from tests.support.fakes import AnswerServer, FakeClock, FakeContext, FakeJob, Hook, Step, closed_port_url, denied
 
@@ -153,7 +154,8 @@ def test_an_error_while_sending_is_never_taken_for_success(bench: Bench) -> None
         raise ZeroDivisionError
 
     bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
-    assert bench.answer(bench.resource(), verdict) == (verdict(), "unexpected error while sending")
+    with pytest.raises(ZeroDivisionError):
+        bench.answer(bench.resource(), verdict)
     assert bench.answers == []
 
 
@@ -202,6 +204,27 @@ def test_delete_never_changes_the_id(physical_id: str, named: str, function: Fun
     assert [answer["PhysicalResourceId"] for answer in function.answers] == [physical_id]
 
 
+# What waits
+
+
+def waiting() -> Verdict:
+    return replace(verdict("FAILED", reason="later"), waits=True)
+
+
+def test_a_verdict_that_waits_is_not_answered(bench: Bench) -> None:
+    assert bench.answer(bench.resource(), waiting) == (waiting(), "")
+    assert bench.answers == []
+    assert bench.counted == []
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+def test_a_verdict_that_waits_when_the_timer_has_answered_waits_no_more(bench: Bench) -> None:
+    """Or the event would go to the backlog, and CloudFormation would be answered again."""
+    decided, problem = bench.answer(bench.resource(), late(bench, waiting), seconds=TIMER_RESERVE)
+    assert (decided.waits, problem) == (False, "")
+    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+
+
 # Size, and what may not reach the next request
 
 
@@ -218,7 +241,10 @@ def test_the_whole_answer_is_at_most_4096_bytes(character: str, bench: Bench) ->
 
 def test_a_long_reason_leaves_room_for_where_to_look(bench: Bench) -> None:
     bench.answer(bench.resource(), lambda: verdict("FAILED", reason="x" * 9000))
-    assert [answer["Reason"] for answer in bench.answers] == ["x" * 2000 + WHERE]
+    (request,) = bench.server.received
+    (answer,) = bench.answers
+    assert answer["Reason"].endswith("x..." + WHERE)
+    assert 4080 < len(request.body) <= 4096
 
 
 def test_no_echo_and_data_do_not_leak_into_the_next_request(bench: Bench) -> None:
@@ -308,7 +334,23 @@ def test_a_timers_answer_that_is_not_delivered_is_told(bench: Bench) -> None:
     bench.server.script = [503]
     decided, problem = bench.answer(bench.resource(), late(bench, verdict), seconds=TIMER_RESERVE)
     assert (decided, problem) == (verdict(), "HTTP 503")
-    assert bench.counted == ["TeardownsOutOfTime", "ResponsesUndelivered"]
+    assert bench.counted == ["ResponsesUndelivered", "TeardownsOutOfTime"]
+
+
+def test_a_timers_answer_that_breaks_off_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    broke_off = threading.Event()
+
+    def broken(_seconds: float) -> None:
+        broke_off.set()
+        raise ZeroDivisionError
+
+    def decide() -> Verdict:
+        assert broke_off.wait(10)
+        return verdict()
+
+    monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
+    bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
+    assert bench.answer(bench.resource(), decide, seconds=TIMER_RESERVE) == (verdict(), "the sending broke off")
 
 
 def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answered_again(bench: Bench) -> None:
@@ -318,6 +360,13 @@ def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answere
     with pytest.raises(ZeroDivisionError):
         bench.answer(bench.resource(), late(bench, fail), seconds=TIMER_RESERVE)
     assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+
+
+def test_a_timer_that_comes_after_the_answer_says_nothing(bench: Bench) -> None:
+    custom_resource = CustomResource(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
+    custom_resource.answer(FakeContext(bench.clock), verdict)
+    custom_resource._timeout()
+    assert (len(bench.answers), bench.counted) == (1, [])
 
 
 def test_the_timer_does_not_outlive_the_answer(bench: Bench) -> None:

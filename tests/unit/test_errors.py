@@ -8,13 +8,13 @@ TREE = {
     "CancelerError": "Exception",
     "RequestRejected": "CancelerError",
     "InvalidConfiguration": "CancelerError",
-    "RunUnfinished": "CancelerError",
     "ResponseUndelivered": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
     "JobNotCancelable": "JobsError",
     "AccessDenied": "JobsError",
     "JobsUnavailable": "JobsError",
+    "OutOfTime": "JobsUnavailable",
 }
 
 

@@ -12,11 +12,13 @@ from handler.events import Asked, Ignored, is_custom_resource, read_event, trigg
 EVENTS = Path(__file__).parents[2] / "events"
 
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
-NAMES_NO_JOB = 'event: a Scheduled Event names no job: give the schedule an Input of {"cancel": {...}}'
+NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+NOT_EMPTY = "detail: must be empty in a Scheduled Event: a request goes into the schedule's Input"
 UNKNOWN_TYPE = (
-    "detail-type: must be one of AWS API Call via CloudTrail, CloudWatch Alarm State Change, "
-    "IoT Job Cancellation Requested, Scheduled Event, from its own source"
+    "detail-type: must be one of AWS API Call via CloudTrail, CloudFormation Stack Status Change, "
+    "CloudWatch Alarm State Change, IoT Job Cancellation Requested, from its own source"
 )
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 
 # File → what it is counted under, and what it asks: Asked, Ignored, the words of its rejection, or None for a custom
 # resource, which is asked for before and never read as an event.
@@ -47,8 +49,39 @@ EXPECTED: dict[str, tuple[str, Asked | Ignored | str | None]] = {
     ),
     "cloudtrail-create-job-failed.json": ("EVENT", Ignored("the CreateJob failed")),
     "cloudtrail-cancel-job.json": ("EVENT", Ignored("the API call is 'CancelJob', not CreateJob")),
-    "scheduled-rule.json": ("SCHEDULE", NAMES_NO_JOB),
-    "scheduled-scheduler.json": ("SCHEDULE", NAMES_NO_JOB),
+    "scheduled-rule.json": ("SCHEDULE", NO_SWEEP),
+    "scheduled-scheduler.json": ("SCHEDULE", NO_SWEEP),
+    "stack-deleted.json": (
+        "EVENT",
+        Asked(
+            {"select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}},
+            f"the deletion of {STACK}",
+        ),
+    ),
+    "select-request.json": (
+        "DIRECT",
+        Asked(
+            {
+                "select": {
+                    "jobIdGlob": "firmware-*",
+                    "excludeJobIdGlobs": ["firmware-keep-*"],
+                    "status": ["IN_PROGRESS", "SCHEDULED"],
+                    "olderThanHours": 72,
+                    "ageFrom": "createdAt",
+                    "targetSelection": ["SNAPSHOT"],
+                    "tags": {"env": "dev"},
+                },
+                "dryRun": True,
+                "maxJobs": 20,
+                "reasonCode": "STALE_JOB",
+                "comment": "what would the weekly clean-up do?",
+            },
+            "a direct request",
+        ),
+    ),
+    "custom-resource-select-delete.json": ("TEARDOWN", None),
+    # A message of the backlog is unwrapped before anything here sees it.
+    "backlog-message.json": ("DIRECT", NOT_OURS),
     "bare-request.json": (
         "DIRECT",
         Asked(
@@ -75,12 +108,12 @@ def load(name: str) -> Any:
     return json.loads((EVENTS / name).read_text())
 
 
-def asked(event: object) -> Asked | Ignored | str | None:
+def asked(event: object, sweep: dict[str, object] | None = None) -> Asked | Ignored | str | None:
     """What the event asks, as EXPECTED writes it."""
     if is_custom_resource(event):
         return None
     try:
-        return read_event(event)
+        return read_event(event, sweep)
     except RequestRejected as rejection:
         return str(rejection)
 
@@ -128,6 +161,13 @@ def trail(**detail: object) -> dict[str, object]:
     return envelope("AWS API Call via CloudTrail", "aws.iot", detail=detail)
 
 
+def stack(status: object, stack_id: object = STACK) -> dict[str, object]:
+    detail = {"stack-id": stack_id, "status-details": {"status": status, "status-reason": ""}}
+    return envelope("CloudFormation Stack Status Change", "aws.cloudformation", detail=detail)
+
+
+NO_STACK_STATUS = "detail.status-details.status: must be the status of a stack"
+NO_STACK = "detail.stack-id: must be the ARN of a stack"
 NO_DIMENSION = "detail.configuration.metrics: must hold a metric with a JobId dimension"
 NO_STATE = "detail.state.value: must be ALARM, OK or INSUFFICIENT_DATA"
 NO_CALL = "detail.eventName: must be the name of an API call"
@@ -136,7 +176,7 @@ CREATED = "CreateJob in event e-1"
 
 ODDITIES: list[Any] = [
     pytest.param({"cancel": {}}, Asked({}, "a direct request"), id="an empty request is the parser's business"),
-    pytest.param({"cancel": None}, Asked(None, "a direct request"), id="null is the parser's business"),
+    pytest.param({"cancel": None}, "cancel: must not be null: leave it out", id="null"),
     pytest.param(
         {"cancel": {"jobId": "a"}, "dryRun": True},
         "event: unknown key 'dryRun'; the keys are cancel",
@@ -158,7 +198,7 @@ ODDITIES: list[Any] = [
         "detail: unknown key 'force'; the keys are cancel",
         id="a key beside cancel in the detail",
     ),
-    pytest.param(envelope("Scheduled Event", "aws.events", detail={"cancel": {}}), NAMES_NO_JOB, id="schedule"),
+    pytest.param(envelope("Scheduled Event", "aws.events", detail={"cancel": {}}), NOT_EMPTY, id="schedule"),
     pytest.param(envelope("Scheduled Event", "fleet.console", detail={}), UNKNOWN_TYPE, id="a forged schedule"),
     pytest.param(envelope("CloudWatch Alarm State Change", "fleet.console"), UNKNOWN_TYPE, id="a forged alarm"),
     pytest.param(envelope("AWS API Call via CloudTrail", "aws.s3"), UNKNOWN_TYPE, id="a trail of another service"),
@@ -220,6 +260,24 @@ ODDITIES: list[Any] = [
     ),
     pytest.param(trail(eventName=["CreateJob"], requestParameters={"jobId": "a"}), NO_CALL, id="no text for a name"),
     pytest.param(trail(), NO_CALL, id="no name"),
+    pytest.param(
+        stack("CREATE_COMPLETE"), Ignored("the stack is in 'CREATE_COMPLETE', not in DELETE_COMPLETE"), id="new"
+    ),
+    pytest.param(
+        stack("DELETE_FAILED"), Ignored("the stack is in 'DELETE_FAILED', not in DELETE_COMPLETE"), id="failed"
+    ),
+    pytest.param(
+        stack("delete_complete"), Ignored("the stack is in 'delete_complete', not in DELETE_COMPLETE"), id="?"
+    ),
+    pytest.param(stack(None), NO_STACK_STATUS, id="no status"),
+    pytest.param(stack(["DELETE_COMPLETE"]), NO_STACK_STATUS, id="a status that is no text"),
+    pytest.param(stack("DELETE_COMPLETE", None), NO_STACK, id="no stack"),
+    pytest.param(stack("DELETE_COMPLETE", ""), NO_STACK, id="an empty stack id would match every untagged thing"),
+    pytest.param(stack("DELETE_COMPLETE", "firmware-dev"), NO_STACK, id="a stack's name"),
+    pytest.param(stack("DELETE_COMPLETE", ["arn:x"]), NO_STACK, id="a stack id that is no text"),
+    pytest.param(
+        envelope("CloudFormation Stack Status Change", "fleet.console", detail={}), UNKNOWN_TYPE, id="a forged stack"
+    ),
     pytest.param({"RequestType": "Delete"}, NOT_OURS, id="RequestType without ResponseURL"),
     pytest.param({"ResponseURL": "https://x"}, NOT_OURS, id="ResponseURL without RequestType"),
     pytest.param({"RequestType": "Delete", "ResponseURL": "https://x"}, None, id="both are a custom resource"),
@@ -242,7 +300,9 @@ def test_an_oddity_is_read_or_rejected_and_never_guessed_at(
     ("event", "trigger"),
     [
         ({"RequestType": "Delete", "ResponseURL": "x", "detail-type": "Scheduled Event"}, "TEARDOWN"),
-        ({"detail-type": "Scheduled Event", "source": "anybody"}, "SCHEDULE"),
+        ({"detail-type": "Scheduled Event", "source": "aws.events"}, "SCHEDULE"),
+        ({"detail-type": "Scheduled Event", "source": "aws.scheduler"}, "SCHEDULE"),
+        ({"detail-type": "Scheduled Event", "source": "anybody"}, "EVENT"),
         ({"detail-type": None}, "EVENT"),
         ({"cancel": {}}, "DIRECT"),
         ({}, "DIRECT"),
@@ -251,3 +311,31 @@ def test_an_oddity_is_read_or_rejected_and_never_guessed_at(
 )
 def test_a_run_is_counted_under_its_trigger_even_if_the_event_cannot_be_read(event: object, trigger: str) -> None:
     assert trigger_of(event) == trigger
+
+
+# The default sweep
+
+SWEEP: dict[str, object] = {"select": {"jobIdGlob": "ota-*", "olderThanHours": 168}}
+
+
+@pytest.mark.parametrize("source", ["aws.events", "aws.scheduler"])
+@pytest.mark.parametrize("detail", [{}, "{}"])
+def test_a_schedule_without_an_input_asks_for_the_stacks_sweep(source: str, detail: object) -> None:
+    event = envelope("Scheduled Event", source, detail=detail)
+    assert asked(event, SWEEP) == Asked(SWEEP, "schedule event e-1")
+    assert asked(event, None) == NO_SWEEP
+
+
+@pytest.mark.parametrize(
+    "detail", [None, "", [], "null", '{"cancel": {}}', {"cancel": {"jobId": "a"}}, {"select": {}}, 0, False]
+)
+def test_a_schedule_with_anything_in_it_never_starts_the_sweep(detail: object) -> None:
+    assert asked(envelope("Scheduled Event", "aws.scheduler", detail=detail), SWEEP) == NOT_EMPTY
+
+
+def test_a_schedule_without_a_detail_never_starts_the_sweep() -> None:
+    assert asked(envelope("Scheduled Event", "aws.scheduler"), SWEEP) == NOT_EMPTY
+
+
+def test_a_forged_schedule_never_starts_the_sweep() -> None:
+    assert asked(envelope("Scheduled Event", "fleet.console", detail={}), SWEEP) == UNKNOWN_TYPE

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import botocore.exceptions
@@ -10,13 +11,11 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from handler.cancel import Canceler
-from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from handler.iot import IotJobs, iot_client
-from handler.job import Job
+from handler.job import Job, JobStatus, JobSummary
 from handler.request import CancelRequest
-from handler.timing import Deadline
-from tests.support.fakes import POLICY, FakeClock
+from tests.support.fakes import FakeClock, canceler
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-west-1"
 ARN = f"arn:aws:iot:{REGION}:123456789012:job/a"
-REQUEST = CancelRequest(("a",), force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +65,11 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
 def test_a_call_ends_long_before_an_invocation_does(client: "IoTClient") -> None:
     config: Any = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 3)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-def test_the_worst_call_is_three_attempts_and_the_longest_waits_between_them() -> None:
-    assert IotJobs.worst_call == 3 * (1 + 3) + 1 + 2
+def test_the_worst_call_is_two_attempts_and_the_longest_wait_between_them() -> None:
+    assert IotJobs.worst_call == 2 * (1 + 3) + 1
 
 
 # What is asked and read
@@ -121,6 +120,132 @@ def test_an_answer_without_tags_is_that_of_a_job_without_tags(iot: IotJobs, stub
     """The service model does not require the list. Nothing is selected then, and IAM protects what it protects."""
     stub.add_response("list_tags_for_resource", {}, {"resourceArn": ARN})
     assert iot.tags(ARN) == {}
+
+
+def test_the_targets_and_the_namespace_of_a_job_are_read(iot: IotJobs, stub: Stubber) -> None:
+    group = f"arn:aws:iot:{REGION}:123456789012:thinggroup/g"
+    job = {"jobArn": ARN, "status": "SCHEDULED", "targets": [group], "namespaceId": "aws-gg-deployment"}
+    stub.add_response("describe_job", {"job": job}, {"jobId": "a"})
+    assert iot.describe("a") == Job("a", ARN, "SCHEDULED", 0, (group,), "aws-gg-deployment")
+
+
+# Listing
+
+SINCE, LATER = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def listed(job_id: str, **fields: object) -> dict[str, object]:
+    row = {"jobArn": f"arn:{job_id}", "jobId": job_id, "createdAt": SINCE, "lastUpdatedAt": LATER}
+    return row | {"targetSelection": "SNAPSHOT", "status": "IN_PROGRESS", **fields}
+
+
+def listing(iot: IotJobs, namespace: str | None = None, turns: list[int] | None = None) -> list[str]:
+    jobs = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: (turns if turns is not None else []).append(1), namespace)
+    return [job.job_id for job in jobs]
+
+
+def test_all_pages_are_listed_with_a_turn_before_each(iot: IotJobs, stub: Stubber) -> None:
+    asked = {"status": "IN_PROGRESS", "maxResults": 250}
+    stub.add_response("list_jobs", {"jobs": [listed("a"), listed("b")], "nextToken": "1"}, asked)
+    stub.add_response("list_jobs", {"jobs": [], "nextToken": "2"}, asked | {"nextToken": "1"})
+    stub.add_response("list_jobs", {"jobs": [listed("c")]}, asked | {"nextToken": "2"})
+    turns: list[int] = []
+    assert listing(iot, turns=turns) == ["a", "b", "c"]
+    assert len(turns) == 3
+    stub.assert_no_pending_responses()
+
+
+def test_a_page_is_asked_for_only_once_the_last_one_was_read(iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
+    turns: list[int] = []
+    jobs = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: turns.append(1))
+    assert turns == []
+    assert next(jobs).job_id == "a"
+    assert len(turns) == 1
+
+
+def test_a_namespace_is_asked_for_on_every_page(iot: IotJobs, stub: Stubber) -> None:
+    asked = {"status": "IN_PROGRESS", "maxResults": 250, "namespaceId": "aws-gg-deployment"}
+    stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"}, asked)
+    stub.add_response("list_jobs", {"jobs": [listed("b")]}, asked | {"nextToken": "1"})
+    assert listing(iot, "aws-gg-deployment") == ["a", "b"]
+    stub.assert_no_pending_responses()
+
+
+def test_a_listed_job_is_read(iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("list_jobs", {"jobs": [listed("a", targetSelection="CONTINUOUS")]})
+    (job,) = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: None)
+    assert job == JobSummary("a", "arn:a", "CONTINUOUS", SINCE, LATER)
+
+
+@pytest.mark.parametrize("page", [{}, {"jobs": []}, {"jobs": [], "nextToken": ""}])
+def test_an_empty_listing_is_one(iot: IotJobs, stub: Stubber, page: dict[str, object]) -> None:
+    stub.add_response("list_jobs", page)
+    assert listing(iot) == []
+
+
+def test_a_job_of_no_known_kind_is_of_none(iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response(
+        "list_jobs", {"jobs": [{key: row for key, row in listed("a").items() if key != "targetSelection"}]}
+    )
+    assert [job.target_selection for job in iot.list_jobs(JobStatus.IN_PROGRESS, lambda: None)] == [""]
+
+
+@pytest.mark.parametrize("missing", ["jobId", "jobArn", "createdAt", "lastUpdatedAt"])
+def test_a_job_that_is_listed_without_what_decides_is_no_empty_listing(
+    missing: str, iot: IotJobs, stub: Stubber
+) -> None:
+    row = {key: value for key, value in listed("b").items() if key != missing}
+    stub.add_response("list_jobs", {"jobs": [listed("a"), row]})
+    with pytest.raises(JobsUnavailable) as caught:
+        listing(iot)
+    assert str(caught.value) == f"MalformedResponse: ListJobs answered a job without '{missing}'"
+
+
+def test_a_page_that_comes_again_is_no_endless_listing(iot: IotJobs, stub: Stubber) -> None:
+    """As moto does with its second page."""
+    for _ in range(2):
+        stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
+    with pytest.raises(JobsError) as caught:
+        listing(iot)
+    assert (type(caught.value), caught.value.code) == (JobsError, "RepeatedToken")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "meaning"),
+    [
+        ("ThrottlingException", 400, JobsUnavailable),
+        ("ServiceUnavailableException", 503, JobsUnavailable),
+        ("AccessDeniedException", 403, AccessDenied),
+        ("InvalidRequestException", 400, JobNotCancelable),
+        ("ResourceNotFoundException", 404, JobNotFound),
+    ],
+)
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_page_that_fails_is_raised(
+    code: str, status: int, meaning: type[JobsError], page: int, iot: IotJobs, stub: Stubber
+) -> None:
+    if page == 2:
+        stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
+    stub.add_client_error("list_jobs", code, "the words", status)
+    with pytest.raises(meaning):
+        listing(iot)
+
+
+def test_a_turn_that_is_refused_ends_the_listing_without_a_call(iot: IotJobs, stub: Stubber) -> None:
+    def too_late() -> None:
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        list(iot.list_jobs(JobStatus.IN_PROGRESS, too_late))
+    stub.assert_no_pending_responses()
+
+
+def test_many_pages_are_read_over_the_services_rules(iot: IotJobs, backend: RulesBackend) -> None:
+    for number in range(601):
+        backend.add_job(f"job-{number:04}", status="IN_PROGRESS" if number % 2 else "SCHEDULED")
+    assert sorted(listing(iot)) == [f"job-{number:04}" for number in range(1, 601, 2)]
+    assert backend.calls == [("ListJobs", None)] * 2
 
 
 # What errors mean
@@ -214,21 +339,46 @@ def test_a_service_out_of_reach_is_unavailable(
     assert (type(caught.value), caught.value.code) == (meaning, type(trouble).__name__)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>not JSON"])
-def test_an_answer_that_is_no_json_is_unavailable(body: bytes, iot: IotJobs, client: "IoTClient") -> None:
+@pytest.fixture
+def answers(client: "IoTClient") -> Iterator[list[bytes]]:
+    """Bodies that the service answers, one after the other, with the status 200."""
+    bodies: list[bytes] = []
+
     class Raw:
         def stream(self, **_: object) -> Iterator[bytes]:
-            yield body
+            yield bodies.pop(0)
 
     def send(**_: object) -> Any:
         return AWSResponse(URL, 200, HTTPHeaders(), Raw())
 
-    client.meta.events.register("before-send.iot.DescribeJob", send)
-    try:
-        with pytest.raises(JobsUnavailable) as caught:
-            iot.describe("a")
-    finally:
-        client.meta.events.unregister("before-send.iot.DescribeJob", send)
+    client.meta.events.register("before-send.iot", send)
+    yield bodies
+    client.meta.events.unregister("before-send.iot", send)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>not JSON", b"[1]", b'"job"', b'{"job": 5}', b'{"job": []}'])
+def test_an_answer_that_cannot_be_read_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        iot.describe("a")
+    assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
+)
+def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        listing(iot)
+    assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'"tags"', b'{"tags": 5}', b'{"tags": [5]}'])
+def test_tags_that_cannot_be_read_are_not_no_tags(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        iot.tags(ARN)
     assert caught.value.code == "MalformedResponse"
 
 
@@ -236,20 +386,20 @@ def test_an_answer_that_is_no_json_is_unavailable(body: bytes, iot: IotJobs, cli
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_tries_three_times(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+def test_the_sdk_tries_twice(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=2)
+    backend.fault = failing("DescribeJob", error, times=1)
     assert iot.describe("a").status == "IN_PROGRESS"
-    assert backend.calls == [("DescribeJob", "a")] * 3
+    assert backend.calls == [("DescribeJob", "a")] * 2
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_and_not_a_fourth_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=3)
+    backend.fault = failing("DescribeJob", error, times=2)
     with pytest.raises(JobsUnavailable):
         iot.describe("a")
-    assert backend.calls == [("DescribeJob", "a")] * 3
+    assert backend.calls == [("DescribeJob", "a")] * 2
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -260,8 +410,7 @@ def test_a_job_is_cancelled_for_good_or_only_planned(
     clock: FakeClock,
 ) -> None:
     backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
-    canceler = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep)
-    (result,) = canceler.cancel_all(replace(REQUEST, dry_run=dry_run))
+    (result,) = canceler(iot, clock).cancel_all(["a"], replace(REQUEST, dry_run=dry_run))
     assert result.as_dict() == {
         "jobId": "a",
         "outcome": "WOULD_CANCEL" if dry_run else "CANCELED",
@@ -276,6 +425,6 @@ def test_an_attempt_after_a_lost_answer_finds_the_job_cancelled(
 ) -> None:
     backend.add_job("a")
     backend.lost = failing("CancelJob", LostAnswerError, times=1)
-    (result,) = Canceler(iot, POLICY, Deadline(300, clock), clock.sleep).cancel_all(REQUEST)
+    (result,) = canceler(iot, clock).cancel_all(["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
     assert backend.jobs_cancelled == {"a": 1}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, status_of
+from handler.outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
 
 SETTLED = {
     "CANCELED": True,
@@ -90,3 +90,12 @@ def test_the_report_holds_plain_strings_so_that_any_serializer_takes_it() -> Non
     assert [type(told["status"]), type(told["trigger"])] == [str, str]
     assert isinstance(told["counts"], dict)
     assert [type(key) for key in told["counts"]] == [str]
+
+
+def test_a_plan_tells_who_is_left_out_and_why() -> None:
+    left_out = (LeftOut("AFR_OTA-1", "owned"), LeftOut("new", "not older than 72 h"))
+    told = Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True, left_out=left_out).as_dict()
+    assert told["leftOut"] == [
+        {"jobId": "AFR_OTA-1", "why": "owned"},
+        {"jobId": "new", "why": "not older than 72 h"},
+    ]

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.properties import read_leniently, read_strictly
+from handler.job import JobStatus
+from handler.properties import read_changes, read_leniently, read_selection, read_strictly
 from handler.request import Attribution, CancelRequest, Policy
+from handler.selector import Selector
 from tests.support.fakes import POLICY
 
 ATTRIBUTION = Attribution("STACK_TEARDOWN", "Teardown was deleted")
@@ -15,10 +17,11 @@ TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
 FORCING = replace(POLICY, force=True)
 DRY = replace(POLICY, dry_run=True)
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
-KNOWN = "JobId, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
+KNOWN = "JobId, Select, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
 
 PLAIN = CancelRequest(
     job_ids=("a",),
+    selector=None,
     force=False,
     dry_run=False,
     max_jobs=100,
@@ -60,7 +63,8 @@ def test_create_and_update_read_strings_as_what_they_mean(
 NO_FLAG = "must be true or false"
 NO_CAP = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
 REJECTED: list[Any] = [
-    pytest.param({}, POLICY, "JobId", "must be given", id="no job"),
+    pytest.param({}, POLICY, "JobId, Select", "exactly one of them must be given", id="no job"),
+    pytest.param({"Force": "false"}, POLICY, "JobId, Select", "exactly one of them must be given", id="only a flag"),
     pytest.param(
         {"JobId": ""}, POLICY, "JobId", "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -", id="?"
     ),
@@ -68,9 +72,7 @@ REJECTED: list[Any] = [
     pytest.param(
         {"jobId": "a"}, POLICY, "'jobId'", f"unknown property; the properties are {KNOWN}", id="an event's key"
     ),
-    pytest.param(
-        {"JobId": "a", "Select": {}}, POLICY, "'Select'", f"unknown property; the properties are {KNOWN}", id="Select"
-    ),
+    pytest.param({"JobId": "a", "Select": {}}, POLICY, "JobId, Select", "exactly one of them must be given", id="both"),
     pytest.param(
         {"JobId": "a", "OnIncomplete": "continue"}, POLICY, "OnIncomplete", "must be FAIL or CONTINUE", id="OI"
     ),
@@ -110,7 +112,7 @@ REJECTED: list[Any] = [
         {"JobId": "a", "Comment": ""},
         POLICY,
         "Comment",
-        "must be a string of 1 to 2028 characters, none of them a control character",
+        "must be a string of 1 to 2028 characters, none of them a control or format character",
         id="comment",
     ),
     pytest.param({"JobId": "a"}, PREFIXED, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="prefix"),
@@ -164,7 +166,7 @@ LENIENT: list[Any] = [
         replace(PLAIN, reason_code="GOOD"),
         (
             f"left out MaxJobs: {NO_CAP}",
-            "left out Comment: must be a string of 1 to 2028 characters, none of them a control character",
+            "left out Comment: must be a string of 1 to 2028 characters, none of them a control or format character",
         ),
         id="what can be read is kept",
     ),
@@ -175,4 +177,196 @@ LENIENT: list[Any] = [
 def test_delete_leaves_out_what_it_cannot_read_and_says_so(
     properties: dict[str, object], policy: Policy, expected: CancelRequest, warnings: tuple[str, ...]
 ) -> None:
-    assert read_leniently("a", properties, policy, ATTRIBUTION) == (expected, warnings)
+    assert read_leniently({"jobId": "a"}, properties, policy, ATTRIBUTION) == (expected, warnings)
+
+
+# Select
+
+SELECTED = replace(PLAIN, job_ids=(), selector=Selector(job_id_glob="ota-*"))
+ALL_OF_IT = {
+    "JobIdGlob": "ota-*",
+    "ExcludeJobIdGlobs": ["ota-keep-*"],
+    "Status": ["SCHEDULED"],
+    "OlderThanHours": "72",
+    "AgeFrom": "lastUpdatedAt",
+    "TargetSelection": ["SNAPSHOT", "CONTINUOUS"],
+    "ThingGroupName": "fleet-a",
+    "Tags": {"env": "dev", "true": "true", "14": "14"},
+}
+
+
+def test_a_selection_is_read_in_the_spelling_of_templates() -> None:
+    request = read_strictly({"Select": ALL_OF_IT}, POLICY, ATTRIBUTION)
+    assert request == replace(
+        SELECTED,
+        selector=Selector(
+            job_id_glob="ota-*",
+            exclude_job_id_globs=("ota-keep-*",),
+            statuses=(JobStatus.SCHEDULED,),
+            older_than_hours=72.0,
+            age_from="lastUpdatedAt",
+            target_selections=("SNAPSHOT", "CONTINUOUS"),
+            thing_group_name="fleet-a",
+            tags={"env": "dev", "true": "true", "14": "14"},
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("hours", "read"), [("72", 72.0), ("0.5", 0.5), ("72.0", 72.0), ("1.", 1.0), (72, 72.0), (0.5, 0.5)]
+)
+def test_hours_are_a_number_or_the_string_of_one(hours: object, read: float) -> None:
+    request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, POLICY, ATTRIBUTION)
+    assert request.selector == Selector(job_id_glob="ota-*", older_than_hours=read)
+
+
+NO_HOURS = "must be a number above 0, and at most 99999"
+NO_SCOPE = "must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+SELECT_KEYS = "jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, targetSelection, thingGroupName, tags"
+BAD_SELECTIONS: list[Any] = [
+    *(
+        pytest.param(
+            {"JobIdGlob": "a", "OlderThanHours": value}, "Select.OlderThanHours", NO_HOURS, id=f"{value!r:.20}"
+        )
+        for value in (
+            "",
+            "0",
+            "-1",
+            "1e3",
+            "1.5.5",
+            "1,5",
+            " 1",
+            "١",
+            "ten",
+            "100000",
+            ".5",
+            "9999999999",
+            True,
+            ["72"],
+        )
+    ),
+    pytest.param({}, "Select", NO_SCOPE, id="empty"),
+    pytest.param({"OlderThanHours": "72"}, "Select", NO_SCOPE, id="age alone"),
+    pytest.param("ota-*", "Select", f"must be an object with the keys {SELECT_KEYS}", id="a text"),
+    pytest.param(["ota-*"], "Select", f"must be an object with the keys {SELECT_KEYS}", id="a list"),
+    pytest.param(
+        {"JobIdGlob": "a", "Glob": "b"}, "Select", f"unknown key 'Glob'; the keys are {SELECT_KEYS}", id="unknown"
+    ),
+    pytest.param(
+        {"JobIdGlob": "a.b"},
+        "Select.JobIdGlob",
+        "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?",
+        id="a bad glob",
+    ),
+    pytest.param({"Tags": {}, "JobIdGlob": "a"}, "Select.Tags", "must be an object of 1 to 50 tags", id="no tags"),
+    pytest.param(
+        {"JobIdGlob": "a", "Status": "SCHEDULED"}, "Select.Status", "must be a list of at least one string", id="text"
+    ),
+    pytest.param(
+        {"JobIdGlob": "a", "AgeFrom": "Created"}, "Select.AgeFrom", "must be createdAt or lastUpdatedAt", id="age from"
+    ),
+]
+
+
+@pytest.mark.parametrize(("selection", "field", "allowed"), BAD_SELECTIONS)
+def test_a_bad_selection_is_named_in_the_spelling_of_templates(selection: object, field: str, allowed: str) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_strictly({"Select": selection}, POLICY, ATTRIBUTION)
+    assert (caught.value.field, caught.value.allowed) == (field, allowed)
+
+
+def test_a_selection_is_lenient_about_everything_but_itself() -> None:
+    which = {"select": read_selection({"Select": {"JobIdGlob": "ota-*"}})}
+    properties = {"Select": {"JobIdGlob": "ota-*"}, "Force": "maybe", "MaxJobs": "20", "Old": "x"}
+    assert read_leniently(which, properties, POLICY, ATTRIBUTION) == (
+        replace(SELECTED, max_jobs=20),
+        ("left out Force: must be true or false",),
+    )
+
+
+@pytest.mark.parametrize("properties", [{}, {"Select": {}}, {"Select": "ota-*"}, {"Select": {"JobIdGlob": "a.b"}}])
+def test_a_selection_that_cannot_be_read_is_never_all_jobs(properties: dict[str, object]) -> None:
+    with pytest.raises(RequestRejected):
+        read_leniently({"select": read_selection(properties)}, properties, POLICY, ATTRIBUTION)
+
+
+# Update: what has changed is read strictly
+
+
+UPDATES: list[Any] = [
+    pytest.param({"JobId": "a"}, {"JobId": "a"}, PREFIXED, PLAIN, (), id="nothing, outside a new prefix"),
+    pytest.param(
+        {"JobId": "a", "Force": "true", "Comment": "new"},
+        {"JobId": "a", "Force": "true", "Comment": "old"},
+        POLICY,
+        replace(PLAIN, comment="new"),
+        ("left out Force: must be false or left out, since the stack's parameter Force is false",),
+        id="a force that is allowed no more, and another comment",
+    ),
+    pytest.param(
+        {"JobId": "a", "Force": "false"},
+        {"JobId": "a", "Force": "true"},
+        POLICY,
+        PLAIN,
+        (),
+        id="the force turned off",
+    ),
+    pytest.param({"JobId": "b"}, {"JobId": "a"}, POLICY, replace(PLAIN, job_ids=("b",)), (), id="another job"),
+    pytest.param(
+        {"ServiceToken": "t", "JobId": "b", "Comment": "c"},
+        {"ServiceToken": "t", "JobId": "a", "Comment": "d"},
+        POLICY,
+        replace(PLAIN, job_ids=("b",), comment="c"),
+        (),
+        id="everything but the token",
+    ),
+    pytest.param({"JobId": "a"}, {}, POLICY, PLAIN, (), id="no old properties"),
+    pytest.param(
+        {"Select": {"JobIdGlob": "ota-*"}}, {"JobId": "a"}, POLICY, SELECTED, (), id="from a job to a selection"
+    ),
+    pytest.param(
+        {"JobId": "a", "MaxJobs": "200"},
+        {"JobId": "a", "MaxJobs": "200", "Comment": "gone"},
+        POLICY,
+        PLAIN,
+        (f"left out MaxJobs: {NO_CAP}",),
+        id="a cap that is allowed no more, and a comment taken away",
+    ),
+]
+
+
+@pytest.mark.parametrize(("properties", "old", "policy", "expected", "warnings"), UPDATES)
+def test_an_update_does_not_fail_on_what_it_does_not_change(
+    properties: dict[str, object],
+    old: dict[str, object],
+    policy: Policy,
+    expected: CancelRequest,
+    warnings: tuple[str, ...],
+) -> None:
+    assert read_changes(properties, old, policy, ATTRIBUTION) == (expected, warnings)
+
+
+BAD_UPDATES: list[Any] = [
+    pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, POLICY, "Force", id="force turned on"),
+    pytest.param({"JobId": "a", "Force": "x"}, {"JobId": "a", "Force": "y"}, POLICY, "Force", id="a bad flag"),
+    pytest.param({"JobId": "b"}, {"JobId": "a"}, PREFIXED, "JobId", id="a job outside the prefix"),
+    pytest.param({"JobId": "a", "X": "1"}, {"JobId": "a"}, POLICY, "'X'", id="an unknown property"),
+    pytest.param({}, {"JobId": "a"}, POLICY, "JobId, Select", id="no job any more"),
+    pytest.param(
+        {"JobId": "a", "Select": {"JobIdGlob": "b"}},
+        {"JobId": "a"},
+        POLICY,
+        "JobId, Select",
+        id="a job and a selection",
+    ),
+    pytest.param({"Select": {}}, {"Select": {"JobIdGlob": "a"}}, POLICY, "Select", id="an empty selection"),
+]
+
+
+@pytest.mark.parametrize(("properties", "old", "policy", "field"), BAD_UPDATES)
+def test_an_update_fails_on_what_it_changes(
+    properties: dict[str, object], old: dict[str, object], policy: Policy, field: str
+) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_changes(properties, old, policy, ATTRIBUTION)
+    assert caught.value.field == field

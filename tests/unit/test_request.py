@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.request import Attribution, CancelRequest, Policy, is_job_id, parse_request, quoted
+from handler.request import Attribution, CancelRequest, Policy, parse_request
+from handler.selector import Selector
 from tests.support.fakes import POLICY
 
 ATTRIBUTION = Attribution("DIRECT_REQUEST", "Requested by a direct request")
@@ -17,11 +18,15 @@ PREFIXED = replace(POLICY, job_id_prefix="ota-")
 
 JOB_ID_ALLOWS = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
 REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
-COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control character"
-KEYS = "jobId, jobIds, force, dryRun, maxJobs, reasonCode, comment"
+COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control or format character"
+KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment"
+
+NULL = "must not be null: leave it out"
+ONE_WAY = "must have exactly one of jobId, jobIds, select"
 
 PLAIN = CancelRequest(
     job_ids=("a",),
+    selector=None,
     force=False,
     dry_run=False,
     max_jobs=100,
@@ -32,6 +37,18 @@ PLAIN = CancelRequest(
 ACCEPTED: list[Any] = [
     pytest.param({"jobId": "a"}, POLICY, PLAIN, id="one job"),
     pytest.param({"jobIds": ["a"]}, POLICY, PLAIN, id="a list of one job"),
+    pytest.param(
+        {"select": {"jobIdGlob": "a*"}},
+        POLICY,
+        replace(PLAIN, job_ids=(), selector=Selector(job_id_glob="a*")),
+        id="a selection",
+    ),
+    pytest.param(
+        {"select": {"jobIdGlob": "a*"}},
+        PREFIXED,
+        replace(PLAIN, job_ids=(), selector=Selector(job_id_glob="a*")),
+        id="a selection is not held to the prefix by its glob",
+    ),
     pytest.param({"jobIds": ["b", "a"]}, POLICY, replace(PLAIN, job_ids=("b", "a")), id="jobs keep their order"),
     pytest.param({"jobIds": ["b", "a", "b"]}, POLICY, replace(PLAIN, job_ids=("b", "a")), id="a job named twice"),
     pytest.param({"jobIds": ["a", "b"]}, SMALL, replace(PLAIN, job_ids=("a", "b"), max_jobs=2), id="at the cap"),
@@ -65,12 +82,6 @@ ACCEPTED: list[Any] = [
     pytest.param(
         {"jobId": "a", "comment": "ü" * 2028}, POLICY, replace(PLAIN, comment="ü" * 2028), id="longest comment"
     ),
-    pytest.param(
-        {"jobId": "a", "force": None, "dryRun": None, "maxJobs": None, "reasonCode": None, "comment": None},
-        POLICY,
-        PLAIN,
-        id="null is left out",
-    ),
 ]
 
 
@@ -83,7 +94,6 @@ def test_a_request_that_the_policy_allows_is_read(
 
 NO_OBJECTS: list[Any] = [None, "a", 1, True, ["a"], []]
 NO_JOB_IDS: list[Any] = [
-    None,
     "",
     "x" * 65,
     "a b",
@@ -99,7 +109,7 @@ NO_JOB_IDS: list[Any] = [
     ["a"],
     {},
 ]
-NO_LISTS: list[Any] = [None, [], "a", {"a": "b"}, 1, ("a",)]
+NO_LISTS: list[Any] = [[], "a", {"a": "b"}, 1, ("a",)]
 NO_FLAGS: list[Any] = ["true", "false", "", 0, 1, [], {}]
 
 REJECTED: list[Any] = [
@@ -107,10 +117,25 @@ REJECTED: list[Any] = [
         pytest.param(value, POLICY, "cancel", f"must be an object with the keys {KEYS}", id=f"not an object: {value!r}")
         for value in NO_OBJECTS
     ),
-    pytest.param({}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="empty"),
-    pytest.param({"force": False}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="no job"),
+    pytest.param({}, POLICY, "cancel", ONE_WAY, id="empty"),
+    pytest.param({"force": False}, POLICY, "cancel", ONE_WAY, id="no job"),
+    pytest.param({"jobId": "a", "jobIds": ["a"]}, POLICY, "cancel", ONE_WAY, id="both"),
+    pytest.param({"jobId": "a", "select": {"jobIdGlob": "a"}}, POLICY, "cancel", ONE_WAY, id="a job and a selection"),
     pytest.param(
-        {"jobId": "a", "jobIds": ["a"]}, POLICY, "cancel", "must have exactly one of jobId, jobIds", id="both"
+        {"jobIds": ["a"], "select": {"jobIdGlob": "a"}}, POLICY, "cancel", ONE_WAY, id="a list and a selection"
+    ),
+    pytest.param({"jobId": None, "select": {"jobIdGlob": "a"}}, POLICY, "jobId", NULL, id="null beside a selection"),
+    *(
+        pytest.param({"jobId": "a"} | {key: None}, POLICY, key, NULL, id=f"{key} null")
+        for key in ("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment")
+    ),
+    pytest.param(
+        {"select": "a*"},
+        POLICY,
+        "select",
+        "must be an object with the keys jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, "
+        "targetSelection, thingGroupName, tags",
+        id="a selection that is none",
     ),
     pytest.param(
         {"jobId": "a", "forse": False},
@@ -121,10 +146,10 @@ REJECTED: list[Any] = [
     ),
     pytest.param({"JobId": "a"}, POLICY, "cancel", f"unknown key 'JobId'; the keys are {KEYS}", id="a template's key"),
     pytest.param(
-        {"jobId": "a", "z": 1, "select": {}},
+        {"jobId": "a", "z": 1, "selector": {}},
         POLICY,
         "cancel",
-        f"unknown key 'select'; the keys are {KEYS}",
+        f"unknown key 'selector'; the keys are {KEYS}",
         id="the first of two unknown keys",
     ),
     *(
@@ -143,14 +168,16 @@ REJECTED: list[Any] = [
         {"jobIds": ["a", "b", "c"]},
         SMALL,
         "jobIds",
-        "names 3 jobs; a run may cancel at most 2 (MaxJobsPerRun or maxJobs)",
+        "means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
         id="over the stack's cap",
     ),
     pytest.param(
         {"jobIds": ["a", "b"], "maxJobs": 1},
         POLICY,
         "jobIds",
-        "names 2 jobs; a run may cancel at most 1 (MaxJobsPerRun or maxJobs)",
+        "means 2 jobs, and a run may cancel at most 1, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
         id="over its own cap",
     ),
     pytest.param(
@@ -236,35 +263,3 @@ def test_any_other_request_is_rejected_with_the_field_and_what_it_allows(
 )
 def test_the_comment_that_we_write_ourselves_is_one_that_the_service_takes(attributed: str, comment: str) -> None:
     assert parse_request({"jobId": "a"}, POLICY, Attribution("R", attributed)).comment == comment
-
-
-@pytest.mark.parametrize(
-    ("value", "is_one"),
-    [
-        ("a", True),
-        ("x" * 64, True),
-        ("x" * 65, False),
-        ("", False),
-        ("a\n", False),
-        ("ä", False),
-        (5, False),
-        (None, False),
-    ],
-)
-def test_a_job_id_is_what_the_service_takes_for_one(value: object, is_one: bool) -> None:
-    assert is_job_id(value) is is_one
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a", "'a'"),
-        ("", "''"),
-        ("x" * 40, "'" + "x" * 40 + "'"),
-        ("x" * 41, "'" + "x" * 40 + "...'"),
-        ("ä\n\x1b[31m", "'\\xe4\\n\\x1b[31m'"),
-        ("\ud800", "'\\ud800'"),
-    ],
-)
-def test_what_others_wrote_is_quoted_as_one_short_ascii_word(text: str, shown: str) -> None:
-    assert quoted(text) == shown

@@ -21,15 +21,18 @@ IDS = {
 }
 
 
+WHERE = "log group /log, correlation_id c-1"
+
+
 def body_of(reason: str) -> bytes:
-    return response_body({"Status": "FAILED", "Reason": reason, **IDS})
+    return response_body({"Status": "FAILED", **IDS}, reason, WHERE)
 
 
 # The body
 
 
-def test_a_short_answer_is_sent_as_it_is() -> None:
-    assert json.loads(body_of("no")) == {"Status": "FAILED", "Reason": "no", **IDS}
+def test_a_short_reason_is_sent_with_where_to_look() -> None:
+    assert json.loads(body_of("no")) == {"Status": "FAILED", "Reason": f"no ({WHERE})", **IDS}
 
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "😀", "\ud800", '"', "\\", "\x00", "\x7f"])
@@ -39,15 +42,15 @@ def test_a_long_reason_gives_way_and_the_ids_do_not(character: str) -> None:
     reason = answer.pop("Reason")
     assert len(body) <= 4096
     assert answer == {"Status": "FAILED", **IDS}
-    assert reason.endswith("...")
-    assert set(reason[:-3]) == {character}
+    assert reason.endswith(f"... ({WHERE})")
+    assert set(reason.removesuffix(f"... ({WHERE})")) == {character}
 
 
 def test_a_reason_that_just_fits_is_not_cut() -> None:
-    room = 4096 - len(body_of(""))
-    assert json.loads(body_of("x" * room))["Reason"] == "x" * room
+    room = 4096 - len(body_of("x")) + 1
+    assert json.loads(body_of("x" * room))["Reason"] == "x" * room + f" ({WHERE})"
     assert len(body_of("x" * room)) == 4096
-    assert json.loads(body_of("x" * (room + 1)))["Reason"].endswith("x...")
+    assert json.loads(body_of("x" * (room + 1)))["Reason"].endswith(f"x... ({WHERE})")
     assert len(body_of("x" * (room + 1))) <= 4096
 
 
@@ -55,8 +58,16 @@ def test_as_much_of_the_reason_is_kept_as_has_room() -> None:
     assert len(body_of("x" * 5000)) > 4000
 
 
-def test_without_a_reason_there_is_nothing_to_cut() -> None:
-    assert json.loads(response_body({"Status": "SUCCESS", **IDS})) == {"Status": "SUCCESS", **IDS}
+def test_without_a_reason_nobody_is_told_where_to_look() -> None:
+    body = response_body({"Status": "SUCCESS", **IDS}, "", WHERE)
+    assert json.loads(body) == {"Status": "SUCCESS", "Reason": "", **IDS}
+
+
+@pytest.mark.parametrize("reason", ["", "x", "x" * 5000])
+def test_ids_that_leave_no_room_end_the_cutting(reason: str) -> None:
+    body = response_body({"StackId": "s" * 5000}, reason, WHERE)
+    assert json.loads(body)["StackId"] == "s" * 5000
+    assert json.loads(body)["Reason"] == {0: "", 1: f"... ({WHERE})", 5000: f"... ({WHERE})"}[len(reason)]
 
 
 # Where it may go

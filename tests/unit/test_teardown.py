@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, status_of
 from handler.request import CancelRequest, Policy
-from handler.teardown import ResourceRequest, Verdict, decide, read_resource_request
+from handler.resource import ResourceRequest
+from handler.selector import Selector
+from handler.teardown import Verdict, decide
 from tests.support.fakes import POLICY
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
@@ -27,105 +29,16 @@ class Cancel:
         self.results = results
         self.asked: list[CancelRequest] = []
 
-    def __call__(self, request: CancelRequest) -> tuple[JobResult, ...]:
+    def __call__(self, request: CancelRequest) -> Report:
         self.asked.append(request)
-        return self.results
+        return Report(status_of(self.results), Trigger.TEARDOWN, request.force, request.dry_run, jobs=self.results)
 
 
-def never(request: CancelRequest) -> tuple[JobResult, ...]:
+def never(request: CancelRequest) -> Report:
     raise AssertionError(request)
 
 
 CANCELED = JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=2)
-
-
-# Reading
-
-
-def raw(**changes: object) -> dict[str, object]:
-    event: dict[str, object] = {
-        "RequestType": "Delete",
-        "ResponseURL": URL,
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-        "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler",
-        "ResourceType": "Custom::IoTJobCancellation",
-    }
-    return event | changes
-
-
-def test_a_request_of_cloudformation_is_read() -> None:
-    assert read_resource_request(raw()) == DELETE
-
-
-def test_a_create_has_no_physical_id() -> None:
-    event = {key: value for key, value in raw(RequestType="Create").items() if key != "PhysicalResourceId"}
-    assert read_resource_request(event) == CREATE
-
-
-@pytest.mark.parametrize("physical_id", [None, "", 5, ["job-1"]])
-def test_a_physical_id_that_is_no_text_is_none(physical_id: object) -> None:
-    assert read_resource_request(raw(PhysicalResourceId=physical_id)).physical_id is None
-
-
-@pytest.mark.parametrize("properties", [None, "JobId", ["JobId"], 5])
-def test_properties_that_are_no_object_are_none(properties: object) -> None:
-    assert read_resource_request(raw(ResourceProperties=properties)).properties == {}
-
-
-@pytest.mark.parametrize("key", ["ResponseURL", "RequestId", "StackId", "LogicalResourceId"])
-@pytest.mark.parametrize("value", [None, "", 5, ["x"]])
-def test_what_an_answer_needs_must_be_there(key: str, value: object) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        read_resource_request(raw(**{key: value}))
-    assert str(caught.value) == f"{key}: must be a string that is not empty"
-
-
-@pytest.mark.parametrize("value", ["delete", "", None, 5, ["Delete"], "Read"])
-def test_a_request_type_is_one_of_three(value: object) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        read_resource_request(raw(RequestType=value))
-    assert str(caught.value) == "RequestType: must be Create, Update or Delete"
-
-
-def test_the_event_is_rebuilt_from_what_was_read() -> None:
-    assert DELETE.event == {
-        "RequestType": "Delete",
-        "ResponseURL": DELETE.event["ResponseURL"],  # whether the URL is handed on is not this test's matter
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-    }
-    assert "PhysicalResourceId" not in CREATE.event
-
-
-def test_the_secret_url_is_not_in_the_repr() -> None:
-    assert "X-Amz-Signature" not in repr(DELETE)
-
-
-@pytest.mark.parametrize(
-    ("request_type", "on_incomplete", "continues"),
-    [
-        ("Delete", "CONTINUE", True),
-        ("Delete", "FAIL", False),
-        ("Delete", None, False),
-        ("Delete", "continue", False),
-        ("Create", "CONTINUE", False),
-        ("Update", "CONTINUE", False),
-    ],
-)
-def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
-    request_type: Any,
-    on_incomplete: object,
-    continues: bool,
-) -> None:
-    resource = replace(DELETE, request_type=request_type, properties={"OnIncomplete": on_incomplete})
-    assert resource.continues is continues
 
 
 # Create and Update
@@ -133,7 +46,7 @@ def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
 
 @pytest.mark.parametrize("resource", [CREATE, UPDATE])
 def test_create_and_update_validate_and_cancel_nothing(resource: ResourceRequest) -> None:
-    reason = f"{resource.request_type}: valid; the job is cancelled on Delete"
+    reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
     assert decide(resource, POLICY, never) == Verdict(
         "SUCCESS",
         "job-1",
@@ -267,7 +180,15 @@ def test_a_delete_asks_for_what_the_properties_say() -> None:
     properties = {"JobId": "job-1", "Force": "true", "ReasonCode": "MOVED", "Comment": "to b", "ServiceToken": "t"}
     decide(replace(DELETE, properties=properties), replace(POLICY, force=True), cancel)
     assert cancel.asked == [
-        CancelRequest(job_ids=("job-1",), force=True, dry_run=False, max_jobs=100, reason_code="MOVED", comment="to b")
+        CancelRequest(
+            job_ids=("job-1",),
+            selector=None,
+            force=True,
+            dry_run=False,
+            max_jobs=100,
+            reason_code="MOVED",
+            comment="to b",
+        )
     ]
 
 
@@ -288,7 +209,7 @@ def test_a_delete_never_fails_on_bad_properties() -> None:
 # What a Delete is answered
 
 
-@pytest.mark.parametrize("outcome", ["CANCELED", "ALREADY_CANCELED", "ALREADY_FINISHED", "GONE", "WOULD_CANCEL"])
+@pytest.mark.parametrize("outcome", ["CANCELED", "ALREADY_CANCELED", "ALREADY_FINISHED", "GONE"])
 def test_a_delete_succeeds_when_its_job_is_settled(outcome: str) -> None:
     result = JobResult("job-1", Outcome(outcome))
     assert decide(DELETE, POLICY, Cancel(result)) == Verdict(
@@ -297,6 +218,15 @@ def test_a_delete_succeeds_when_its_job_is_settled(outcome: str) -> None:
         Report(RunStatus.SETTLED, Trigger.TEARDOWN, jobs=(result,)),
         data={"JobId": "job-1", "Force": "false"},
     )
+
+
+def test_a_delete_by_dry_run_goes_on_and_warns_that_the_job_lives_on() -> None:
+    properties = {"JobId": "job-1", "DryRun": "true"}
+    planned = Cancel(JobResult("job-1", Outcome.WOULD_CANCEL))
+    verdict = decide(replace(DELETE, properties=properties), POLICY, planned)
+    assert (verdict.status, verdict.reason) == ("SUCCESS", "")
+    assert verdict.warnings == ("dry run: the deletion goes on, and its jobs live on",)
+    assert verdict.continued
 
 
 UNSETTLED: list[Any] = [("PROTECTED", "UNSETTLED"), ("FAILED", "UNSETTLED"), ("DEFERRED", "UNFINISHED")]
@@ -370,3 +300,130 @@ def test_the_report_tells_the_force_and_dry_run_that_were_used(
 ) -> None:
     report = decide(replace(DELETE, properties=properties), policy, Cancel(CANCELED)).report
     assert (report.force, report.dry_run) == reported
+
+
+# Select
+
+SELECT_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+SELECT = {"Select": {"JobIdGlob": "ota-*"}}
+DELETE_SELECTION = replace(DELETE, physical_id=SELECT_ID, properties=SELECT)
+
+
+@pytest.mark.parametrize("resource", [CREATE, UPDATE, replace(UPDATE, physical_id=SELECT_ID)])
+@pytest.mark.parametrize("glob", ["ota-*", "*"])
+def test_a_selection_has_one_id_for_life(resource: ResourceRequest, glob: str) -> None:
+    verdict = decide(replace(resource, properties={"Select": {"JobIdGlob": glob}}), POLICY, never)
+    assert (verdict.status, verdict.physical_id, verdict.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+
+
+def test_from_a_job_to_a_selection_and_back_is_a_replacement() -> None:
+    to_selection = decide(replace(UPDATE, properties=SELECT, old_properties={"JobId": "job-1"}), POLICY, never)
+    back = replace(UPDATE, physical_id=SELECT_ID, properties={"JobId": "job-1"}, old_properties=SELECT)
+    assert (to_selection.physical_id, decide(back, POLICY, never).physical_id) == (SELECT_ID, "job-1")
+
+
+def test_the_clean_up_after_such_a_replacement_acts_on_what_was_before() -> None:
+    """CloudFormation sends the old id with the old properties."""
+    cancel = Cancel(CANCELED)
+    decide(DELETE, POLICY, cancel)
+    decide(DELETE_SELECTION, POLICY, cancel)
+    assert [(request.job_ids, request.selector) for request in cancel.asked] == [
+        (("job-1",), None),
+        ((), Selector(job_id_glob="ota-*")),
+    ]
+
+
+def test_a_bad_selection_fails_the_deployment_and_keeps_or_marks_the_id() -> None:
+    bad = {"Select": {"OlderThanHours": "72"}}
+    reason = "Select: must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+    for resource, physical_id in ((CREATE, MARK), (replace(UPDATE, physical_id=SELECT_ID), SELECT_ID)):
+        verdict = decide(replace(resource, properties=bad), POLICY, never)
+        assert (verdict.status, verdict.physical_id, verdict.reason) == ("FAILED", physical_id, reason)
+
+
+def test_an_update_reads_strictly_what_it_changes_and_warns_of_the_rest() -> None:
+    properties = {"JobId": "job-1", "Force": "true", "Comment": "new"}
+    old = {"JobId": "job-1", "Force": "true"}
+    verdict = decide(replace(UPDATE, properties=properties, old_properties=old), POLICY, never)
+    assert (verdict.status, verdict.data) == ("SUCCESS", {"JobId": "job-1", "Force": "false"})
+    assert verdict.warnings == (
+        "left out Force: must be false or left out, since the stack's parameter Force is false",
+    )
+    verdict = decide(replace(UPDATE, properties=properties), POLICY, never)
+    assert verdict.status == "FAILED"
+
+
+def test_a_selection_is_deleted_as_the_properties_say() -> None:
+    cancel = Cancel(CANCELED, JobResult("job-2", Outcome.ALREADY_CANCELED))
+    properties = {**SELECT, "MaxJobs": "20", "ReasonCode": "MOVED", "OnIncomplete": "CONTINUE", "ServiceToken": "t"}
+    verdict = decide(replace(DELETE_SELECTION, properties=properties), POLICY, cancel)
+    assert (verdict.status, verdict.physical_id, verdict.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+    (request,) = cancel.asked
+    assert (request.max_jobs, request.reason_code) == (20, "MOVED")
+
+
+UNREADABLE: list[Any] = [{}, {"Select": {}}, {"Select": "ota-*"}, {"Select": {"Glob": "a"}}, {"JobId": "job-1"}]
+
+
+@pytest.mark.parametrize("properties", UNREADABLE)
+@pytest.mark.parametrize("on_incomplete", ["FAIL", "CONTINUE"])
+def test_the_deletion_goes_on_with_a_warning_if_the_selection_cannot_be_read(
+    properties: dict[str, object], on_incomplete: str
+) -> None:
+    resource = replace(DELETE_SELECTION, properties=properties | {"OnIncomplete": on_incomplete})
+    verdict = decide(resource, POLICY, never)
+    assert (verdict.status, verdict.physical_id, verdict.report.status) == ("SUCCESS", SELECT_ID, "REJECTED")
+    assert verdict.warnings == (verdict.reason,)
+    assert verdict.reason.startswith("select: ")
+    assert verdict.continued
+
+
+def test_the_selection_of_another_resource_is_not_touched() -> None:
+    verdict = decide(replace(DELETE_SELECTION, physical_id=SELECT_ID + "2"), POLICY, never)
+    assert (verdict.status, verdict.report.reason) == ("SUCCESS", NAMES_NONE)
+
+
+TOO_MANY = RequestRejected(
+    "select",
+    "means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+)
+
+
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_a_selection_over_the_cap_is_answered_with_how_many_matched_and_what_to_do(
+    on_incomplete: str, status: str
+) -> None:
+    def rejects(_request: CancelRequest) -> Report:
+        raise TOO_MANY
+
+    resource = replace(DELETE_SELECTION, properties=SELECT | {"OnIncomplete": on_incomplete})
+    verdict = decide(resource, POLICY, rejects)
+    assert (verdict.status, verdict.reason, verdict.report.status) == (status, str(TOO_MANY), "REJECTED")
+    assert verdict.continued is (status == "SUCCESS")
+    assert verdict.warnings == ((str(TOO_MANY),) if status == "SUCCESS" else ())
+
+
+@pytest.mark.parametrize(
+    ("status", "results", "reason"),
+    [
+        ("UNFINISHED", (), "select: ThrottlingException: Rate exceeded"),
+        ("UNFINISHED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
+        ("UNSETTLED", (failed(1),), "job job-1 FAILED: no"),
+    ],
+)
+def test_the_reason_tells_of_the_listing_first(status: str, results: tuple[JobResult, ...], reason: str) -> None:
+    report = Report(
+        RunStatus(status), Trigger.TEARDOWN, reason="select: ThrottlingException: Rate exceeded", jobs=results
+    )
+    verdict = decide(DELETE_SELECTION, POLICY, lambda _request: report)
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "waits", "continued"),
+    [("SUCCESS", False, True), ("SUCCESS", True, False), ("FAILED", False, False)],
+)
+def test_a_deletion_that_waits_has_not_gone_on(status: Any, waits: bool, continued: bool) -> None:
+    report = Report(RunStatus.UNFINISHED, Trigger.TEARDOWN)
+    assert Verdict(status, "job-1", report, waits=waits).continued is continued

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
+from io import BytesIO, TextIOWrapper
 from typing import Any
 
 import pytest
 
 from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
-from handler.telemetry import redact
+from handler.telemetry import Telemetry, redact
 from tests.conftest import Log
 
 SIGNED = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret&X-Amz-Expires=7199"
@@ -139,6 +140,39 @@ def test_what_json_does_not_know_is_logged_as_text(log: Log) -> None:
     assert log.lines[0]["odd"] == "{1}"
 
 
+@pytest.mark.parametrize("text", ["ü", "\u2028", "\U0001f600", "\ud800", "a\nb", '"', "\\", "\x00"])
+def test_whatever_somebody_wrote_is_one_line_of_json_that_can_be_written(
+    text: str,
+    powertools_environment: None,  # noqa: ARG001 - for its effect
+) -> None:
+    """The standard output of Lambda is UTF-8, and half a surrogate pair is none."""
+    written = BytesIO()
+    telemetry = Telemetry(f"test-{text!a}", TextIOWrapper(written, encoding="utf-8", write_through=True))
+    telemetry.start(Trigger.EVENT, text, "i")
+    telemetry.warn(text)
+    (line,) = written.getvalue().rstrip(b"\n").split(b"\n")
+    told = json.loads(line)
+    assert (told["message"], told["correlation_id"]) == (text, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        ("X-Amz-Signature=secret", "X-Amz-Signature=REDACTED"),
+        ("x-amz-security-token=secret&b=1", "x-amz-security-token=REDACTED&b=1"),
+        ("path?a=1&X-Amz-Credential=secret end", "path?a=1&X-Amz-Credential=REDACTED end"),
+        ("X-Amz-Signature: none", "X-Amz-Signature: none"),
+    ],
+)
+def test_what_signs_a_request_is_redacted_even_without_its_url(text: str, redacted: str) -> None:
+    assert redact(text) == redacted
+
+
+def test_a_query_is_redacted_to_its_end_whatever_letters_it_has(log: Log) -> None:
+    log.telemetry.warn("https://example.com/p?a=ü&X=topsecret")
+    assert log.lines[0]["message"] == "https://example.com/p?REDACTED"
+
+
 # The report
 
 
@@ -200,3 +234,46 @@ def test_executions_that_run_on_are_counted(log: Log, metrics: Callable[[], list
         {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2},
         {"jobId": "b", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 3},
     ]
+
+
+@pytest.mark.parametrize("count", [999, 1000])
+def test_up_to_a_thousand_jobs_are_all_in_the_line(count: int, log: Log) -> None:
+    jobs = tuple(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(count))
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=jobs))
+    assert len(log.lines[0]["report"]["jobs"]) == count
+
+
+def test_of_more_jobs_only_those_are_in_the_line_that_a_person_has_to_look_at(
+    log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    jobs = (
+        *(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(999)),
+        JobResult("denied", Outcome.FAILED, "no"),
+        JobResult("kept", Outcome.PROTECTED, "tagged", 2),
+    )
+    log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, jobs=jobs))
+    told = log.lines[0]["report"]
+    assert told["counts"] == {"CANCELED": 999, "FAILED": 1, "PROTECTED": 1}
+    assert told["executionsLeftInProgress"] == 2
+    assert told["jobs"] == [
+        {"jobId": "denied", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 0},
+        {"jobId": "kept", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
+    ]
+    assert metrics() == [
+        emf(
+            "DIRECT",
+            RunsUnsettled=1.0,
+            JobsCanceled=999.0,
+            JobsFailed=1.0,
+            JobsProtected=1.0,
+            ExecutionsLeftInProgress=2.0,
+        )
+    ]
+
+
+def test_a_line_stays_below_the_megabyte_that_cloudwatch_takes(log: Log) -> None:
+    jobs = tuple(JobResult("x" * 64, Outcome.DEFERRED, "d" * 200) for _ in range(25_000))
+    log.telemetry.report(Report(RunStatus.UNFINISHED, Trigger.SCHEDULE, jobs=jobs))
+    assert len(log.lines[0]["report"]["jobs"]) == 1000
+    assert log.lines[0]["report"]["counts"] == {"DEFERRED": 25_000}
+    assert len(log.text.encode()) < 1_000_000

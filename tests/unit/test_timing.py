@@ -1,8 +1,9 @@
-"""Deadlines, on a clock that stands still."""
+"""Deadlines and the pace, on a clock that stands still."""
 
 import pytest
 
-from handler.timing import Deadline
+from handler.parallel import in_parallel
+from handler.timing import Deadline, Pace
 from tests.support.fakes import FakeClock, FakeContext
 
 
@@ -48,3 +49,82 @@ def test_a_deadline_stays_where_it_is_when_the_invocation_goes_on(clock: FakeClo
     deadline = Deadline.of_invocation(context, reserve=0, clock=clock)
     clock.now += 100
     assert deadline.remaining == 200
+
+
+# The pace
+
+
+def test_turns_are_handed_out_at_an_even_rate(clock: FakeClock) -> None:
+    pace, deadline = Pace(8, clock, clock.sleep), Deadline(300, clock)
+    turns = []
+    for _ in range(5):
+        assert pace.take(deadline, 1)
+        turns.append(clock())
+    assert turns == [1000.0, 1000.125, 1000.25, 1000.375, 1000.5]
+    assert clock.slept == [0.125] * 4
+
+
+def test_a_turn_that_was_not_taken_in_time_is_not_made_up_for(clock: FakeClock) -> None:
+    pace, deadline = Pace(2, clock, clock.sleep), Deadline(300, clock)
+    pace.take(deadline, 1)
+    clock.now += 10
+    turns = []
+    for _ in range(3):
+        pace.take(deadline, 1)
+        turns.append(clock())
+    assert turns == [1010.0, 1010.5, 1011.0]
+
+
+def test_work_that_takes_longer_than_the_interval_waits_for_no_turn(clock: FakeClock) -> None:
+    pace, deadline = Pace(8, clock, clock.sleep), Deadline(300, clock)
+    for _ in range(4):
+        pace.take(deadline, 1)
+        clock.now += 0.3
+    assert clock.slept == []
+
+
+# The second turn is due after 0.5 s.
+@pytest.mark.parametrize(
+    ("seconds", "needed", "is_taken"), [(2.5, 2, True), (2.499, 2, False), (0.5, 0, True), (0.499, 0, False)]
+)
+def test_a_turn_is_taken_only_if_the_wait_and_the_work_fit(
+    seconds: float, needed: float, is_taken: bool, clock: FakeClock
+) -> None:
+    pace = Pace(2, clock, clock.sleep)
+    pace.take(Deadline(300, clock), 1)
+    assert pace.take(Deadline(seconds, clock), needed) is is_taken
+    assert clock.slept == ([0.5] if is_taken else [])
+
+
+def test_a_turn_that_comes_too_late_is_refused_at_once_and_left_for_others(clock: FakeClock) -> None:
+    pace = Pace(2, clock, clock.sleep)
+    pace.take(Deadline(300, clock), 1)
+    assert not pace.take(Deadline(1, clock), 1)
+    assert not pace.take(Deadline(-1, clock), 0)
+    assert clock.slept == []
+    assert pace.take(Deadline(300, clock), 1)
+    assert clock() == 1000.5
+
+
+@pytest.mark.parametrize("seconds_a_call", [0.0, 0.1, 0.3, 0.6])
+def test_several_threads_keep_the_pace_together_and_reach_it(seconds_a_call: float, clock: FakeClock) -> None:
+    """Two calls of up to half a second for each job: ten threads are enough for eight jobs a second."""
+    pace, deadline = Pace(8, clock, clock.sleep), Deadline(300, clock)
+    begun = []
+
+    def work(_number: int) -> None:
+        assert pace.take(deadline, 1)
+        begun.append(clock())
+        clock.advance(seconds_a_call)
+        clock.advance(seconds_a_call)
+
+    in_parallel(work, range(81))
+    assert begun == pytest.approx([1000 + number / 8 for number in range(81)])
+
+
+@pytest.mark.usefixtures("real_threads")
+def test_no_two_threads_get_the_same_turn(clock: FakeClock) -> None:
+    waits: list[float] = []
+    pace, deadline = Pace(1, clock, waits.append), Deadline(10_000, clock)
+    assert all(in_parallel(lambda _number: pace.take(deadline, 1), range(500)))
+    assert sorted(waits) == [float(number) for number in range(1, 500)]

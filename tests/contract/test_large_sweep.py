@@ -1,0 +1,296 @@
+"""A sweep larger than one invocation, over the service's rules and a queue like SQS, with the function killed twice.
+
+In process and by a fake clock: nothing waits.
+"""
+
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from handler.app import Services, lambda_handler
+from handler.config import Sweep
+from handler.iot import IotJobs
+from handler.job import JobStatus, JobSummary
+from handler.outcome import Trigger
+from handler.request import Attribution, parse_request
+from handler.respond import Responder
+from handler.run import Run
+from handler.timing import Deadline, Pace, Turn
+from tests.conftest import Log
+from tests.support.fakes import NOW, POLICY, FakeBacklog, FakeClock, FakeContext, FakeJobs, arn_of, config
+from tests.support.iot_rules import Parameters, RulesBackend, in_process
+from tests.support.iot_server import TokenBuckets
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot import IoTClient
+
+REGION = "eu-west-1"
+QUOTAS = {"ListJobs": 10.0, "CancelJob": 10.0, "DescribeJob": 10.0, "ListTagsForResource": 10.0}
+SCHEDULED = {"id": "e-1", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
+
+
+class Killed(BaseException):
+    """SIGKILL: no handler code does anything any more."""
+
+
+class Process:
+    """Kills the function at chosen calls of the IoT API; a dead process calls nothing, the queue neither."""
+
+    def __init__(self, kill_at: set[int]) -> None:
+        self.calls = 0
+        self.is_dead = False
+        self._kill_at = kill_at
+
+    def check(self, *_call: object) -> None:
+        """Before a call acts."""
+        self.calls += 1
+        self.is_dead = self.is_dead or self.calls in self._kill_at
+        if self.is_dead:
+            raise Killed
+
+    def check_queue(self, _call: str) -> None:
+        if self.is_dead:
+            raise Killed
+
+
+@pytest.fixture
+def client() -> "IoTClient":
+    return boto3.Session().client(
+        "iot",
+        region_name=REGION,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"mode": "standard", "total_max_attempts": 2}),
+    )
+
+
+@pytest.fixture
+def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
+    """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
+    with in_process(REGION) as rules:
+        buckets = TokenBuckets(QUOTAS, clock=clock)
+
+        def pace(operation: str, parameters: Parameters) -> None:
+            clock.advance(0.1)
+            buckets(operation, parameters)
+
+        rules.pace = pace
+        rules.now = clock.utc_now
+        yield rules
+
+
+def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
+    """So many jobs; the ids of the three in 25 that a sweep of ota-* older than 168 h means."""
+    old, young = NOW - timedelta(hours=169), NOW - timedelta(hours=167)
+    for number in range(number_of_jobs):
+        created_at = old - timedelta(minutes=number)
+        match number % 25:
+            case 0 | 1 | 2:
+                backend.add_job(
+                    f"ota-{number}", created_at=created_at, status="IN_PROGRESS" if number % 2 else "SCHEDULED"
+                )
+            case 3 | 4 | 5:
+                backend.add_job(f"ota-young-{number}", created_at=young)
+            case 6:
+                backend.add_job(f"ota-continuous-{number}", created_at=created_at, target_selection="CONTINUOUS")
+            case 7:
+                backend.add_job(f"ota-greengrass-{number}", created_at=created_at, namespace_id="aws-gg-deployment")
+            case 8:
+                backend.add_job(f"AFR_OTA-{number}", created_at=created_at)
+            case 9 | 10 | 11:
+                backend.add_job(f"ota-done-{number}", created_at=created_at, status="COMPLETED")
+            case _:
+                backend.add_job(f"cmd-{number}", created_at=created_at)
+    return {f"ota-{number}" for number in range(number_of_jobs) if number % 25 in {0, 1, 2}}
+
+
+class Lambda:
+    """The function with a time-out of 20 s, its queue, and how its invocations ended."""
+
+    def __init__(self, client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, process: Process) -> None:
+        self.clock, self.log, self.process = clock, log, process
+        self.queue = FakeBacklog(clock)
+        self.queue.lease = 50.0
+        self.queue.fault = process.check_queue
+        sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
+        self.services = Services(
+            sweep,
+            IotJobs(client),
+            self.queue.port,
+            responder,
+            log.telemetry,
+            clock,
+            clock.sleep,
+            clock.utc_now,
+        )
+        self.ended: Counter[str] = Counter()
+
+    def invoke(self, event: object) -> Any:
+        """One invocation, in a process that lives."""
+        self.process.is_dead = False
+        began = self.clock()
+        try:
+            answer = lambda_handler(event, FakeContext(self.clock, 20), self.services)
+        except Killed:
+            self.ended["killed"] += 1
+            raise
+        assert self.clock() - began <= 20
+        self.ended["returned"] += 1
+        return answer
+
+    def drain(self) -> None:
+        while self.queue.messages:
+            try:
+                self.queue.deliver(self.invoke)
+            except Killed:
+                continue  # the message comes again when its lease ends
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        return [line["report"] for line in self.log.lines if line["message"] == "report"]
+
+
+def untouched(backend: RulesBackend, matching: set[str]) -> bool:
+    return all(
+        job.status in {"IN_PROGRESS", "SCHEDULED", "COMPLETED"}
+        for job_id, job in backend._jobs.items()
+        if job_id not in matching
+    )
+
+
+# Kills in the middle of the cancels, and of the listing.
+@pytest.mark.parametrize("kill_at", [{250, 600}, {10, 41}])
+def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_cancelled_once(
+    kill_at: set[int],
+    client: "IoTClient",
+    backend: RulesBackend,
+    clock: FakeClock,
+    log: Log,
+    responder: Responder,
+) -> None:
+    matching = fill(backend, 5000)
+    assert len(matching) == 600
+    process = Process(kill_at)
+    function = Lambda(client, clock, log, responder, process)
+    first: Any = function.invoke(SCHEDULED)
+    backend.fault = process.check
+    assert first["status"] == "UNFINISHED"
+    function.drain()
+    assert set(backend.jobs_cancelled) == matching
+    assert set(backend.jobs_cancelled.values()) == {1}
+    assert untouched(backend, matching)
+    assert function.ended["killed"] == len(kill_at)
+    assert function.ended["returned"] >= 4
+    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert function.reports[-1]["status"] == "SETTLED"
+
+
+def test_the_first_delivery_killed_is_delivered_again_by_lambda(
+    client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
+) -> None:
+    """An asynchronous invocation that was killed has put nothing on the queue: Lambda's own retry takes it up."""
+    matching = fill(backend, 1000)
+    process = Process({120})
+    backend.fault = process.check
+    function = Lambda(client, clock, log, responder, process)
+    with pytest.raises(Killed):
+        function.invoke(SCHEDULED)
+    assert (function.queue.messages, function.reports) == ([], [])
+    function.invoke(SCHEDULED)
+    function.drain()
+    assert set(backend.jobs_cancelled) == matching
+    assert set(backend.jobs_cancelled.values()) == {1}
+
+
+def test_throttling_by_others_only_makes_it_take_longer(
+    client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
+) -> None:
+    matching = fill(backend, 1000)
+    slow = TokenBuckets({"CancelJob": 7.0}, clock=clock)
+    backend.fault = slow
+    function = Lambda(client, clock, log, responder, Process(set()))
+    function.invoke(SCHEDULED)
+    function.drain()
+    assert set(backend.jobs_cancelled) == matching
+    assert set(backend.jobs_cancelled.values()) == {1}
+    assert function.queue.dead == []
+
+
+@pytest.mark.usefixtures("real_threads")
+def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClient", clock: FakeClock) -> None:
+    with in_process(REGION) as backend:
+        for number in range(300):
+            backend.add_job(f"job-{number}", tags={"env": "dev"})
+        policy = replace(POLICY, max_jobs=300)
+        pace = Pace(1_000_000, clock, lambda _seconds: None)
+        run = Run(IotJobs(client), policy, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
+        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, Attribution("STALE", "old"))
+        report = run.carry_out(request, Trigger.DIRECT)
+        assert report.counts == {"CANCELED": 300}
+        assert set(backend.jobs_cancelled.values()) == {1}
+
+
+# Memory
+
+
+class Listing(FakeJobs):
+    """A listing of so many jobs, 50 of which match; they are made when they are asked for."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.read = 0
+
+    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+        for number in range(self.number if namespace is None and status == JobStatus.IN_PROGRESS else 0):
+            if number % 250 == 0:
+                turn()
+            self.read += 1
+            match = number % (self.number // 50) == 0
+            job_id = f"ota-{number:06}" if match else f"cmd-{number:06}"
+            created_at = NOW - timedelta(days=30)
+            yield JobSummary(job_id, arn_of(job_id), "SNAPSHOT", created_at, created_at)
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Bytes."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
+    clock: FakeClock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    peaks: dict[int, int] = {}
+    for number in (10_000, 100_000):
+        listing = Listing(number)
+        pace = Pace(1_000_000, clock, lambda _seconds: None)
+        run = Run(listing, POLICY, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
+        document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
+        request = parse_request(document, POLICY, Attribution("STALE", "old"))
+        selector = request.selector
+        assert selector is not None
+        run._select(selector)  # once before, so that what is made only once does not count
+
+        def plan(run: Run = run, selector: Any = selector) -> None:
+            assert len(run._select(selector).jobs) == 50
+
+        peaks[number] = peak_of(plan)
+        assert listing.read == 2 * number
+    with capsys.disabled():
+        figures = ", ".join(f"{number:,} listed: {peak / 1024:,.0f} KiB" for number, peak in peaks.items())
+        print(f"\nmemory of a plan of 50 jobs: {figures}")  # noqa: T201 - the figure of docs/scale.md
+    assert peaks[100_000] < 1.5 * peaks[10_000]
+    assert peaks[100_000] < 1024 * 1024

@@ -1,0 +1,123 @@
+"""More than one invocation can do: what is left waits on the real queue, and is finished from there."""
+
+import json
+import os
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import stacks
+from local.aws import LocalAws
+from local.polling import wait_for
+from tests.e2e.conftest import Canceler, deployed
+from tests.support.iot_server import IotServer, TokenBuckets
+from tests.support.stacks import template
+
+REGION = "eu-central-1"
+QUOTA = dict.fromkeys(("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"), 10.0)
+
+
+@pytest.fixture(scope="module")
+def bulk(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
+    """A stack for many jobs, on a bus of its own."""
+    aws.client("events").create_event_bus(Name="bulk")
+    parameters = {"MaxJobsPerRun": "1000", "CancelsPerSecond": "9", "EventBusName": "bulk"}
+    yield from deployed(aws, build_dir, "bulk", **parameters)
+
+
+def depth(canceler: Canceler, queue: str) -> int:
+    """Messages in the queue, those in flight and those delayed included."""
+    attributes = canceler.aws.client("sqs").get_queue_attributes(
+        QueueUrl=canceler.outputs[queue],
+        AttributeNames=[
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ],
+    )["Attributes"]
+    return sum(int(number) for number in attributes.values())
+
+
+def drained(canceler: Canceler) -> bool | None:
+    return True if depth(canceler, "BacklogQueueUrl") == 0 else None
+
+
+def at_least(number: int, cancelled: Counter[str]) -> bool | None:
+    return True if cancelled.total() >= number else None
+
+
+def kill_workers(canceler: Canceler) -> int:
+    """SIGKILL every process in which the function runs at the moment; MiniStack starts them as its children."""
+    command_line = ["ps", "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "command="]
+    listed = subprocess.run(command_line, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    rows = [line.split(maxsplit=2) for line in listed.splitlines()]
+    own = [int(pid) for pid, parent, command in rows if int(parent) == canceler.aws.pid and "_worker" in command]
+    for pid in own:
+        os.kill(pid, signal.SIGKILL)
+    return len(own)
+
+
+def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_though_it_is_killed(bulk: Canceler) -> None:
+    matching = {f"stale-{number}" for number in range(150)}
+    with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
+        for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
+            iot.backend.add_job(job_id)
+        iot.backend.pace = TokenBuckets(QUOTA)
+        bulk.invoke_asynchronously({"cancel": {"select": {"jobIdGlob": "stale-*"}}})
+        for reached in (20, 90):
+            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.jobs_cancelled), seconds=90)
+            wait_for("a running function to kill", lambda: kill_workers(bulk) or None, seconds=30)
+        wait_for("all jobs", lambda: set(iot.backend.jobs_cancelled) == matching or None, seconds=240)
+        wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
+        assert iot.backend.jobs_cancelled == Counter(dict.fromkeys(matching, 1))
+    assert depth(bulk, "FailureQueueUrl") == 0
+
+
+def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_finished_once_redriven(
+    bulk: Canceler,
+) -> None:
+    sqs = bulk.aws.client("sqs")
+    backlog, failures = bulk.outputs["BacklogQueueUrl"], bulk.outputs["FailureQueueUrl"]
+    job_id = bulk.job("poison", queued=1, started=0)
+    event = {"cancel": {"jobId": job_id}}
+    with bulk.environment(AWS_ENDPOINT_URL_IOT="not an endpoint"), bulk.short_lived(seconds=3, receives=3):
+        sqs.send_message(QueueUrl=backlog, MessageBody=json.dumps(event))
+        wait_for("the failure queue", lambda: depth(bulk, "FailureQueueUrl") or None, seconds=90)
+        wait_for("an empty backlog", lambda: drained(bulk), seconds=30)
+    (message,) = sqs.receive_message(QueueUrl=failures)["Messages"]
+    assert json.loads(message["Body"]) == event
+    # What StartMessageMoveTask does, which MiniStack does not know.
+    sqs.send_message(QueueUrl=backlog, MessageBody=message["Body"])
+    sqs.delete_message(QueueUrl=failures, ReceiptHandle=message["ReceiptHandle"])
+    assert bulk.report_on(job_id)["counts"] == {"CANCELED": 1}
+    wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
+
+
+def test_two_sweeps_and_a_teardown_at_once_all_settle_and_tell_the_truth(bulk: Canceler) -> None:
+    iot = bulk.aws.client("iot")
+    arn = iot.create_thing(thingName="of-all")["thingArn"]
+    jobs = {f"shared-{number}" for number in range(200)}
+    for job_id in sorted(jobs):
+        iot.create_job(jobId=job_id, targets=[arn], document="{}")
+    body = template(bulk.service_token, {"Select": {"JobIdGlob": "shared-*"}, "ServiceTimeout": 300}, ("Force",))
+    stacks.create(bulk.aws, "sharing", body, {})
+    sweep = {"cancel": {"select": {"jobIdGlob": "shared-*"}}}
+    with bulk.environment(CANCELS_PER_SECOND="50"), ThreadPoolExecutor(3) as pool:
+        running: list[Any] = [pool.submit(bulk.invoke, sweep), pool.submit(bulk.invoke, sweep)]
+        running.append(pool.submit(stacks.delete, bulk.aws, "sharing"))
+        assert [each.result() is not None for each in running[:2]] == [True, True]
+        running[2].result()
+    reports = [report for report in bulk.log.reports() if any(job["jobId"] in jobs for job in report["jobs"])]
+    assert {report["status"] for report in reports} == {"SETTLED"}
+    told = Counter((job["jobId"], job["outcome"]) for report in reports for job in report["jobs"])
+    assert {job_id for (job_id, outcome), number in told.items() if outcome == "CANCELED" and number == 1} == jobs
+    assert {outcome for _, outcome in told} <= {"CANCELED", "ALREADY_CANCELED"}
+    assert {iot.describe_job(jobId=job_id)["job"]["status"] for job_id in jobs} == {"CANCELED"}
+    assert depth(bulk, "FailureQueueUrl") == 0

@@ -1,0 +1,281 @@
+"""Random populations and requests: the plan is what happens, twice is once, and the stack's parameters hold."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from handler.errors import RequestRejected
+from handler.job import JobSummary
+from handler.outcome import Report, Trigger
+from handler.request import Attribution, Policy, parse_request
+from handler.run import Run
+from handler.selection import is_older
+from handler.selector import Selector
+from handler.timing import Deadline, Pace
+from tests.support.fakes import NOW, POLICY, FakeClock, FakeJob, FakeJobs
+from tests.support.threads import TurnTakingPool
+
+NAMES = ["ota-1", "ota-2", "ota-keep", "fw-1", "fw-2", "o", "AFR_OTA-1", "AFR_OTA-2"]
+GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
+GG = "aws-gg-deployment"
+STATUSES = ["IN_PROGRESS", "SCHEDULED", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS"]
+times = st.sampled_from([0, 1, 71, 72, 73, 200]).map(lambda hours: NOW - timedelta(hours=hours))
+found_jobs = st.dictionaries(
+    st.sampled_from(NAMES),
+    st.builds(
+        FakeJob,
+        status=st.sampled_from([*STATUSES[:2] * 3, *STATUSES[2:]]),
+        executions=st.dictionaries(
+            st.sampled_from(["t1", "t2"]), st.sampled_from(["QUEUED", "IN_PROGRESS", "SUCCEEDED"])
+        ),
+        tags=st.dictionaries(
+            st.sampled_from(["env", "cancel-protection", "Cancel-Protection"]), st.sampled_from(["dev", "true", "True"])
+        ),
+        targets=st.sampled_from([(), (GROUP,), ("arn:aws:iot:eu-west-1:123456789012:thing/t1", GROUP)]),
+        namespace=st.sampled_from([None, None, None, GG, "another"]),
+        target_selection=st.sampled_from(["SNAPSHOT", "SNAPSHOT", "CONTINUOUS"]),
+        created_at=times,
+        last_updated_at=times,
+    ),
+)
+scopes: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.fixed_dictionaries({"jobIdGlob": st.sampled_from(["*", "ota-*", "*-1", "?", "AFR*"])}),
+    st.just({"tags": {"env": "dev"}}),
+    st.just({"thingGroupName": "fleet-a"}),
+)
+selects = st.builds(
+    lambda scope, more: more | scope,
+    scopes,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "excludeJobIdGlobs": st.just(["*-keep"]),
+            "status": st.sampled_from([["IN_PROGRESS"], ["SCHEDULED"], ["SCHEDULED", "IN_PROGRESS"]]),
+            "olderThanHours": st.sampled_from([0.5, 72, 100]),
+            "ageFrom": st.sampled_from(["createdAt", "lastUpdatedAt"]),
+            "targetSelection": st.sampled_from([["CONTINUOUS"], ["SNAPSHOT", "CONTINUOUS"]]),
+        },
+    ),
+)
+requests: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.fixed_dictionaries({"select": selects}),
+    st.fixed_dictionaries({"jobIds": st.lists(st.sampled_from([*NAMES, "absent"]), min_size=1, unique=True)}),
+)
+policies = st.builds(
+    Policy,
+    force=st.booleans(),
+    dry_run=st.booleans(),
+    max_jobs=st.sampled_from([1, 2, 3, 100]),
+    job_id_prefix=st.sampled_from(["", "", "ota-", "fw"]),
+    protection_tag_key=st.just("cancel-protection"),
+)
+worlds = st.fixed_dictionaries(
+    {"hides_namespaced": st.booleans(), "ignores_namespaces": st.booleans(), "page_size": st.sampled_from([1, 2, 250])}
+)
+PLAIN = {"hides_namespaced": False, "ignores_namespaces": False, "page_size": 250}
+
+
+def world(found: dict[str, FakeJob], how: dict[str, Any], clock: FakeClock) -> FakeJobs:
+    jobs = FakeJobs(deepcopy(found), clock)
+    jobs.denied_tag = "cancel-protection"
+    for name, value in how.items():
+        setattr(jobs, name, value)
+    return jobs
+
+
+def carry_out(
+    jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], policy: Policy, *, passes: int = 1
+) -> Report | str:
+    """The report, or the words of the rejection."""
+    pace = Pace(1000, clock, clock.sleep)
+    run = Run(jobs, policy, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
+    try:
+        return run.carry_out(parse_request(document, policy, Attribution("STALE", "old")), Trigger.EVENT, passes=passes)
+    except RequestRejected as rejection:
+        return str(rejection)
+
+
+def outcomes(report: Report | str) -> dict[str, str] | str:
+    if isinstance(report, str):
+        return report
+    return {result.job_id: result.outcome.value for result in report.jobs}
+
+
+LIVE = {"ota-1": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "QUEUED"}), "ota-2": FakeJob("SCHEDULED")}
+KEPT = {"ota-1": FakeJob(tags={"cancel-protection": "True"}), "fw-1": FakeJob("COMPLETED"), "ota-2": FakeJob()}
+OWNED = {"AFR_OTA-1": FakeJob(), "ota-1": FakeJob(namespace=GG), "fw-1": FakeJob()}
+EVERY: dict[str, Any] = {"select": {"jobIdGlob": "*"}}
+
+
+@given(found=found_jobs, how=worlds, document=requests, policy=policies)
+@settings(max_examples=400)
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY)
+@example(found=KEPT, how=PLAIN, document=EVERY, policy=POLICY)
+@example(found=KEPT, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, policy=POLICY)
+@example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, policy=POLICY)
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, max_jobs=1))
+def test_what_a_dry_run_plans_is_what_the_real_run_does(
+    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: Policy
+) -> None:
+    clock = FakeClock()
+    acting = replace(policy, dry_run=False)
+    jobs = world(found, how, clock)
+    plan = outcomes(carry_out(jobs, clock, document | {"dryRun": True}, acting))
+    assert jobs.jobs == found
+    done = outcomes(carry_out(jobs, clock, document, acting))
+    if isinstance(plan, str) or isinstance(done, str):
+        assert plan == done
+        assert jobs.jobs == found
+        return
+    assert done == {job_id: "CANCELED" if would == "WOULD_CANCEL" else would for job_id, would in plan.items()}
+    assert sorted(jobs.cancelled) == sorted(job_id for job_id, would in plan.items() if would == "WOULD_CANCEL")
+
+
+@given(
+    found=found_jobs,
+    how=worlds,
+    document=requests,
+    policy=policies,
+    asks=st.fixed_dictionaries(
+        {}, optional={"force": st.booleans(), "dryRun": st.booleans(), "maxJobs": st.integers(0, 101)}
+    ),
+)
+@settings(max_examples=400)
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY, asks={"force": True})
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY, asks={})
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, max_jobs=1), asks={"maxJobs": 2})
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, dry_run=True), asks={"dryRun": False})
+@example(found=OWNED, how=PLAIN, document=EVERY, policy=replace(POLICY, force=True), asks={})
+def test_no_request_does_more_than_the_stacks_parameters_allow(
+    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: Policy, asks: dict[str, Any]
+) -> None:
+    clock = FakeClock()
+    jobs = world(found, how, clock)
+    report = carry_out(jobs, clock, document | asks, policy, passes=3)
+    assert len(jobs.cancelled) <= min(policy.max_jobs, asks.get("maxJobs", 100))
+    if isinstance(report, str) or policy.dry_run or asks.get("dryRun"):
+        assert jobs.jobs == found
+    for job_id, before in found.items():
+        after = jobs.jobs[job_id]
+        if not job_id.startswith(policy.job_id_prefix):
+            assert after == before
+        if "true" in {tag.lower() for key, tag in before.tags.items() if key.lower() == "cancel-protection"}:
+            assert after == before
+        if "select" in document and (job_id.startswith("AFR_OTA-") or before.namespace == GG):
+            assert after == before
+        if not policy.force or asks.get("force") is False:
+            running = {thing for thing, status in before.executions.items() if status == "IN_PROGRESS"}
+            assert {after.executions[thing] for thing in running} <= {"IN_PROGRESS"}
+
+
+# How long each call takes, so that two runs get into each other's way in any order.
+pauses = st.lists(st.sampled_from([0.001, 0.01, 0.1, 1.0]), min_size=1, max_size=40)
+
+
+def states(jobs: FakeJobs) -> dict[str, tuple[str, dict[str, str]]]:
+    return {job_id: (job.status, job.executions) for job_id, job in jobs.jobs.items()}
+
+
+@given(
+    found=found_jobs,
+    how=worlds,
+    event=requests,
+    another=requests,
+    force=st.booleans(),
+    numbers=st.tuples(pauses, st.permutations([0, 0, 1])),
+)
+@settings(max_examples=300)
+@example(found=LIVE, how=PLAIN, event=EVERY, another=EVERY, force=False, numbers=([0.1], [0, 0, 1]))
+@example(found=LIVE, how=PLAIN, event=EVERY, another={"jobIds": ["ota-1"]}, force=True, numbers=([0.1, 1.0], [0, 1, 0]))
+@example(found=KEPT, how=PLAIN, event=EVERY, another=EVERY, force=True, numbers=([0.01, 0.1, 1.0], [1, 0, 0]))
+def test_an_event_twice_in_any_interleaving_with_another_leaves_the_same_as_once(
+    found: dict[str, FakeJob],
+    how: dict[str, Any],
+    event: dict[str, Any],
+    another: dict[str, Any],
+    force: bool,
+    numbers: tuple[list[float], list[int]],
+) -> None:
+    pauses_, order = numbers
+    policy = replace(POLICY, force=force)
+    once_clock, clock = FakeClock(), FakeClock()
+    once = world(found, how, once_clock)
+    for document in (event, another):
+        carry_out(once, once_clock, document, policy)
+
+    jobs = world(found, how, clock)
+
+    def pause(_operation: str, _called_for: str) -> None:
+        clock.advance(pauses_[len(jobs.calls) % len(pauses_)])
+
+    jobs.fault = jobs.lost = pause
+    reports = TurnTakingPool(3).map(
+        lambda which: carry_out(jobs, clock, (event, another)[which], policy, passes=1 + 2 * which), order
+    )
+    assert states(jobs) == states(once)
+    assert len(jobs.cancelled) == len(set(jobs.cancelled))
+    for report in reports:
+        assert isinstance(report, Report)
+        assert report.status in {"SETTLED", "UNSETTLED"}
+        for result in report.jobs:
+            if result.outcome in {"CANCELED", "ALREADY_CANCELED"}:
+                assert jobs.jobs[result.job_id].status == "CANCELED"
+    told = [
+        result.job_id
+        for report in reports
+        if isinstance(report, Report)
+        for result in report.jobs
+        if result.outcome == "CANCELED"
+    ]
+    assert sorted(told) == sorted(jobs.cancelled), "each cancel is told as one's own once"
+
+
+# Age
+
+ZONES = [ZoneInfo(name) for name in ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata")]
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+YEAR = 365 * 24 * 3_600_000_000  # microseconds
+# Clocks change at 01:00 UTC on 29 March and 25 October 2026 in Berlin.
+SPRING = (datetime(2026, 3, 29, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+AUTUMN = (datetime(2026, 10, 25, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+HOUR = 3_600_000_000
+
+
+@given(
+    now=st.integers(0, YEAR),
+    quarters=st.integers(1, 4 * 24 * 60),
+    beyond=st.integers(-3, 3) | st.integers(-YEAR, YEAR),
+    zones=st.tuples(st.sampled_from(ZONES), st.sampled_from(ZONES)),
+    age_from=st.sampled_from(["createdAt", "lastUpdatedAt"]),
+)
+@settings(max_examples=400)
+@example(now=AUTUMN + HOUR, quarters=8, beyond=0, zones=(ZONES[1], ZONES[1]), age_from="createdAt")
+@example(now=AUTUMN + HOUR, quarters=8, beyond=1, zones=(ZONES[1], ZONES[1]), age_from="createdAt")
+@example(now=AUTUMN + HOUR, quarters=8, beyond=-1, zones=(ZONES[1], ZONES[0]), age_from="lastUpdatedAt")
+@example(now=SPRING + HOUR, quarters=8, beyond=0, zones=(ZONES[1], ZONES[1]), age_from="createdAt")
+@example(now=SPRING + HOUR, quarters=8, beyond=1, zones=(ZONES[2], ZONES[1]), age_from="lastUpdatedAt")
+@example(now=YEAR, quarters=288, beyond=0, zones=(ZONES[0], ZONES[0]), age_from="createdAt")
+@example(now=YEAR, quarters=288, beyond=1, zones=(ZONES[0], ZONES[0]), age_from="createdAt")
+@example(now=YEAR, quarters=288, beyond=-1, zones=(ZONES[0], ZONES[0]), age_from="createdAt")
+@example(now=YEAR, quarters=288, beyond=0, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
+@example(now=YEAR, quarters=288, beyond=1, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
+def test_a_job_is_older_if_more_microseconds_have_passed_whatever_the_clocks_show(
+    now: int, quarters: int, beyond: int, zones: tuple[ZoneInfo, ZoneInfo], age_from: Any
+) -> None:
+    """`beyond` is how much more than the hours has passed since; the other time is on the other side."""
+    since = now - quarters * HOUR // 4 - beyond
+    other = now - quarters * HOUR // 4 + (beyond or 1)
+
+    def moment(microseconds: int, zone: ZoneInfo) -> datetime:
+        return (EPOCH + timedelta(microseconds=microseconds)).astimezone(zone)
+
+    is_it = now - since > quarters * 900_000_000
+    created, updated = (since, other) if age_from == "createdAt" else (other, since)
+    summary = JobSummary("a", "arn", "SNAPSHOT", moment(created, zones[0]), moment(updated, zones[1]))
+    selector = Selector(job_id_glob="*", older_than_hours=quarters / 4, age_from=age_from)
+    assert is_older(summary, selector, moment(now, ZONES[0])) is is_it is (beyond > 0)

@@ -1,0 +1,341 @@
+"""One run: plan and then act, the cap, the passes of a teardown, and what becomes of a listing that fails."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.errors import RequestRejected
+from handler.outcome import Report, Trigger
+from handler.request import Attribution, Policy, parse_request
+from handler.run import TEARDOWN_PASSES, Run, rotated
+from handler.timing import Deadline, Pace
+from tests.support.fakes import (
+    NOW,
+    POLICY,
+    FakeClock,
+    FakeJob,
+    FakeJobs,
+    denied,
+    failing,
+    not_found,
+    refused,
+    throttled,
+    unavailable,
+)
+
+GG = "aws-gg-deployment"
+ALL = {"select": {"jobIdGlob": "*"}}
+
+
+def carry_out(
+    jobs: FakeJobs,
+    clock: FakeClock,
+    document: dict[str, Any] | None = None,
+    *,
+    policy: Policy = POLICY,
+    passes: int = 1,
+    seconds: float = 300,
+    per_second: float = 1000,
+    admitted: bool = False,
+    delivery: int = 0,
+) -> Report:
+    pace = Pace(per_second, clock, clock.sleep)
+    run = Run(jobs, policy, pace, Deadline(seconds, clock), clock.sleep, lambda: NOW, admitted, delivery)
+    request = parse_request(document or ALL, policy, Attribution("STALE", "old"))
+    return run.carry_out(request, Trigger.SCHEDULE, passes=passes)
+
+
+def outcomes(report: Report) -> dict[str, str]:
+    return {result.job_id: result.outcome.value for result in report.jobs}
+
+
+def operations(jobs: FakeJobs) -> list[str]:
+    return [operation for operation, _ in jobs.calls]
+
+
+# Plan, then act
+
+
+def test_the_whole_selection_is_known_before_the_first_cancel(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.page_size = 3
+    jobs.jobs |= {f"job-{number}": FakeJob(tags={"a": "b"}) for number in range(20)}
+    report = carry_out(jobs, clock, {"select": {"tags": {"a": "b"}}})
+    called = operations(jobs)
+    assert set(called[: called.index("CancelJob")]) == {"ListJobs", "ListTagsForResource"}
+    assert set(called[called.index("CancelJob") :]) == {"CancelJob", "DescribeJob"}
+    assert (report.status, report.reason, len(report.jobs)) == ("SETTLED", "20 live jobs matched", 20)
+
+
+def test_a_selection_without_a_match_says_so(jobs: FakeJobs, clock: FakeClock) -> None:
+    report = carry_out(jobs, clock)
+    assert (report.status, report.jobs, report.reason) == ("SETTLED", (), "0 live jobs matched")
+
+
+def test_named_jobs_are_not_listed_and_get_no_reason(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    report = carry_out(jobs, clock, {"jobIds": ["a", "b"]}, passes=3)
+    assert (outcomes(report), report.reason) == ({"a": "CANCELED", "b": "GONE"}, "")
+    assert "ListJobs" not in operations(jobs)
+
+
+def test_a_named_job_may_be_another_services_or_of_any_age(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"AFR_OTA-1": FakeJob(), "gg": FakeJob(namespace=GG), "new": FakeJob(created_at=NOW)}
+    report = carry_out(jobs, clock, {"jobIds": ["AFR_OTA-1", "gg", "new"]})
+    assert set(outcomes(report).values()) == {"CANCELED"}
+
+
+def test_the_report_tells_the_trigger_the_force_and_the_dry_run(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob(executions={"t": "IN_PROGRESS"})
+    report = carry_out(jobs, clock, ALL | {"dryRun": True}, policy=replace(POLICY, force=True))
+    assert (report.trigger, report.force, report.dry_run) == ("SCHEDULE", True, True)
+    report = carry_out(jobs, clock, policy=replace(POLICY, force=True))
+    assert (report.force, report.executions_left_in_progress) == (True, 0)
+
+
+def test_a_job_outside_the_prefix_is_never_selected(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"ota-1": FakeJob(), "fw-1": FakeJob()}
+    report = carry_out(jobs, clock, policy=replace(POLICY, job_id_prefix="ota-"))
+    assert outcomes(report) == {"ota-1": "CANCELED"}
+
+
+def test_only_a_dry_run_tells_who_is_left_out(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"AFR_OTA-1": FakeJob(), "mine": FakeJob()}
+    planned = carry_out(jobs, clock, ALL | {"dryRun": True})
+    assert [(left.job_id, left.why) for left in planned.left_out] == [
+        ("AFR_OTA-1", "owned by FreeRTOS over-the-air updates")
+    ]
+    assert carry_out(jobs, clock).left_out == ()
+
+
+def test_a_dry_run_of_a_protected_job_tells_so(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"kept": FakeJob(tags={"Cancel-Protection": "TRUE"}), "mine": FakeJob()}
+    jobs.denied_tag = "cancel-protection"
+    plan = outcomes(carry_out(jobs, clock, ALL | {"dryRun": True}))
+    assert plan == {"kept": "PROTECTED", "mine": "WOULD_CANCEL"}
+    assert outcomes(carry_out(jobs, clock)) == {"kept": "PROTECTED", "mine": "CANCELED"}
+
+
+# The cap
+
+
+@pytest.mark.parametrize(("number", "is_allowed"), [(100, True), (101, False), (250, False)])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_run_that_matches_more_than_the_cap_cancels_none(
+    number: int, is_allowed: bool, dry_run: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {f"job-{each}": FakeJob() for each in range(number)}
+    if is_allowed:
+        assert len(carry_out(jobs, clock, ALL | {"dryRun": dry_run}).jobs) == number
+        return
+    with pytest.raises(RequestRejected) as caught:
+        carry_out(jobs, clock, ALL | {"dryRun": dry_run})
+    assert str(caught.value) == (
+        f"select: means {number} jobs, and a run may cancel at most 100, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)"
+    )
+    assert jobs.cancelled == []
+    assert set(operations(jobs)) == {"ListJobs"}
+
+
+def test_a_request_can_lower_the_cap(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {name: FakeJob() for name in "abc"}
+    with pytest.raises(RequestRejected, match="means 3 jobs, and a run may cancel at most 2"):
+        carry_out(jobs, clock, ALL | {"maxJobs": 2})
+    assert jobs.cancelled == []
+
+
+def test_what_is_left_out_does_not_count(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"AFR_OTA-{each}": FakeJob() for each in range(200)} | {"gg": FakeJob(namespace=GG)}
+    jobs.jobs |= {f"new-{each}": FakeJob(created_at=NOW) for each in range(200)} | {"old": FakeJob()}
+    report = carry_out(jobs, clock, {"select": {"jobIdGlob": "*", "olderThanHours": 1}, "maxJobs": 1})
+    assert outcomes(report) == {"old": "CANCELED"}
+
+
+def test_a_run_that_was_admitted_before_is_not_held_against_the_cap_again(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {name: FakeJob() for name in "abc"}
+    report = carry_out(jobs, clock, ALL | {"maxJobs": 2}, admitted=True)
+    assert report.counts == {"CANCELED": 3}
+
+
+# A listing that fails
+
+
+@pytest.mark.parametrize("error", [throttled, unavailable])
+@pytest.mark.parametrize("page", ["SCHEDULED/1", "IN_PROGRESS/2", f"SCHEDULED/1@{GG}"])
+def test_a_listing_that_may_work_later_leaves_the_run_unfinished(
+    error: Any, page: str, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.page_size = 1
+    jobs.jobs |= {name: FakeJob() for name in "abc"}
+    jobs.fault = failing("ListJobs", error, job_id=page)
+    report = carry_out(jobs, clock)
+    assert (report.status, report.jobs, jobs.cancelled) == ("UNFINISHED", (), [])
+    assert report.reason == f"select: {error()}"
+
+
+@pytest.mark.parametrize("error", [denied, refused, not_found])
+@pytest.mark.parametrize("page", ["SCHEDULED/1", "IN_PROGRESS/2", f"SCHEDULED/1@{GG}"])
+def test_a_listing_that_will_never_work_is_rejected(error: Any, page: str, jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.page_size = 1
+    jobs.jobs |= {name: FakeJob() for name in "abc"}
+    jobs.fault = failing("ListJobs", error, job_id=page)
+    with pytest.raises(RequestRejected) as caught:
+        carry_out(jobs, clock)
+    assert str(caught.value) == f"select: could not be carried out: {error()}"
+    assert jobs.cancelled == []
+
+
+@pytest.mark.parametrize(("error", "is_final"), [(throttled, False), (unavailable, False), (denied, True)])
+def test_a_tag_look_up_that_fails_cancels_nothing_and_is_never_no_match(
+    error: Any, is_final: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {name: FakeJob(tags={"a": "b"}) for name in "abc"}
+    jobs.fault = failing("ListTagsForResource", error, job_id="b")
+    document = {"select": {"tags": {"a": "b"}}}
+    if is_final:
+        with pytest.raises(RequestRejected, match="could not be carried out: AccessDeniedException"):
+            carry_out(jobs, clock, document)
+    else:
+        report = carry_out(jobs, clock, document)
+        assert (report.status, report.jobs) == ("UNFINISHED", ())
+    assert jobs.cancelled == []
+
+
+def test_a_run_without_time_for_its_listing_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    report = carry_out(jobs, clock, seconds=0.5)
+    assert (report.status, report.reason) == ("UNFINISHED", "select: OutOfTime: no time left in this invocation")
+    assert jobs.calls == []
+
+
+def test_a_run_without_time_for_its_jobs_is_unfinished_and_tells_each(jobs: FakeJobs, clock: FakeClock) -> None:
+    """Four pages and then ten jobs a second: 20 jobs are begun before the last second, which a call might take."""
+    jobs.jobs |= {f"job-{number:02}": FakeJob() for number in range(50)}
+    report = carry_out(jobs, clock, seconds=3.35, per_second=10)
+    assert report.status == "UNFINISHED"
+    assert report.counts == {"CANCELED": 20, "DEFERRED": 30}
+    assert report.reason == "50 live jobs matched"
+
+
+# The passes of a teardown
+
+
+def creates(jobs: FakeJobs, names: Sequence[str]) -> None:
+    """Somebody goes on creating jobs: one after each CancelJob, as long as there are names."""
+    left = iter(names)
+
+    def create(operation: str, _job_id: str) -> None:
+        if operation == "CancelJob" and (name := next(left, None)):
+            jobs.jobs[name] = FakeJob()
+
+    jobs.lost = create
+
+
+def plain_listings(jobs: FakeJobs) -> int:
+    return sum(called == ("ListJobs", "SCHEDULED/1") for called in jobs.calls)
+
+
+def test_a_teardown_lists_again_and_is_settled_when_nothing_new_matches(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {name: FakeJob() for name in "ab"}
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, report.counts, report.reason) == ("SETTLED", {"CANCELED": 2}, "2 live jobs matched")
+    assert plain_listings(jobs) == 2
+
+
+def test_a_teardown_takes_the_jobs_that_were_created_meanwhile(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    creates(jobs, ["b"])
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report)) == ("SETTLED", {"a": "CANCELED", "b": "CANCELED"})
+    assert plain_listings(jobs) == 3
+
+
+def test_after_three_passes_with_new_jobs_a_teardown_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    creates(jobs, ["b", "c", "d", "e"])
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, report.counts) == ("UNFINISHED", {"CANCELED": 3})
+    assert report.reason == "new jobs matched in each of 3 passes"
+    assert jobs.jobs["d"].status == "IN_PROGRESS"
+
+
+def test_a_job_that_cannot_be_cancelled_is_not_tried_in_every_pass(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    jobs.fault = failing("CancelJob", refused, job_id="a")
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report)) == ("UNSETTLED", {"a": "FAILED", "b": "CANCELED"})
+    assert jobs.calls.count(("CancelJob", "a")) == 1
+
+
+def test_a_teardown_with_deferred_jobs_lists_no_more(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    jobs.fault = failing("CancelJob", throttled, job_id="a")
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report)) == ("UNFINISHED", {"a": "DEFERRED", "b": "CANCELED"})
+    assert plain_listings(jobs) == 1
+
+
+@pytest.mark.parametrize("error", [throttled, denied, refused])
+def test_a_second_listing_that_fails_leaves_the_run_unfinished_with_what_was_done(
+    error: Any, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    """Rejected would mean that nothing was done."""
+    jobs.jobs["a"] = FakeJob()
+
+    def fails_then(operation: str, page: str) -> None:
+        if (operation, page) == ("ListJobs", "SCHEDULED/1") and jobs.cancelled:
+            raise error()
+
+    jobs.fault = fails_then
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report), report.reason) == ("UNFINISHED", {"a": "CANCELED"}, f"select: {error()}")
+
+
+def test_a_dry_run_of_a_teardown_lists_once(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    report = carry_out(jobs, clock, ALL | {"dryRun": True}, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report)) == ("SETTLED", {"a": "WOULD_CANCEL"})
+    assert plain_listings(jobs) == 1
+
+
+def test_jobs_that_still_read_live_after_the_cancel_are_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    jobs.lag = 99
+    report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
+    assert (report.status, outcomes(report)) == ("UNFINISHED", {"a": "DEFERRED"})
+
+
+# Another start in each delivery
+
+
+def test_a_later_delivery_begins_elsewhere_and_tells_every_job_once(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"job-{number}": FakeJob("COMPLETED") for number in range(10)}
+    named = {"jobIds": [f"job-{number}" for number in range(10)]}
+    first = [result.job_id for result in carry_out(jobs, clock, named).jobs]
+    second = [result.job_id for result in carry_out(jobs, clock, named, delivery=1).jobs]
+    assert first == [f"job-{number}" for number in range(10)]
+    assert second == [*first[6:], *first[:6]]
+
+
+@pytest.mark.parametrize(("delivery", "start"), [(0, 0), (1, 61), (2, 23), (3, 85), (4, 47), (5, 9), (100, 80)])
+def test_starts_are_spread_over_the_list(delivery: int, start: int) -> None:
+    assert rotated(range(100), delivery) == [*range(start, 100), *range(start)]
+    assert rotated([], delivery) == []
+    assert rotated(["a"], delivery) == ["a"]
+
+
+def test_a_run_that_never_gets_further_than_its_first_jobs_still_gets_to_all_of_them(
+    jobs: FakeJobs, clock: FakeClock
+) -> None:
+    """Protected jobs stay selected: a thousand of them, in front, would be in the way of the others for ever."""
+    jobs.jobs |= {f"job-{number:03}": FakeJob(tags={"cancel-protection": "true"}) for number in range(100)}
+    jobs.jobs |= {f"last-{number}": FakeJob() for number in range(5)}
+    jobs.denied_tag = "cancel-protection"
+    named = {"jobIds": list(jobs.jobs), "maxJobs": 105}
+    policy = replace(POLICY, max_jobs=105)
+    for delivery in range(5):
+        report = carry_out(jobs, clock, named, policy=policy, seconds=5, per_second=10, delivery=delivery)
+        assert report.status == "UNFINISHED"
+    assert sorted(jobs.cancelled) == [f"last-{number}" for number in range(5)]
