@@ -42,7 +42,7 @@ down: setup ## Stop the local AWS of `make up`
 
 .PHONY: test
 test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
-	pytest --cov
+	pytest --numprocesses auto --dist loadfile --cov
 
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails

@@ -128,7 +128,12 @@ class Demonstration:
 
     def _deploy(self, force: str) -> tuple[Triggers, FunctionLog]:
         with self._screen.step(f"sam deploy with Force={force}"):
-            parameters = {"Force": force, "AlarmNamePrefix": ALARM_PREFIX, "MaxJobsPerRun": "200"}
+            parameters = {
+                "Force": force,
+                "AlarmNamePrefix": ALARM_PREFIX,
+                "MaxJobsPerRun": "400",
+                "CancelsPerSecond": "50",
+            }
             stack = sam.deploy(self._aws, parameters, build_dir=self._build_dir)
         return Triggers(self._aws, stack["ServiceToken"], ALARM_PREFIX), FunctionLog(self._aws, stack["LogGroupName"])
 

@@ -14,7 +14,7 @@ from .screen import Screen
 from .triggers import Triggers
 
 STALE_HOURS = 0.01  # 36 s: long enough to tell old from young here
-MANY = 120  # jobs: at 8 a second more than an invocation of SHORT_TIMEOUT can cancel
+MANY = 300  # jobs, which are more than an invocation of SHORT_TIMEOUT can cancel
 SHORT_TIMEOUT = 20  # seconds
 _SECONDS = 120
 

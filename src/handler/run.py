@@ -50,7 +50,7 @@ class Run:
         left_out: tuple[LeftOut, ...] = ()
         for number in range(passes):
             try:
-                selection = self._select(selector)
+                selection = self._select(selector, number)
             except JobsError as error:
                 if number == 0 and not isinstance(error, JobsUnavailable):
                     raise RequestRejected("select", f"could not be carried out: {error}") from error
@@ -73,8 +73,12 @@ class Run:
         if not self.admitted:
             check_cap("select", matches, request.max_jobs)
 
-    def _select(self, selector: Selector) -> Selection:
-        return Selecting(selector, self.api, self.policy.job_id_prefix, self.utc_now(), self._turn).select()
+    def _select(self, selector: Selector, number: int) -> Selection:
+        prefix, now = self.policy.job_id_prefix, self.utc_now()
+        # Half of the time at the most: each delivery selects anew, and has to come further than the one before.
+        new = number == 0 and not self.admitted
+        most_questions = self.pace.turns(self.deadline.remaining / 2) if new else None
+        return Selecting(selector, self.api, prefix, now, self._turn, most_questions).select()
 
     def _canceler(self) -> Canceler:
         return Canceler(self.api, self.policy, self.deadline, self._turn, self.sleep)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import compress
 from typing import Protocol
 
-from .errors import JobNotFound
+from .errors import JobNotFound, RequestRejected
 from .job import Job, JobStatus, JobSummary
 from .outcome import LeftOut
 from .parallel import in_parallel
@@ -46,7 +46,8 @@ class Selection:
 class Selecting:
     """One selection under way. `prefix` is the stack's JobIdPrefix, `now` is timezone-aware.
 
-    `turn` waits until the next call may begin; it raises OutOfTime if that is too late.
+    `turn` waits until the next call may begin; it raises OutOfTime if that is too late. `most_questions` is how many
+    candidates one run has the time to ask about; None is any number.
     """
 
     selector: Selector
@@ -54,6 +55,7 @@ class Selecting:
     prefix: str
     now: datetime
     turn: Turn
+    most_questions: int | None
     _left_out: list[LeftOut] = field(default_factory=list)
 
     def select(self) -> Selection:
@@ -116,6 +118,13 @@ class Selecting:
         if not (self.selector.tags or self.selector.thing_group_name):
             return candidates
         asked = list(candidates)
+        if self.most_questions is not None and len(asked) > self.most_questions:
+            # Each run would begin anew and never come to an end: better said at once than after a hundred of them.
+            raise RequestRejected(
+                "select",
+                f"leaves {len(asked)} jobs whose tags or targets have to be asked for, and a run can ask about "
+                f"{self.most_questions}: narrow it with jobIdGlob",
+            )
         return compress(asked, in_parallel(self._passes, asked))
 
     def _passes(self, summary: JobSummary) -> bool:

@@ -51,6 +51,10 @@ class Pace:
         self._lock = Lock()
         self._next = clock()
 
+    def turns(self, seconds: float) -> int:
+        """How many turns there are in so many seconds."""
+        return max(0, int(seconds / self._interval))
+
     def take(self, deadline: Deadline, needed: float) -> bool:
         """Wait for the next turn: False, at once, if the wait and `needed` seconds of work do not fit any more."""
         with self._lock:

@@ -282,10 +282,10 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
         request = parse_request(document, POLICY, Attribution("STALE", "old"))
         selector = request.selector
         assert selector is not None
-        run._select(selector)  # once before, so that what is made only once does not count
+        run._select(selector, 0)  # once before, so that what is made only once does not count
 
         def plan(run: Run = run, selector: Any = selector) -> None:
-            assert len(run._select(selector).jobs) == 50
+            assert len(run._select(selector, 0).jobs) == 50
 
         peaks[number] = peak_of(plan)
         assert listing.read == 2 * number

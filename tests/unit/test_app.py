@@ -361,7 +361,7 @@ def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, wait
 def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
     """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
     function.configure(policy=replace(POLICY, max_jobs=1000))
-    function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(600)}
+    function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(190)}
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
@@ -584,13 +584,13 @@ def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_mor
 
 
 def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(function: Function) -> None:
-    fill(function, 100)
+    fill(function, 90)
     report = function(load("custom-resource-select-delete.json", function.server), 36)
     assert (report["status"], function.answers) == ("UNFINISHED", [])
     reports = function.drain(36)
     (answer,) = function.answers
     assert (answer["Status"], reports[-1]["status"]) == ("SUCCESS", "SETTLED")
-    assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 100
+    assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 90
 
 
 # Poison

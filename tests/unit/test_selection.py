@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from handler.errors import JobNotCancelable, JobsError, JobsUnavailable, OutOfTime
+from handler.errors import JobNotCancelable, JobsError, JobsUnavailable, OutOfTime, RequestRejected
 from handler.job import JobStatus, JobSummary
 from handler.selection import Selecting, Selection, is_older
 from handler.selector import Selector, parse_selector
@@ -35,7 +35,7 @@ def select(jobs: FakeJobs, document: dict[str, Any] | None = None, turns: list[i
         if turns is not None:
             turns.append(len(jobs.calls))
 
-    return Selecting(parse_selector(document or ALL), jobs, "", NOW, turn).select()
+    return Selecting(parse_selector(document or ALL), jobs, "", NOW, turn, 100).select()
 
 
 def ids(selection: Selection) -> list[str]:
@@ -274,7 +274,7 @@ def test_a_turn_that_comes_too_late_ends_the_selection(turns: int, jobs: FakeJob
             raise OutOfTime
 
     with pytest.raises(OutOfTime):
-        Selecting(parse_selector({"tags": {"env": "dev"}}), jobs, "", NOW, turn).select()
+        Selecting(parse_selector({"tags": {"env": "dev"}}), jobs, "", NOW, turn, 100).select()
 
 
 # Left out
@@ -375,3 +375,16 @@ def test_a_listing_is_never_held_in_memory_as_a_whole(clock: FakeClock) -> None:
     selection = select(Endless(clock=clock), {"jobIdGlob": "job-99?"})
     assert len(selection.jobs) == 10
     assert max(held) <= 12
+
+
+@pytest.mark.parametrize(("candidates", "selected"), [(100, True), (101, False)])
+def test_more_candidates_than_a_run_can_ask_about_are_rejected_at_once(
+    jobs: FakeJobs, candidates: int, selected: bool
+) -> None:
+    jobs.jobs |= {f"job-{number}": FakeJob(tags={"env": "dev"}) for number in range(candidates)}
+    if selected:
+        assert len(select(jobs, {"tags": {"env": "dev"}}).jobs) == 100
+        return
+    with pytest.raises(RequestRejected, match="leaves 101 jobs whose tags or targets have to be asked for"):
+        select(jobs, {"tags": {"env": "dev"}})
+    assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
