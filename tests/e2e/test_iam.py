@@ -1,8 +1,13 @@
 """IAM alone holds: the code's own checks are taken out here, by telling the function that there is no prefix."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 
 from local.errors import StackFailed
+from local.polling import wait_for
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_triggers import TRIGGERS
 
@@ -48,24 +53,51 @@ def test_another_value_of_the_tag_protects_nothing(canceler: Canceler) -> None:
     assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
 
 
-# Every permission of the role, what needs it, and what is left of that without it.
-PERMISSIONS = {
-    "iot:CancelJob": "FAILED",
-    "iot:DescribeJob": "FAILED",
-    "iot:ListTagsForResource": "FAILED",  # instead of PROTECTED
-}
+@contextmanager
+def without(canceler: Canceler, action: str) -> Iterator[None]:
+    """The function's role, with one action denied."""
+    iam = canceler.aws.client("iam")
+    arn = canceler.aws.client("lambda").get_function_configuration(FunctionName=canceler.function_name)["Role"]
+    role = arn.rpartition("/")[2]
+    deny = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    iam.put_role_policy(RoleName=role, PolicyName="Without", PolicyDocument=document)
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="Without")
 
 
-@pytest.mark.parametrize("action", PERMISSIONS)
+@pytest.mark.parametrize("action", ["iot:CancelJob", "iot:DescribeJob", "iot:ListTagsForResource"])
 def test_every_permission_on_jobs_is_needed(canceler: Canceler, action: str) -> None:
     tags = {"cancel-protection": "true"} if action == "iot:ListTagsForResource" else {}
     job_id = canceler.job("permission", tags=tags)
-    iam = canceler.aws.client("iam")
-    role = canceler.aws.client("lambda").get_function_configuration(FunctionName=canceler.function_name)["Role"]
-    deny = f'{{"Version": "2012-10-17", "Statement": [{{"Effect": "Deny", "Action": "{action}", "Resource": "*"}}]}}'
-    name = role.rpartition("/")[2]
-    iam.put_role_policy(RoleName=name, PolicyName="Without", PolicyDocument=deny)
-    try:
-        assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {PERMISSIONS[action]: 1}
-    finally:
-        iam.delete_role_policy(RoleName=name, PolicyName="Without")
+    with without(canceler, action):
+        assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"FAILED": 1}
+
+
+def test_the_permission_to_list_is_needed_and_without_it_a_selection_is_rejected_and_not_empty(
+    canceler: Canceler,
+) -> None:
+    job_id = canceler.job("listed")
+    with without(canceler, "iot:ListJobs"):
+        report = canceler.invoke({"cancel": {"select": {"jobIdGlob": job_id}}})
+    assert report["status"] == "REJECTED"
+    assert report["reason"].startswith("select: could not be carried out: AccessDenied")
+
+
+@pytest.mark.parametrize("action", ["sqs:SendMessage", "sqs:ChangeMessageVisibility"])
+def test_every_permission_on_the_backlog_is_needed(canceler: Canceler, action: str) -> None:
+    """Receiving and deleting are done by Lambda's poller in the role's name, which MiniStack does without asking."""
+    nowhere = {"AWS_ENDPOINT_URL_IOT": "http://127.0.0.1:9"}
+    with canceler.environment(**nowhere), canceler.short_lived(20, receives=2), without(canceler, action):
+        if action == "sqs:SendMessage":
+            failure = canceler.invoke({"cancel": {"jobId": "e2e-unreachable-2"}})
+            assert "AccessDenied" in failure["errorMessage"]
+        else:
+            canceler.invoke({"cancel": {"jobId": "e2e-unreachable-3"}})
+            wait_for("the refusal", lambda: refused(canceler, "ChangeMessageVisibility") or None, seconds=60)
+
+
+def refused(canceler: Canceler, operation: str) -> bool:
+    return any("AccessDenied" in line and operation in line for line in canceler.log.lines())
