@@ -16,6 +16,7 @@ import urllib3
 from .backlog import Backlog, Message, read_message, sqs_client
 from .config import Config
 from .custom_resource import WORK_RESERVE, CustomResource
+from .delivery import Delivery
 from .errors import RequestRejected, ResponseUndelivered
 from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .iot import IotJobs, iot_client
@@ -29,7 +30,6 @@ from .telemetry import Telemetry
 from .timing import Clock, Deadline, LambdaContext, Pace, Sleep
 
 EVENT_RESERVE = 2.0  # seconds for the report, where nobody waits for an answer
-RETRY_SECONDS = 5  # until an unfinished event is taken up again
 LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
 
@@ -46,19 +46,6 @@ class Services:
     clock: Clock = time.monotonic
     sleep: Sleep = time.sleep
     utc_now: Callable[[], datetime] = lambda: datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How an event came.
-
-    `first_seen_at`: seconds since the epoch. `admitted`: held against the cap. `number`: how often it came before.
-    """
-
-    context: LambdaContext
-    first_seen_at: float
-    admitted: bool = False
-    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +80,33 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
     now = services.utc_now().timestamp()
     message = read_message(event, services.config.backlog_queue_url)
     if message is not None:
-        first_seen_at = message.first_seen_at or now
-        delivery = Delivery(context, first_seen_at, message.admitted, message.receives)
+        delivery = Delivery.of_message(message, context, now)
         return _take_from_backlog(message, delivery, services)
     ended = _handle(event, Delivery(context, now), services)
-    if ended.waits:
-        # Jobs are reported only once the selection was held against the cap.
-        services.backlog.put(event, now, RETRY_SECONDS, admitted=bool(ended.report.jobs))
+    if ended.waits and not is_custom_resource(event):  # a teardown was put there before it was left unanswered
+        _put(event, ended.report, Delivery(context, now), services)
     return ended.report.as_dict()
+
+
+def _put(event: object, report: Report, delivery: Delivery, services: Services) -> None:
+    """Jobs are reported only once the selection was held against the cap: then it is not judged again."""
+    services.backlog.put(event, delivery.first_seen_at, delivery.retry_seconds, admitted=bool(report.jobs))
 
 
 def _take_from_backlog(message: Message, delivery: Delivery, services: Services) -> dict[str, object]:
     """Finished, SQS deletes the message; unfinished, it comes again soon; crashed too, until it has come too often."""
     waits = True
     try:
-        waits = _handle(message.event, delivery, services).waits
+        ended = _handle(message.event, delivery, services)
+        waits = ended.waits
+        if ended.report.status is RunStatus.REJECTED and delivery.admitted and not is_custom_resource(message.event):
+            waits = True  # it was begun: what is left of it is not dropped, but ends in the failure queue
+        elif waits and ended.report.jobs and not delivery.admitted:
+            _put(message.event, ended.report, delivery, services)  # once: from now on it is admitted
+            waits = False
     finally:
         if waits:
-            services.backlog.keep(message, RETRY_SECONDS)
+            services.backlog.keep(message, delivery.retry_seconds)
     return {"batchItemFailures": [{"itemIdentifier": message.message_id}] if waits else []}
 
 
@@ -139,7 +135,8 @@ def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
     request = parse_request(asked.document, services.config.policy, attribution(trigger, asked))
     deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
     report = _run(services, deadline, delivery).carry_out(request, trigger)
-    return Ended(report, waits=_may_wait(report))
+    # A dry run changes nothing, so that its next delivery would come no further.
+    return Ended(report, waits=report.status is RunStatus.UNFINISHED and not report.dry_run)
 
 
 def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
@@ -153,7 +150,7 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
         resource, services.responder, services.telemetry.count, config.log_group, services.clock
     )
     verdict, problem = custom_resource.answer(
-        delivery.context, lambda: _verdict(resource, delivery, services, answer_by)
+        delivery.context, lambda: _verdict(event, resource, delivery, services, answer_by)
     )
     for warning in verdict.warnings:
         services.telemetry.warn(warning)
@@ -162,7 +159,9 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     return Ended(verdict.report, verdict.waits, problem)
 
 
-def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline) -> Verdict:
+def _verdict(
+    event: object, resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline
+) -> Verdict:
     deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
     run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
     verdict = decide(
@@ -170,13 +169,11 @@ def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, 
         services.config.policy,
         lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
     )
-    there_is_time = answer_by.allows(RETRY_SECONDS + LEAST_RUN_SECONDS)
-    return replace(verdict, waits=_may_wait(verdict.report) and there_is_time)
-
-
-def _may_wait(report: Report) -> bool:
-    """A dry run changes nothing, so that its next delivery would come no further."""
-    return report.status is RunStatus.UNFINISHED and not report.dry_run
+    there_is_time = answer_by.allows(delivery.retry_seconds + LEAST_RUN_SECONDS)
+    waits = verdict.report.status is RunStatus.UNFINISHED and there_is_time
+    if waits and not delivery.number:
+        _put(event, verdict.report, delivery, services)  # here, so that CloudFormation is answered if it fails
+    return replace(verdict, waits=waits)
 
 
 def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:

@@ -25,7 +25,7 @@ _ADMITTED = "Admitted"
 class Message:
     """One delivery from the backlog.
 
-    `first_seen_at` is when the event was first taken up, in seconds since the epoch; None for a new event. `admitted`
+    `first_seen_at` is when the event was first taken up, or sent to the queue, in seconds since the epoch. `admitted`
     says that the event was held against the cap before.
     """
 
@@ -48,13 +48,13 @@ def read_message(event: object, queue_url: str) -> Message | None:
                     "messageId": str(message_id),
                     "receiptHandle": str(receipt_handle),
                     "body": str(body),
-                    "attributes": {"ApproximateReceiveCount": str(receives)},
+                    "attributes": {"ApproximateReceiveCount": str(receives), **times},
                     **rest,
                 }
             ]
         } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
             attributes = _texts(rest.get("messageAttributes"))
-            first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT))
+            first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT)) or _sent_at(times)
             number = int(receives) if receives.isdecimal() else 1
             return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes, number)
     return None
@@ -72,6 +72,12 @@ def _text(attribute: object) -> str | None:
         case {"stringValue": str(text)}:
             return text
     return None
+
+
+def _sent_at(times: Mapping[object, object]) -> float | None:
+    """SQS gives milliseconds."""
+    milliseconds = _seconds(str(times.get("SentTimestamp")))
+    return None if milliseconds is None else milliseconds / 1000
 
 
 def _seconds(text: str | None) -> float | None:

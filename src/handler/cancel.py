@@ -102,6 +102,7 @@ class Canceler:
             if job.status in ENDED or not self.deadline.allows(wait + self.jobs.worst_call):
                 break
             self.sleep(wait)
+            self.turn()
             job = self._describe(job_id)
         return job
 

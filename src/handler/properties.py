@@ -37,7 +37,7 @@ def _select(value: object) -> object:
     """The keys of Select in a request's own spelling. A key that is not known stays, for the parser to reject."""
     if not isinstance(value, Mapping):
         return value
-    keys = _SELECT_KEYS | {key: (key, _as_it_is) for key in value if key not in _SELECT_KEYS}
+    keys = _SELECT_KEYS | {key: (f"Select.{key}", _as_it_is) for key in value if key not in _SELECT_KEYS}
     return {keys[key][0]: keys[key][1](item) for key, item in value.items()}
 
 

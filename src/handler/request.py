@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from .errors import RequestRejected
 from .fields import quoted, read_flag, read_job_id, read_object, read_text
-from .selector import Selector, parse_selector
+from .selector import Selector, check_prefix, parse_selector
 
 _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")  # CancelJob's own limits, as those of the comment
 _MAX_COMMENT = 2028
@@ -65,7 +65,7 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
     check_cap("jobIds", len(job_ids), max_jobs)
     return CancelRequest(
         job_ids=job_ids,
-        selector=parse_selector(fields["select"]) if "select" in fields else None,
+        selector=_selector(fields["select"], policy) if "select" in fields else None,
         force=_force(fields.get("force"), policy),
         dry_run=_dry_run(fields.get("dryRun"), policy),
         max_jobs=max_jobs,
@@ -89,6 +89,12 @@ def _job_ids(fields: Mapping[str, object], policy: Policy) -> tuple[str, ...]:
         return ()
     named = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
     return tuple(dict.fromkeys(_job_id(field, value, policy) for field, value in named.items()))
+
+
+def _selector(value: object, policy: Policy) -> Selector:
+    selector = parse_selector(value)
+    check_prefix(selector, policy.job_id_prefix)
+    return selector
 
 
 def _numbered(value: object) -> dict[str, object]:

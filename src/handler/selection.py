@@ -98,6 +98,7 @@ class Selecting:
             if summary.job_id in candidates
         )
         if listed and self._ignores_namespaces():
+            self._check_questions(len(listed))
             return list(compress(listed, in_parallel(self._is_greengrass, listed)))
         return list(listed)
 
@@ -118,14 +119,17 @@ class Selecting:
         if not (self.selector.tags or self.selector.thing_group_name):
             return candidates
         asked = list(candidates)
-        if self.most_questions is not None and len(asked) > self.most_questions:
-            # Each run would begin anew and never come to an end: better said at once than after a hundred of them.
+        self._check_questions(len(asked) * (2 if self.selector.tags and self.selector.thing_group_name else 1))
+        return compress(asked, in_parallel(self._passes, asked))
+
+    def _check_questions(self, number: int) -> None:
+        """Each delivery would begin anew and come no further: better said at once than after a hundred of them."""
+        if self.most_questions is not None and number > self.most_questions:
             raise RequestRejected(
                 "select",
-                f"leaves {len(asked)} jobs whose tags or targets have to be asked for, and a run can ask about "
+                f"takes {number} questions about single jobs (tags, targets, namespace), and a run has the time for "
                 f"{self.most_questions}: narrow it with jobIdGlob",
             )
-        return compress(asked, in_parallel(self._passes, asked))
 
     def _passes(self, summary: JobSummary) -> bool:
         self.turn()
@@ -142,6 +146,8 @@ class Selecting:
         group = self.selector.thing_group_name
         if group is None:
             return True
+        if self.selector.tags:
+            self.turn()  # the second question about one job
         return any(target.endswith(f":thinggroup/{group}") for target in self.listing.describe(summary.job_id).targets)
 
     def _leave_out(self, job_id: str, why: str) -> None:

@@ -7,7 +7,7 @@ from fnmatch import translate
 from typing import Literal
 
 from .errors import RequestRejected
-from .fields import read_object, read_text, read_texts
+from .fields import quoted, read_object, read_text, read_texts
 from .job import JobStatus
 
 KEYS = (
@@ -62,6 +62,15 @@ def parse_selector(value: object) -> Selector:
         thing_group_name=_thing_group(fields.get("thingGroupName")),
         tags=_tags(fields.get("tags")),
     )
+
+
+def check_prefix(selector: Selector, prefix: str) -> None:
+    """Raises RequestRejected for a glob that no id with this prefix can match: else it would mean no job, for ever."""
+    head = re.split(r"[*?]", selector.job_id_glob or "*", maxsplit=1)[0]
+    if not (head.startswith(prefix) or prefix.startswith(head)):
+        raise RequestRejected(
+            "select.jobIdGlob", f"must be able to match ids that start with {quoted(prefix)}, the stack's JobIdPrefix"
+        )
 
 
 def matches_glob(job_id: str, glob: str) -> bool:

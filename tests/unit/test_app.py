@@ -250,7 +250,9 @@ def test_a_finished_run_puts_nothing_on_the_backlog(function: Function) -> None:
     assert function.backlog.messages == []
 
 
-def test_a_queue_run_that_is_unfinished_keeps_its_message_for_five_seconds_and_sends_none(function: Function) -> None:
+def test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none(
+    function: Function,
+) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=3)
     function({"cancel": {"jobId": "a"}})
@@ -260,7 +262,7 @@ def test_a_queue_run_that_is_unfinished_keeps_its_message_for_five_seconds_and_s
         times.append(function.clock.now)
     kept = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert answers == [kept, kept, {"batchItemFailures": []}]
-    assert times == [1005.0, 1010.0, 1015.0]
+    assert times == [1005.0, 1010.0, 1020.0]
 
 
 def test_a_dry_run_is_never_put_on_the_backlog_for_it_would_come_no_further(function: Function) -> None:
@@ -340,7 +342,7 @@ def test_a_teardown_that_never_gets_done_is_answered_once_near_its_service_timeo
     )
     assert {report["status"] for report in reports} == {"UNFINISHED"}
     # The answer is due 240 s after the first delivery; a run is begun while 35 s are left, every 5 s.
-    assert function.clock.now == 1210.0
+    assert function.clock.now == 1185.0
     assert function.backlog.dead == []
 
 
@@ -621,7 +623,7 @@ def test_poison_is_in_the_failure_queue_after_a_hundred_deliveries_and_can_be_re
         with nullcontext() if function.backlog.deliveries == 100 else pytest.raises(ZeroDivisionError):
             function.backlog.deliver(function)
     assert (function.backlog.deliveries, len(function.backlog.dead)) == (100, 1)
-    assert function.clock.now == 1000 + 101 * 5
+    assert function.clock.now == 1000 + 5 + 390 + 88 * 60  # 5 s, 10 s, and so on up to 60 s
     function.jobs.fault = None
     (dead,) = function.backlog.dead
     dead.receives, dead.visible_at = 0, function.clock.now
@@ -828,3 +830,85 @@ def test_the_handler_is_where_the_template_says() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
     assert "Handler: handler.app.lambda_handler" in template
     assert app.__name__ == "handler.app"
+
+
+# What becomes of an event that was begun
+
+
+def backlog_message(function: Function) -> Any:
+    (message,) = function.backlog.messages
+    return message
+
+
+def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"select": {"jobIdGlob": "a"}, "force": False}})
+    function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    while function.backlog.messages:
+        function.backlog.deliver(function)
+    assert len(function.backlog.dead) == 1
+    assert function.jobs.cancelled == []
+
+
+def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_then_on(function: Function) -> None:
+    function.configure(policy=replace(POLICY, max_jobs=2))
+    function.jobs.jobs |= {"a-1": FakeJob(), "a-2": FakeJob()}
+    function.jobs.fault = failing("ListJobs", throttled, times=1)
+    function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
+    assert "Admitted" not in backlog_message(function).attributes
+    function.jobs.fault = failing("CancelJob", throttled, times=2)
+    function.backlog.deliver(function)
+    assert backlog_message(function).attributes["Admitted"]["StringValue"] == "true"
+    function.jobs.jobs["a-3"] = FakeJob()
+    (report,) = function.drain()
+    assert (report["status"], report["counts"]) == ("SETTLED", {"CANCELED": 3})
+
+
+@pytest.mark.parametrize(("hours", "status"), [(11.9, "SETTLED"), (12.1, "REJECTED")])
+def test_an_admission_does_not_outlast_twelve_hours(hours: float, status: str, function: Function) -> None:
+    function.configure(policy=replace(POLICY, max_jobs=2))
+    function.jobs.jobs["a-1"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
+    function.jobs.jobs |= {"a-2": FakeJob(), "a-3": FakeJob()}
+    function.clock.now += hours * 3600
+    reports = function.drain()
+    assert [report["status"] for report in reports] == [status]
+
+
+def test_a_teardown_that_can_not_be_put_on_the_backlog_is_answered_at_once(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+
+    def denied_to_send(operation: str) -> None:
+        raise PermissionError(operation)
+
+    function.backlog.fault = denied_to_send
+    with pytest.raises(PermissionError):
+        function(load("custom-resource-delete.json", function.server))
+    (answer,) = function.answers
+    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "firmware-2026-11")
+
+
+def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) -> None:
+    function.configure(policy=replace(POLICY, dry_run=True))
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("DescribeJob", throttled, times=1)
+    function(load("custom-resource-delete.json", function.server))
+    assert function.answers == []
+    function.drain()
+    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+    assert function.jobs.cancelled == []
+
+
+def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    report = function({"cancel": {"select": {"jobIdGlob": "firmware-*"}}})
+    assert report["reason"].startswith("select.jobIdGlob: must be able to match ids that start with 'ota-'")
+    function(load("custom-resource-select-delete.json", function.server))
+    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+    assert "TeardownsContinued" in capsys.readouterr().out

@@ -14,6 +14,7 @@ from tests.support.fakes import FakeBacklog, FakeClock
 
 URL = FakeBacklog.url
 EVENTS = Path(__file__).parents[2] / "events"
+SENT_AT = 1795500751.0  # SentTimestamp of the file
 WEEKLY = {"cancel": {"jobId": "firmware-2026-11", "reasonCode": "STALE_JOB", "comment": "weekly clean-up"}}
 
 
@@ -77,20 +78,20 @@ def attribute(value: object) -> dict[str, object]:
     [
         ({"FirstSeenAt": attribute("12.5"), "Admitted": attribute("true")}, 12.5, True),
         ({"FirstSeenAt": attribute("12.5")}, 12.5, False),
-        ({"Admitted": attribute("true")}, None, True),
-        ({}, None, False),
-        (None, None, False),
-        (..., None, False),
-        ([], None, False),
-        ("FirstSeenAt", None, False),
-        ({"FirstSeenAt": attribute("soon")}, None, False),
-        ({"FirstSeenAt": attribute("")}, None, False),
-        ({"FirstSeenAt": attribute("nan")}, None, False),
-        ({"FirstSeenAt": attribute("inf")}, None, False),
-        ({"FirstSeenAt": attribute(12.5)}, None, False),
-        ({"FirstSeenAt": "12.5", "Admitted": "true"}, None, False),
-        ({"FirstSeenAt": None, "Admitted": None}, None, False),
-        ({"firstSeenAt": attribute("12.5"), "admitted": attribute("true")}, None, False),
+        ({"Admitted": attribute("true")}, SENT_AT, True),
+        ({}, SENT_AT, False),
+        (None, SENT_AT, False),
+        (..., SENT_AT, False),
+        ([], SENT_AT, False),
+        ("FirstSeenAt", SENT_AT, False),
+        ({"FirstSeenAt": attribute("soon")}, SENT_AT, False),
+        ({"FirstSeenAt": attribute("")}, SENT_AT, False),
+        ({"FirstSeenAt": attribute("nan")}, SENT_AT, False),
+        ({"FirstSeenAt": attribute("inf")}, SENT_AT, False),
+        ({"FirstSeenAt": attribute(12.5)}, SENT_AT, False),
+        ({"FirstSeenAt": "12.5", "Admitted": "true"}, SENT_AT, False),
+        ({"FirstSeenAt": None, "Admitted": None}, SENT_AT, False),
+        ({"firstSeenAt": attribute("12.5"), "admitted": attribute("true")}, SENT_AT, False),
     ],
 )
 def test_a_message_without_readable_attributes_is_a_new_event(
@@ -157,7 +158,7 @@ def wrapped(**fields: object) -> dict[str, object]:
 def test_an_event_that_is_redriven_from_the_failure_queue_is_unwrapped(document: object, event: object) -> None:
     read = read_message(message(body=json.dumps(document), messageAttributes={}), URL)
     assert read is not None
-    assert (read.event, read.admitted, read.first_seen_at) == (event, False, None)
+    assert (read.event, read.admitted, read.first_seen_at) == (event, False, SENT_AT)
 
 
 # Writing
@@ -217,3 +218,10 @@ def test_what_is_put_on_the_queue_is_read_from_it(event: object, admitted: bool,
     sent.receipt_handle, sent.receives = "r-1", 3
     expected = Message("message-1", "r-1", event, 1795500750.5, admitted, 3)
     assert read_message(queue.event_of(sent), URL) == expected
+
+
+def test_a_message_without_any_time_is_new() -> None:
+    event = message(messageAttributes={}, attributes={"ApproximateReceiveCount": "1"})
+    read = read_message(event, URL)
+    assert read is not None
+    assert (read.first_seen_at, read.admitted) == (None, False)

@@ -250,7 +250,10 @@ BAD_SELECTIONS: list[Any] = [
     pytest.param("ota-*", "Select", f"must be an object with the keys {SELECT_KEYS}", id="a text"),
     pytest.param(["ota-*"], "Select", f"must be an object with the keys {SELECT_KEYS}", id="a list"),
     pytest.param(
-        {"JobIdGlob": "a", "Glob": "b"}, "Select", f"unknown key 'Glob'; the keys are {SELECT_KEYS}", id="unknown"
+        {"JobIdGlob": "a", "Glob": "b"},
+        "Select",
+        f"unknown key 'Select.Glob'; the keys are {SELECT_KEYS}",
+        id="unknown",
     ),
     pytest.param(
         {"JobIdGlob": "a.b"},

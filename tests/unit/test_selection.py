@@ -385,6 +385,19 @@ def test_more_candidates_than_a_run_can_ask_about_are_rejected_at_once(
     if selected:
         assert len(select(jobs, {"tags": {"env": "dev"}}).jobs) == 100
         return
-    with pytest.raises(RequestRejected, match="leaves 101 jobs whose tags or targets have to be asked for"):
+    with pytest.raises(RequestRejected, match="takes 101 questions about single jobs"):
         select(jobs, {"tags": {"env": "dev"}})
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
+
+
+def test_tags_and_thing_group_are_two_questions_about_each_job(jobs: FakeJobs) -> None:
+    jobs.jobs |= {f"job-{number}": FakeJob(tags={"env": "dev"}) for number in range(51)}
+    with pytest.raises(RequestRejected, match="takes 102 questions"):
+        select(jobs, {"tags": {"env": "dev"}, "thingGroupName": "fleet-a"})
+
+
+def test_where_namespaces_are_ignored_each_candidate_is_a_question_too(jobs: FakeJobs) -> None:
+    jobs.ignores_namespaces = True
+    jobs.jobs |= {f"job-{number}": FakeJob() for number in range(101)}
+    with pytest.raises(RequestRejected, match="takes 101 questions"):
+        select(jobs, {"jobIdGlob": "*"})

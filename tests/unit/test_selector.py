@@ -6,7 +6,7 @@ import pytest
 
 from handler.errors import RequestRejected
 from handler.job import JobStatus
-from handler.selector import Selector, matches_glob, parse_selector
+from handler.selector import Selector, check_prefix, matches_glob, parse_selector
 
 KEYS = "jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, targetSelection, thingGroupName, tags"
 BOTH = (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS)
@@ -227,3 +227,27 @@ def test_any_other_selection_is_rejected_with_the_field_and_what_it_allows(
 )
 def test_a_glob_is_held_against_the_whole_id_and_its_case(job_id: str, glob: str, matches: bool) -> None:
     assert matches_glob(job_id, glob) is matches
+
+
+@pytest.mark.parametrize(
+    ("glob", "prefix", "possible"),
+    [
+        ("ota-1", "ota-", True),
+        ("ota-*", "ota-", True),
+        ("o*", "ota-", True),
+        ("*", "ota-", True),
+        ("?ta-1", "ota-", True),
+        (None, "ota-", True),
+        ("fw-*", "", True),
+        ("fw-*", "ota-", False),
+        ("ota", "ota-", True),
+        ("otb*", "ota-", False),
+    ],
+)
+def test_a_glob_must_be_able_to_match_the_prefix(glob: str | None, prefix: str, possible: bool) -> None:
+    selector = Selector(job_id_glob=glob, tags={"env": "dev"})
+    if possible:
+        check_prefix(selector, prefix)
+        return
+    with pytest.raises(RequestRejected, match="the stack's JobIdPrefix"):
+        check_prefix(selector, prefix)
