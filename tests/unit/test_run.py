@@ -339,3 +339,33 @@ def test_a_run_that_never_gets_further_than_its_first_jobs_still_gets_to_all_of_
         report = carry_out(jobs, clock, named, policy=policy, seconds=5, per_second=10, delivery=delivery)
         assert report.status == "UNFINISHED"
     assert sorted(jobs.cancelled) == [f"last-{number}" for number in range(5)]
+
+
+# Pace and questions
+
+
+def test_reading_back_again_takes_a_turn_as_every_call_does(jobs: FakeJobs, clock: FakeClock) -> None:
+    """One a second: the second job's turn, and the second reading of the first, do not come at once."""
+    jobs.jobs["a"] = FakeJob()
+    jobs.lag = 1
+    carry_out(jobs, clock, {"jobId": "a"}, per_second=0.5)
+    assert clock.slept == [0.5, 1.5]  # the wait for the service, and what is left until the next turn
+
+
+@pytest.mark.parametrize(
+    ("number", "admitted", "rejected"),
+    [(149, False, False), (150, False, True), (150, True, False)],
+)
+def test_a_new_run_asks_about_single_jobs_for_half_of_its_time_and_an_admitted_one_for_all_of_it(
+    number: int, admitted: bool, rejected: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {f"job-{each}": FakeJob(tags={"a": "b"}) for each in range(number)}
+    by_tag = {"select": {"tags": {"a": "b"}}}
+    if rejected:
+        with pytest.raises(RequestRejected, match="takes 150 questions"):
+            carry_out(jobs, clock, by_tag, policy=replace(POLICY, max_jobs=1000), seconds=298, per_second=1)
+        assert jobs.cancelled == []
+        return
+    policy = replace(POLICY, max_jobs=1000)
+    report = carry_out(jobs, clock, by_tag, policy=policy, seconds=298, per_second=1, admitted=admitted)
+    assert len(report.jobs) == number

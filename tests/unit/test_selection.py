@@ -396,6 +396,15 @@ def test_tags_and_thing_group_are_two_questions_about_each_job(jobs: FakeJobs) -
         select(jobs, {"tags": {"env": "dev"}, "thingGroupName": "fleet-a"})
 
 
+def test_each_question_has_its_turn(jobs: FakeJobs) -> None:
+    group = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
+    jobs.jobs["job"] = FakeJob(tags={"env": "dev"}, targets=(group,))
+    turns: list[int] = []
+    select(jobs, {"tags": {"env": "dev"}, "thingGroupName": "fleet-a"}, turns)
+    assert len(turns) == len(jobs.calls)
+    assert [operation for operation, _ in jobs.calls][-2:] == ["ListTagsForResource", "DescribeJob"]
+
+
 def test_where_namespaces_are_ignored_each_candidate_is_a_question_too(jobs: FakeJobs) -> None:
     jobs.ignores_namespaces = True
     jobs.jobs |= {f"job-{number}": FakeJob() for number in range(101)}
