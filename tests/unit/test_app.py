@@ -912,3 +912,15 @@ def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
     function(load("custom-resource-select-delete.json", function.server))
     assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
     assert "TeardownsContinued" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(15.75, 4), (16.0, 5), (31.75, 5), (32.0, 6)])
+def test_sending_ends_a_second_before_the_invocation_by_the_functions_own_clock(
+    seconds: float, attempts: int, function: Function
+) -> None:
+    """The waits between the attempts are 1, 2, 4, 8 and 16 s here."""
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.server.script = [500]
+    with pytest.raises(ResponseUndelivered):
+        function(load("custom-resource-delete.json", function.server), seconds)
+    assert len(function.server.received) == attempts

@@ -362,6 +362,27 @@ def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answere
     assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
 
 
+class WatchedLock:
+    """Notes whether the request counted as answered when the lock was taken, and when it was given back."""
+
+    def __init__(self, custom_resource: CustomResource) -> None:
+        self.seen: list[bool] = []
+        self._custom_resource = custom_resource
+
+    def __enter__(self) -> None:
+        self.seen.append(self._custom_resource._answered)
+
+    def __exit__(self, *_: object) -> None:
+        self.seen.append(self._custom_resource._answered)
+
+
+def test_the_answer_is_claimed_under_the_lock_for_the_timer_is_another_thread(bench: Bench) -> None:
+    custom_resource = CustomResource(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
+    custom_resource._lock = lock = WatchedLock(custom_resource)  # type: ignore[assignment]
+    assert [custom_resource._claim(), custom_resource._claim()] == [True, False]
+    assert lock.seen == [False, True, True, True]
+
+
 def test_a_timer_that_comes_after_the_answer_says_nothing(bench: Bench) -> None:
     custom_resource = CustomResource(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
     custom_resource.answer(FakeContext(bench.clock), verdict)

@@ -43,6 +43,12 @@ ACCEPTED: list[Any] = [
     pytest.param({"JobId": "a", "MaxJobs": "14"}, POLICY, replace(PLAIN, max_jobs=14), id="a number as a string"),
     pytest.param({"JobId": "a", "MaxJobs": 14}, POLICY, replace(PLAIN, max_jobs=14), id="a real number"),
     pytest.param(
+        {"JobId": "a", "MaxJobs": "25000"},
+        replace(POLICY, max_jobs=25000),
+        replace(PLAIN, max_jobs=25000),
+        id="the greatest cap that the template allows",
+    ),
+    pytest.param(
         {"JobId": "a", "ReasonCode": "MOVED", "Comment": "to b"},
         POLICY,
         replace(PLAIN, reason_code="MOVED", comment="to b"),
