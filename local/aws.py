@@ -23,6 +23,7 @@ from mypy_boto3_iot import IoTClient
 from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
 from mypy_boto3_lambda import LambdaClient
 from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_s3 import S3Client
 from mypy_boto3_scheduler import EventBridgeSchedulerClient
 from mypy_boto3_sqs import SQSClient
 from mypy_boto3_ssm import SSMClient
@@ -145,6 +146,8 @@ class LocalAws:
     def client(self, service: Literal["lambda"]) -> LambdaClient: ...
     @overload
     def client(self, service: Literal["logs"]) -> CloudWatchLogsClient: ...
+    @overload
+    def client(self, service: Literal["s3"]) -> S3Client: ...
     @overload
     def client(self, service: Literal["scheduler"]) -> EventBridgeSchedulerClient: ...
     @overload

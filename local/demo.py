@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from rich.markup import escape
 
-from . import sam, sweep
+from . import sam, sweep, waiting
 from .aws import LocalAws
 from .diagnosis import logs_on_failure
 from .fleet import Fleet, JobState
@@ -78,8 +78,8 @@ def run(screen: Screen) -> int:
         with screen.step("Start a local AWS"):
             aws = until_the_end.enter_context(LocalAws())
         with logs_on_failure(screen, aws):
-            rows, swept, invocations = Demonstration(screen, aws, build_dir).play()
-    right = all([_show(screen, rows), _show_sweep(screen, swept, invocations)])
+            rows, waited, swept, invocations = Demonstration(screen, aws, build_dir).play()
+    right = all([_show(screen, rows), _show_wait(screen, waited), _show_sweep(screen, swept, invocations)])
     screen.say(
         f"Done in {time.monotonic() - started:.0f} s; the local AWS is gone. `make up` starts one to try things on."
     )
@@ -95,12 +95,14 @@ class Demonstration:
         self._build_dir = build_dir
         self._fleet = Fleet(aws)
 
-    def play(self) -> tuple[list[Row], list[sweep.Row], int]:
-        """What became of each job, in the order of EXPECTED and of sweep.EXPECTED; the large sweep's invocations."""
+    def play(self) -> tuple[list[Row], waiting.Waited, list[sweep.Row], int]:
+        """What became of each job, in the order of EXPECTED; the wait; the sweep, and its larger one's invocations."""
         with self._screen.step("Create jobs that are to be stale by the time of the sweep"):
             created_at = sweep.create_population(self._fleet)
-        rows = [*self._round("false"), *self._round("true")]
+        without_force = self._round("false")
         stack = outputs(self._aws, sam.STACK_NAME)
+        waited = waiting.play(self._screen, self._aws, self._fleet, FunctionLog(self._aws, stack["LogGroupName"]))
+        rows = [*without_force, *self._round("true")]
         sweeps = sweep.Sweeps(
             self._screen,
             self._aws,
@@ -110,7 +112,7 @@ class Demonstration:
             stack["FunctionName"],
             stack["BacklogQueueUrl"],
         )
-        return rows, *sweeps.play(created_at)
+        return rows, waited, *sweeps.play(created_at)
 
     def _round(self, force: str) -> list[Row]:
         plan = [row for row in EXPECTED if row.force == force]
@@ -179,6 +181,16 @@ class Demonstration:
 
 def _show(screen: Screen, rows: Sequence[Row]) -> bool:
     return _compare(screen, "Read back from IoT and CloudWatch Logs", COLUMNS, rows, EXPECTED)
+
+
+def _show_wait(screen: Screen, waited: waiting.Waited) -> bool:
+    right = waited.is_as_expected
+    screen.table("The deletion of a stack that waits for its devices", waiting.COLUMNS, waited.rows())
+    took = ", ".join(f"{duration:.0f}" for duration in waited.durations)
+    screen.say(f"The canceler was invoked {len(waited.durations)} times for that, and took {took} ms.")
+    verdict = "All happened in the expected order." if right else f"The expected order is {waiting.EXPECTED}."
+    screen.say(verdict, style="bold green" if right else "bold red")
+    return right
 
 
 def _show_sweep(screen: Screen, rows: Sequence[sweep.Row], invocations: int) -> bool:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NotRequired, TypedDict, cast
 
 from .aws import LocalAws
@@ -54,6 +55,14 @@ class FunctionLog:
     def reports(self) -> list[Report]:
         """Every report, oldest first."""
         return [report for line in self.lines() if (report := _report_in(line))]
+
+    def timed_reports(self) -> list[tuple[datetime, Report]]:
+        """The same, each with the time at which it was logged."""
+        return [
+            (datetime.fromisoformat(json.loads(line)["timestamp"]), report)
+            for line in self.lines()
+            if (report := _report_in(line))
+        ]
 
     def wait_for_report(self, what: str, wanted: Callable[[Report], bool], *, seconds: float) -> Report:
         """The first report that is `wanted`. Raises TimedOut, naming `what`."""

@@ -21,6 +21,7 @@ def create(
     created = aws.client("cloudformation").create_stack(
         StackName=name,
         TemplateBody=template,
+        Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     )
     settle(aws, created["StackId"], "CREATE_COMPLETE", seconds=seconds)
@@ -42,9 +43,14 @@ def update(
 
 def delete(aws: LocalAws, name: str, *, seconds: float = _LONGEST) -> None:
     """Delete a stack. Raises StackFailed and TimedOut."""
-    stack_id = _describe(aws, name)["StackId"]  # the name is forgotten when the stack is gone
+    stack_id = id_of(aws, name)
     aws.client("cloudformation").delete_stack(StackName=name)
     settle(aws, stack_id, "DELETE_COMPLETE", seconds=seconds)
+
+
+def id_of(aws: LocalAws, name: str) -> str:
+    """The ARN of the stack, by which it is still known when it is gone."""
+    return _describe(aws, name)["StackId"]
 
 
 def settle(aws: LocalAws, stack_id: str, wanted: str, *, seconds: float = _LONGEST) -> None:

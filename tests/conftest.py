@@ -14,7 +14,8 @@ import pytest
 import urllib3
 from hypothesis import settings
 
-from handler.app import Services, lambda_handler
+from handler.app import lambda_handler
+from handler.pipeline import Services
 from handler.respond import Responder
 from handler.telemetry import Telemetry
 from tests.support.fakes import AnswerServer, FakeBacklog, FakeClock, FakeContext, FakeJobs, config

@@ -1,136 +1,100 @@
 """What one invocation could not finish waits here: the same event, on a queue that leads back to the function.
 
-Cancelling converges, so running the event again is the continuation. The only SQS client.
+Cancelling converges, so running the event again is the continuation. Teardowns have a queue of their own, where sweeps
+can't hold them up: a FIFO queue, so that of one request no two messages are in flight. The only SQS client.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from math import isfinite
+from hashlib import sha256
+from math import ceil
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from .message import Message, Progress, attributes_of, read_message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-# Message attributes. Only put() sets them: an event that was redriven from elsewhere has none, and is taken for new.
-_FIRST_SEEN_AT = "FirstSeenAt"
-_ADMITTED = "Admitted"
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One delivery from the backlog.
-
-    `first_seen_at` is when the event was first taken up, or sent to the queue, in seconds since the epoch. `admitted`
-    says that the event was held against the cap before.
-    """
-
-    message_id: str
-    receipt_handle: str
-    event: object
-    first_seen_at: float | None
-    admitted: bool
-    receives: int
-
-
-def read_message(event: object, queue_url: str) -> Message | None:
-    """The one record of an event of our own queue (the batch size is 1), or None if this is no such event."""
-    match event:
-        case {
-            "Records": [
-                {
-                    "eventSource": "aws:sqs",
-                    "eventSourceARN": str(arn),
-                    "messageId": str(message_id),
-                    "receiptHandle": str(receipt_handle),
-                    "body": str(body),
-                    "attributes": {"ApproximateReceiveCount": str(receives), **times},
-                    **rest,
-                }
-            ]
-        } if arn.rpartition(":")[2] == queue_url.rpartition("/")[2]:
-            attributes = _texts(rest.get("messageAttributes"))
-            first_seen_at = _seconds(attributes.get(_FIRST_SEEN_AT)) or _sent_at(times)
-            number = int(receives) if receives.isdecimal() else 1
-            return Message(message_id, receipt_handle, _event_in(body), first_seen_at, _ADMITTED in attributes, number)
-    return None
-
-
-def _texts(attributes: object) -> Mapping[str, str]:
-    match attributes:
-        case {**named}:
-            return {str(name): text for name, each in named.items() if (text := _text(each)) is not None}
-    return {}
-
-
-def _text(attribute: object) -> str | None:
-    match attribute:
-        case {"stringValue": str(text)}:
-            return text
-    return None
-
-
-def _sent_at(times: Mapping[object, object]) -> float | None:
-    """SQS gives milliseconds."""
-    milliseconds = _seconds(str(times.get("SentTimestamp")))
-    return None if milliseconds is None else milliseconds / 1000
-
-
-def _seconds(text: str | None) -> float | None:
-    """What can't be read counts as left out: somebody else has put the message there."""
-    try:
-        seconds = float(text or "nan")
-    except ValueError:
-        return None
-    return seconds if isfinite(seconds) else None
-
-
-def _event_in(body: str) -> object:
-    """The event, also where Lambda has wrapped it on its way to the failure queue."""
-    try:
-        event = json.loads(body)
-    except (ValueError, RecursionError):
-        return body  # an event that nothing recognises: rejected like any other
-    match event:
-        case {"requestContext": {}, "requestPayload": payload}:
-            return payload
-    return event
+_LEASE_MARGIN = 10  # seconds that a lease outlasts the invocation
+_LEASE_LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"}
 
 
 def sqs_client() -> "SQSClient":
-    """Retries are the SDK's."""
+    """A client whose calls end within 5 s: before the timer answers for a teardown that is being put on its queue.
+
+    Retries are the SDK's.
+    """
     return boto3.client(
-        "sqs", config=Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 3})
+        "sqs", config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     )
 
 
 class Backlog:
-    """The queue at `queue_url`."""
+    """The queue at `queue_url`, and the FIFO queue of teardowns at `teardown_queue_url`."""
 
-    def __init__(self, client: "SQSClient", queue_url: str) -> None:
+    def __init__(self, client: "SQSClient", queue_url: str, teardown_queue_url: str) -> None:
         self._client = client
         self._queue_url = queue_url
+        self._teardown_queue_url = teardown_queue_url
 
-    def put(self, event: object, first_seen_at: float, delay: int, *, admitted: bool) -> None:
+    def read(self, event: object) -> Message | None:
+        """The message of one of the two queues that `event` brings, or None if it brings none."""
+        return read_message(event, self._queue_url, self._teardown_queue_url)
+
+    def put(self, event: object, progress: Progress, delay: int) -> None:
         """Have `event` delivered to the function after `delay` seconds. Raises botocore's errors."""
-        attributes: dict[str, MessageAttributeValueTypeDef] = {
-            _FIRST_SEEN_AT: {"DataType": "Number", "StringValue": f"{first_seen_at:.3f}"}
-        }
-        if admitted:
-            attributes[_ADMITTED] = {"DataType": "String", "StringValue": "true"}
         self._client.send_message(
             QueueUrl=self._queue_url,
             MessageBody=json.dumps(event),
             DelaySeconds=delay,
-            MessageAttributes=attributes,
+            MessageAttributes=_typed(attributes_of(progress)),
         )
+
+    def put_teardown(self, event: object, progress: Progress, identity: str) -> None:
+        """The same for a request of CloudFormation, known by its `identity`; the delay is the queue's.
+
+        A message that tells the same as one of the last five minutes is dropped, and those of one request come one
+        after the other: duplicates of a request make no second one in flight. Raises botocore's errors.
+        """
+        body = json.dumps(event)
+        stage = f"admitted: {progress.admitted}, waits: {progress.wait is not None}"
+        self._client.send_message(
+            QueueUrl=self._teardown_queue_url,
+            MessageBody=body,
+            MessageGroupId=_digest(identity),
+            MessageDeduplicationId=_digest(f"{body}, {stage}"),
+            MessageAttributes=_typed(attributes_of(progress)),
+        )
+
+    def renew(self, message: Message, seconds: float) -> bool:
+        """Lease the message anew, for longer than the `seconds` that the invocation has left.
+
+        False if that is too late, and another run has the message or will have it. Raises botocore's errors.
+        """
+        try:
+            self.keep(message, ceil(seconds) + _LEASE_MARGIN)
+        except ClientError as error:
+            if error.response["Error"]["Code"].rpartition(".")[2].removesuffix("Exception") in _LEASE_LOST:
+                return False
+            raise
+        return True
 
     def keep(self, message: Message, delay: int) -> None:
         """Have the message delivered again after `delay` seconds, not when its lease ends. Raises botocore's errors."""
         self._client.change_message_visibility(
-            QueueUrl=self._queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay
+            QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay
         )
+
+
+def _typed(attributes: Mapping[str, str]) -> dict[str, "MessageAttributeValueTypeDef"]:
+    return {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
+
+
+def _digest(text: str) -> str:
+    """Of a length and of characters that SQS takes as an id."""
+    return sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -1,14 +1,15 @@
 """Cancel jobs, idempotently: what happens to a job depends on the job's state, not on how often it is asked.
 
 CancelJob has no compare-and-set and answers no status, so every job is read back with DescribeJob, and the status that
-is read decides. Two calls for an ordinary job.
+is read decides. Two calls for an ordinary job. With force, what an earlier cancel without force has left is ended too.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from .executions import Executions, end_executions
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
 from .parallel import in_parallel
@@ -19,7 +20,10 @@ from .timing import Deadline, Sleep, Turn
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
 
 
-class Jobs(Protocol):
+type _Act = Callable[[str, CancelRequest], JobResult]
+
+
+class Jobs(Executions, Protocol):
     """The part of the IoT Jobs API that cancels. Every method raises JobsError."""
 
     # The longest that one call can take, with the SDK's own attempts, in seconds.
@@ -39,7 +43,8 @@ class Jobs(Protocol):
 class Canceler:
     """The means to cancel: the API, what the policy protects, and the time there is.
 
-    `turn` waits until the next job may begin; it raises OutOfTime if that is too late.
+    `turn` waits until the next job may begin; it raises OutOfTime if that is too late. `looks_first` is for jobs that
+    most likely have ended: one call then.
     """
 
     jobs: Jobs
@@ -47,23 +52,29 @@ class Canceler:
     deadline: Deadline
     turn: Turn
     sleep: Sleep
+    looks_first: bool = False
 
     def cancel_all(self, job_ids: Iterable[str], request: CancelRequest) -> tuple[JobResult, ...]:
         """One result for each job, in their order. Jobs that there is no time for are DEFERRED."""
-        return tuple(in_parallel(lambda job_id: self._settle(job_id, request), job_ids))
+        act = self._plan_one if request.dry_run else self._cancel_one
+        results = in_parallel(lambda job_id: self._settle(act, JobResult(job_id, Outcome.DEFERRED), request), job_ids)
+        if not request.force:
+            return tuple(results)
+        return tuple(self._settle(self._end_executions, r, request) if self._is_left_over(r) else r for r in results)
 
-    def _settle(self, job_id: str, request: CancelRequest) -> JobResult:
+    def _settle(self, act: _Act, before: JobResult, request: CancelRequest) -> JobResult:
+        """What `act` gives, or what was known `before` with the error that it ended in."""
         try:
             self.turn()
-            return self._plan_one(job_id) if request.dry_run else self._cancel_one(job_id, request)
+            return act(before.job_id, request)
         except JobNotFound:
-            return JobResult(job_id, Outcome.GONE, "no such job")
+            return JobResult(before.job_id, Outcome.GONE, "no such job")
         except JobsUnavailable as error:
-            return JobResult(job_id, Outcome.DEFERRED, str(error))
+            return replace(before, outcome=Outcome.DEFERRED, detail=str(error))
         except JobsError as error:
-            return JobResult(job_id, Outcome.FAILED, str(error))
+            return replace(before, outcome=Outcome.FAILED, detail=str(error))
 
-    def _plan_one(self, job_id: str) -> JobResult:
+    def _plan_one(self, job_id: str, _request: CancelRequest) -> JobResult:
         job = self._describe(job_id)
         if job.status in ENDED:
             return _ended(job, Outcome.ALREADY_CANCELED)
@@ -74,6 +85,10 @@ class Canceler:
         return _result(job, Outcome.WOULD_CANCEL)
 
     def _cancel_one(self, job_id: str, request: CancelRequest) -> JobResult:
+        if self.looks_first and (job := self._describe(job_id)).status in ENDED:
+            return _ended(job, Outcome.ALREADY_CANCELED)
+        if self.looks_first:
+            self.turn()
         refusal = self._ask_to_cancel(job_id, request)
         job = self._read_back(job_id, refusal)
         if job.status in ENDED:
@@ -106,6 +121,32 @@ class Canceler:
             job = self._describe(job_id)
         return job
 
+    def _is_left_over(self, result: JobResult) -> bool:
+        """True if an earlier cancel has left executions that this one may end."""
+        left = result.outcome is Outcome.ALREADY_CANCELED and result.executions_left_in_progress > 0
+        return left and result.job_id.startswith(self.policy.job_id_prefix)
+
+    def _end_executions(self, job_id: str, request: CancelRequest) -> JobResult:
+        """The job's own count says whether all of them have ended. Those of a protected job run on.
+
+        The tag is asked for at first: this call concerns a job and a thing, and AWS does not say whose tags an IAM
+        condition sees then.
+        """
+        job = self._describe(job_id)
+        if self._is_protected(job):
+            return _result(job, Outcome.ALREADY_CANCELED, f"its executions run on: {self._protection}")
+        if request.dry_run:
+            return _result(job, Outcome.ALREADY_CANCELED, "the executions that it has left would be ended")
+        ending = end_executions(self.jobs, job_id, self.turn)
+        self.turn()
+        job = self._describe(job_id)
+        told = f"{ending.ended} executions that an earlier cancel had left were ended"
+        if not job.executions_in_progress:
+            return _result(job, Outcome.ALREADY_CANCELED, told)
+        if ending.refusal and not ending.ended:
+            return _result(job, Outcome.FAILED, str(ending.refusal))
+        return _result(job, Outcome.DEFERRED, f"{told}, and there are more")
+
     def _describe(self, job_id: str) -> Job:
         self._check_time()
         return self.jobs.describe(job_id)
@@ -126,7 +167,11 @@ class Canceler:
         return (self.policy.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags}
 
     def _protected(self, job: Job) -> JobResult:
-        return _result(job, Outcome.PROTECTED, f"the job is tagged {self.policy.protection_tag_key}=true")
+        return _result(job, Outcome.PROTECTED, self._protection)
+
+    @property
+    def _protection(self) -> str:
+        return f"the job is tagged {self.policy.protection_tag_key}=true"
 
     def _outside_prefix(self) -> AccessDenied:
         return AccessDenied("OutsidePrefix", f"the id does not start with JobIdPrefix {self.policy.job_id_prefix!r}")
@@ -143,4 +188,5 @@ def _ended(job: Job, if_canceled: Outcome) -> JobResult:
 
 
 def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
-    return JobResult(job.job_id, outcome, detail, job.executions_in_progress)
+    is_draining = job.status == JobStatus.CANCELED and job.is_draining
+    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining)

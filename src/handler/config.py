@@ -24,6 +24,7 @@ class Config:
     cancels_per_second: float
     sweep: Sweep
     backlog_queue_url: str
+    teardown_queue_url: str
     url_suffix: str
     log_group: str
     endpoint_url: str | None
@@ -49,6 +50,7 @@ class Config:
             cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
             sweep=Sweep(env.get("SWEEP_JOB_ID_GLOB", ""), _positive(env, "SWEEP_OLDER_THAN_HOURS")),
             backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
+            teardown_queue_url=_filled(env, "TEARDOWN_QUEUE_URL"),
             url_suffix=_filled(env, "URL_SUFFIX"),
             log_group=_text(env, "LOG_GROUP"),
             endpoint_url=env.get("AWS_ENDPOINT_URL"),

@@ -22,8 +22,9 @@ from .timing import Clock, Deadline, LambdaContext
 type Count = Callable[[str], None]
 
 # Seconds before the end of the invocation: by then the work stops, the timer answers instead, the last byte is sent.
+# Between the first two, a teardown that waits is put on its queue.
 WORK_RESERVE = 12.0
-TIMER_RESERVE = 8.0
+TIMER_RESERVE = 6.5
 SEND_RESERVE = 1.0
 
 # crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.

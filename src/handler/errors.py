@@ -7,6 +7,7 @@ CancelerError
 └── JobsError               what the IoT Jobs API answered, by its meaning
     ├── JobNotFound
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
+    │       └── ExecutionEnded  there is nothing left to cancel
     ├── AccessDenied
     └── JobsUnavailable     throttled, out of order or out of reach, after the SDK's own attempts
             └── OutOfTime       there is no time for the call in this invocation
@@ -52,6 +53,10 @@ class JobNotFound(JobsError):
 
 class JobNotCancelable(JobsError):
     """The service refused to cancel the job as it is. Its message is for people: the job's status decides."""
+
+
+class ExecutionEnded(JobNotCancelable):
+    """The execution, or job, has come to its end meanwhile."""
 
 
 class AccessDenied(JobsError):

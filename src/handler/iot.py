@@ -3,9 +3,9 @@
 The only IoT client, and the only place that reads an AWS error code.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from botocore.config import Config
@@ -13,24 +13,26 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as SdkConnectionError
 from botocore.parsers import ResponseParserError
 
-from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from .errors import AccessDenied, ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
 from .job import Job, JobStatus, JobSummary
 from .timing import Turn
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
-    from mypy_boto3_iot.type_defs import JobSummaryTypeDef, ListJobsRequestTypeDef
+    from mypy_boto3_iot.type_defs import JobSummaryTypeDef
 
 CONNECT_TIMEOUT = 1  # seconds; the SDK's default of 60 s would outlive the deadline of an invocation
 READ_TIMEOUT = 3  # seconds
 ATTEMPTS = 2  # what is still throttled then is DEFERRED
 _GREATEST_BACKOFF = 1  # second; `standard` waits up to 2**n s before attempt n + 1
-_PAGE = 250  # jobs, the most that ListJobs gives
+_PAGE = 250  # jobs or executions, the most that a listing gives
+
+_RUNNING: Final = "IN_PROGRESS"
 
 _MEANINGS: dict[str, type[JobsError]] = {
     "ResourceNotFoundException": JobNotFound,
     "InvalidRequestException": JobNotCancelable,
-    "InvalidStateTransitionException": JobNotCancelable,
+    "InvalidStateTransitionException": ExecutionEnded,
     "AccessDenied": AccessDenied,
     "AccessDeniedException": AccessDenied,
     "UnauthorizedException": AccessDenied,
@@ -48,6 +50,7 @@ _MEANINGS: dict[str, type[JobsError]] = {
     "Throttling": JobsUnavailable,
     "ThrottlingException": JobsUnavailable,
     "TooManyRequestsException": JobsUnavailable,
+    "VersionConflictException": JobsUnavailable,
 }
 
 
@@ -82,37 +85,69 @@ class IotJobs:
             described = self._client.describe_job(jobId=job_id).get("job", {})
         if not {"jobArn", "status"} <= described.keys():
             raise JobsUnavailable("MalformedResponse", "DescribeJob answered no status")
+        counts = described.get("jobProcessDetails", {})
         return Job(
             job_id=job_id,
             arn=described["jobArn"],
             status=described["status"],
-            executions_in_progress=described.get("jobProcessDetails", {}).get("numberOfInProgressThings", 0),
+            executions_in_progress=counts.get("numberOfInProgressThings", 0),
             targets=tuple(described.get("targets", ())),
             namespace=described.get("namespaceId", ""),
+            reason_code=described.get("reasonCode", ""),
+            comment=described.get("comment", ""),
+            is_draining=described.get("isConcurrent", False) or counts.get("numberOfQueuedThings", 0) > 0,
         )
 
     def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
         """ListJobs, all pages; `turn` is called before each. Raises JobsError, also for a page that comes again."""
-        asked: ListJobsRequestTypeDef = {"status": status.value, "maxResults": _PAGE}
-        if namespace is not None:
-            asked["namespaceId"] = namespace
-        while True:
-            turn()
-            with _errors_by_meaning():
-                page = self._client.list_jobs(**asked)
+        namespaced = {} if namespace is None else {"namespaceId": namespace}
+        for page in _pages(self._client.list_jobs, {"status": status.value, **namespaced}, turn):
             yield from map(_summary, page.get("jobs", []))
-            token = page.get("nextToken")
-            if not token:
-                return
-            if token == asked.get("nextToken"):
-                raise JobsError("RepeatedToken", "ListJobs answered the same page again")
-            asked["nextToken"] = token
+
+    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
+        """ListJobExecutionsForJob, all pages, as `list_jobs`: the names of the things. Raises JobsError."""
+        asked = {"jobId": job_id, "status": _RUNNING}
+        for page in _pages(self._client.list_job_executions_for_job, asked, turn):
+            for execution in page.get("executionSummaries", []):
+                if execution.get("jobExecutionSummary", {}).get("status") == _RUNNING:
+                    yield _thing_name(execution.get("thingArn", ""))
+
+    def cancel_execution(self, job_id: str, thing_name: str) -> None:
+        """CancelJobExecution, with force. Raises JobsError."""
+        with _errors_by_meaning():
+            self._client.cancel_job_execution(jobId=job_id, thingName=thing_name, force=True)
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """ListTagsForResource, all pages. Raises JobsError."""
         with _errors_by_meaning():
             pages = self._client.get_paginator("list_tags_for_resource").paginate(resourceArn=arn)
             return {tag["Key"]: tag.get("Value", "") for page in pages for tag in page.get("tags", [])}
+
+
+def _pages[Page: Mapping[str, Any]](
+    listing: Callable[..., Page], asked: Mapping[str, str], turn: Turn
+) -> Iterator[Page]:
+    """Every page; `turn` is called before each, for which the SDK's paginators have no place."""
+    token: dict[str, str] = {}
+    while True:
+        turn()
+        with _errors_by_meaning():
+            page = listing(**asked, **token, maxResults=_PAGE)
+        yield page
+        following = page.get("nextToken")
+        if not following:
+            return
+        if following == token.get("nextToken"):
+            raise JobsError("RepeatedToken", "the listing answered the same page again")
+        token = {"nextToken": following}
+
+
+def _thing_name(arn: str) -> str:
+    """What follows `:thing/`: a name may hold a colon."""
+    name = arn.partition(":thing/")[2]
+    if not name:
+        raise JobsUnavailable("MalformedResponse", "ListJobExecutionsForJob answered an execution of no thing")
+    return name
 
 
 def _summary(listed: "JobSummaryTypeDef") -> JobSummary:

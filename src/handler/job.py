@@ -32,7 +32,11 @@ class JobSummary:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job as DescribeJob tells it. `targets` are ARNs of things and thing groups; `namespace` is empty for most."""
+    """A job as DescribeJob tells it.
+
+    `targets` are ARNs of things and thing groups; `namespace` is empty for most. `reason_code` and `comment` are
+    those of its cancel. `is_draining`: the service has not come to the end of its executions that wait for devices.
+    """
 
     job_id: str
     arn: str
@@ -40,3 +44,6 @@ class Job:
     executions_in_progress: int
     targets: tuple[str, ...] = ()
     namespace: str = ""
+    reason_code: str = ""
+    comment: str = ""
+    is_draining: bool = False

@@ -44,12 +44,16 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """One job's outcome. `detail` says why, where the outcome alone does not."""
+    """One job's outcome. `detail` says why, where the outcome alone does not.
+
+    `is_draining`: it is cancelled, and executions that wait for their devices are still being cancelled. Not told.
+    """
 
     job_id: str
     outcome: Outcome
     detail: str = ""
     executions_left_in_progress: int = 0
+    is_draining: bool = False
 
     def as_dict(self) -> dict[str, object]:
         """The job in the published shape of the report."""
@@ -70,8 +74,16 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run that goes on for the devices: for these jobs, and after so many seconds."""
+
+    job_ids: tuple[str, ...]
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One run: the function's return value and its last log line."""
+    """One run: the function's return value and its last log line. `waiting` is not told: the reason says it."""
 
     status: RunStatus
     trigger: Trigger
@@ -80,6 +92,7 @@ class Report:
     reason: str = ""
     jobs: tuple[JobResult, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    waiting: Waiting | None = None
 
     @property
     def counts(self) -> dict[str, int]:

@@ -61,12 +61,15 @@ _REQUEST_KEYS: dict[str, tuple[str, _Reader]] = {
     "MaxJobs": ("maxJobs", _whole),
     "ReasonCode": ("reasonCode", _as_it_is),
     "Comment": ("comment", _as_it_is),
+    "WaitForExecutionsMinutes": ("waitForExecutionsMinutes", _whole),
 }
 _OWN_KEYS = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
 _NAMES = {key: name for name, (key, _) in (_REQUEST_KEYS | _SELECT_KEYS).items()}
+_WAIT = ("WaitForExecutionsMinutes", "ServiceTimeout")
 # What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
 _SAFE = {"force": False, "dryRun": True}
 _DEFAULT_SERVICE_TIMEOUT = 3600  # seconds, CloudFormation's own
+_BESIDE_THE_WAIT = 120  # seconds of ServiceTimeout: to cancel, to look once more, and to answer in time
 
 
 def read_strictly(properties: Properties, policy: Policy, attribution: Attribution) -> CancelRequest:
@@ -80,9 +83,22 @@ def read_strictly(properties: Properties, policy: Policy, attribution: Attributi
     if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
         raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
     try:
-        return parse_request(_document(properties), policy, attribution)
+        request = parse_request(_document(properties), policy, attribution)
     except RequestRejected as rejection:
         raise _renamed(rejection) from rejection
+    _check_wait(request, properties)
+    return request
+
+
+def _check_wait(request: CancelRequest, properties: Properties) -> None:
+    """The answer goes out within ServiceTimeout, come what may: a wait that is longer would never be seen through."""
+    timeout = read_service_timeout(properties)
+    if request.wait_minutes and request.wait_minutes * 60 + _BESIDE_THE_WAIT > timeout:
+        raise RequestRejected(
+            "WaitForExecutionsMinutes",
+            f"must end {_BESIDE_THE_WAIT} s before the ServiceTimeout of {timeout} s: "
+            f"at most {max(0, (timeout - _BESIDE_THE_WAIT) // 60)}",
+        )
 
 
 def read_changes(
@@ -95,6 +111,8 @@ def read_changes(
     """
     which = {name: properties[name] for name in ("JobId", "Select") if name in properties}
     changed = {name: value for name, value in properties.items() if value != old.get(name)}
+    if changed.keys() & set(_WAIT):
+        changed |= {name: properties[name] for name in _WAIT if name in properties}  # judged as a pair
     at_once = policy if "JobId" in changed else replace(policy, job_id_prefix="")
     strict = read_strictly(which | changed, at_once, attribution)
     if changed.keys() >= properties.keys() - {"ServiceToken"}:

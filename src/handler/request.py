@@ -15,8 +15,13 @@ from .selector import Selector, check_prefix, parse_selector
 
 _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")  # CancelJob's own limits, as those of the comment
 _MAX_COMMENT = 2028
+MAX_WAIT_MINUTES = 50  # an answer within ServiceTimeout, which is an hour at the most, is to have time left
+MAX_WAITED_JOBS = 500  # they are looked at again and again, within the service's quota
 
-KEYS = ("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment")
+KEYS = (
+    *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
+    *("reasonCode", "comment", "waitForExecutionsMinutes"),
+)
 _WHICH = ("jobId", "jobIds", "select")
 
 
@@ -33,7 +38,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
-    """A request that the policy allows: either for the jobs that it names, or for those that it selects."""
+    """A request that the policy allows: either for the jobs that it names, or for those that it selects.
+
+    `wait_minutes`: how long to wait, after the cancel, for the executions that devices have started; 0 is not at all.
+    """
 
     job_ids: tuple[str, ...]
     selector: Selector | None
@@ -42,6 +50,7 @@ class CancelRequest:
     max_jobs: int
     reason_code: str
     comment: str
+    wait_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,10 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
     fields = read_object("cancel", document, KEYS)
     if sum(key in fields for key in _WHICH) != 1:
         raise RequestRejected("cancel", f"must have exactly one of {', '.join(_WHICH)}")
+    wait_minutes = _wait_minutes(fields.get("waitForExecutionsMinutes"))
     max_jobs = _max_jobs(fields.get("maxJobs"), policy)
+    if wait_minutes:
+        max_jobs = min(max_jobs, MAX_WAITED_JOBS)
     job_ids = _job_ids(fields, policy)
     check_cap("jobIds", len(job_ids), max_jobs)
     return CancelRequest(
@@ -71,6 +83,7 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
         max_jobs=max_jobs,
         reason_code=_reason_code(fields.get("reasonCode"), attribution),
         comment=_comment(fields.get("comment"), attribution),
+        wait_minutes=wait_minutes,
     )
 
 
@@ -80,7 +93,7 @@ def check_cap(field: str, number: int, max_jobs: int) -> None:
         raise RequestRejected(
             field,
             f"means {number} jobs, and a run may cancel at most {max_jobs}, so none was cancelled: "
-            "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+            f"ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have {MAX_WAITED_JOBS} at most",
         )
 
 
@@ -131,6 +144,14 @@ def _max_jobs(value: object, policy: Policy) -> int:
         raise RequestRejected(
             "maxJobs", f"must be a whole number from 1 to {policy.max_jobs}, the stack's MaxJobsPerRun"
         )
+    return value
+
+
+def _wait_minutes(value: object) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WAIT_MINUTES:
+        raise RequestRejected("waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}")
     return value
 
 

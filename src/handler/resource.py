@@ -1,7 +1,9 @@
 """What CloudFormation sends for a custom resource, and the ids that it gets back. Pure."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 from .errors import RequestRejected
@@ -9,6 +11,7 @@ from .properties import read_service_timeout
 
 _FAILED_CREATE = "failed-create"
 _SELECTION = "select"
+_SIGNED_AT = re.compile(r"[?&]X-Amz-Date=([0-9]{8}T[0-9]{6}Z)")
 _RESPONSE_KEYS = ("ResponseURL", "RequestId", "StackId", "LogicalResourceId")
 
 
@@ -39,6 +42,11 @@ class ResourceRequest:
         return known if self.physical_id is None else {**known, "PhysicalResourceId": self.physical_id}
 
     @property
+    def identity(self) -> str:
+        """The same for every delivery of this request, and for no other request."""
+        return f"{self.stack_id}/{self.logical_id}/{self.request_id}"
+
+    @property
     def selection_id(self) -> str:
         """The id of a resource with Select: the same for life, so that another selection is no other resource."""
         return f"{_SELECTION}:{self._own_name}"
@@ -52,6 +60,18 @@ class ResourceRequest:
         """Seconds after which CloudFormation must have its answer: ServiceTimeout, less what may have passed before."""
         timeout = read_service_timeout(self.properties)
         return timeout - min(60.0, timeout / 5)
+
+    @property
+    def asked_at(self) -> float | None:
+        """When CloudFormation signed the ResponseURL, in seconds since the epoch, as far as that can be read.
+
+        A delivery that was killed leaves no other trace of when the request was made.
+        """
+        signed = _SIGNED_AT.search(self.response_url)
+        try:
+            return datetime.strptime(f"{signed[1]}+0000", "%Y%m%dT%H%M%SZ%z").timestamp() if signed else None
+        except ValueError:
+            return None
 
     @property
     def fallback_id(self) -> str:

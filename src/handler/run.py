@@ -7,11 +7,13 @@ from typing import Protocol
 
 from .cancel import Canceler, Jobs
 from .errors import JobsError, JobsUnavailable, OutOfTime, RequestRejected
+from .left_behind import left_behind
 from .outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
 from .request import CancelRequest, Policy, check_cap
-from .selection import JobListing, Selecting, Selection
+from .selection import JobListing, Selecting
 from .selector import Selector
 from .timing import Deadline, Pace, Sleep
+from .waiting import Wait, wait_for_devices
 
 # A deleted stack's selection is listed again until nothing new is in it.
 TEARDOWN_PASSES = 3
@@ -26,7 +28,7 @@ class Run:
     """The means of one run.
 
     `admitted` says that the event was held against the cap before, when it first arrived; `delivery`, how often it was
-    taken up before.
+    taken up before; `wait`, that it goes on only for the devices of these jobs, which a selection does not find again.
     """
 
     api: JobsApi
@@ -37,51 +39,68 @@ class Run:
     utc_now: Callable[[], datetime]
     admitted: bool = False
     delivery: int = 0
+    wait: Wait | None = None
 
     def carry_out(self, request: CancelRequest, trigger: Trigger, *, passes: int = 1) -> Report:
         """Raises RequestRejected, before anything was cancelled, if the selection is over the cap or can't be had."""
+        report = self._carry_out(request, trigger, passes)
+        return wait_for_devices(report, request, self.utc_now().timestamp() - self.wait.since if self.wait else 0.0)
+
+    def _carry_out(self, request: CancelRequest, trigger: Trigger, passes: int) -> Report:
+        if self.wait:
+            return _report(request, trigger, self._cancel_all(self.wait.job_ids, request, looks_first=True))
         if request.selector is None:
-            results = self._canceler().cancel_all(rotated(request.job_ids, self.delivery), request)
-            return _report(request, trigger, results)
+            return _report(request, trigger, self._cancel_all(request.job_ids, request))
         return self._carry_out_selection(request, request.selector, trigger, 1 if request.dry_run else passes)
+
+    def _cancel_all(
+        self, job_ids: Sequence[str], request: CancelRequest, *, looks_first: bool = False
+    ) -> tuple[JobResult, ...]:
+        canceler = Canceler(self.api, self.policy, self.deadline, self._turn, self.sleep, looks_first)
+        return canceler.cancel_all(rotated(job_ids, self.delivery), request)
 
     def _carry_out_selection(self, request: CancelRequest, selector: Selector, trigger: Trigger, passes: int) -> Report:
         results: dict[str, JobResult] = {}
         left_out: tuple[LeftOut, ...] = ()
         for number in range(passes):
             try:
-                selection = self._select(selector, number)
+                selection = self._selecting(selector, is_new=number == 0 and not self.admitted).select()
             except JobsError as error:
                 if number == 0 and not isinstance(error, JobsUnavailable):
                     raise RequestRejected("select", f"could not be carried out: {error}") from error
-                report = _report(request, trigger, results.values(), f"select: {error}")
-                return replace(report, status=RunStatus.UNFINISHED)
+                return _unfinished(request, trigger, results.values(), f"select: {error}")
             if number == 0:
                 left_out = selection.left_out
                 self._check_cap(len(selection.jobs), request)
-            new = rotated([job.job_id for job in selection.jobs if job.job_id not in results], self.delivery)
-            results |= {result.job_id: result for result in self._canceler().cancel_all(new, request)}
-            if not new or passes == 1 or any(result.outcome is Outcome.DEFERRED for result in results.values()):
+            new = [job.job_id for job in selection.jobs if job.job_id not in results]
+            results |= {result.job_id: result for result in self._cancel_all(new, request)}
+            if not new or passes == 1 or _has_deferred(results.values()):
                 break
         else:
-            report = _report(request, trigger, results.values(), f"new jobs matched in each of {passes} passes")
-            return replace(report, status=RunStatus.UNFINISHED)
-        report = _report(request, trigger, results.values(), f"{len(results)} live jobs matched")
+            return _unfinished(request, trigger, results.values(), f"new jobs matched in each of {passes} passes")
+        matched = f"{len(results)} live jobs matched"
+        if not _has_deferred(results.values()) and _looks_back(request, trigger):
+            try:
+                before = left_behind(self._selecting(selector), request, results, self._affordable_turns())
+            except JobsError as error:
+                return _unfinished(request, trigger, results.values(), f"{matched}; those cancelled before: {error}")
+            if before:
+                matched = f"{matched}, {len(before)} were cancelled before and are still run by devices"
+                results |= {result.job_id: result for result in self._cancel_all(before, request, looks_first=True)}
+        report = _report(request, trigger, results.values(), matched)
         return replace(report, left_out=left_out) if request.dry_run else report
 
     def _check_cap(self, matches: int, request: CancelRequest) -> None:
         if not self.admitted:
             check_cap("select", matches, request.max_jobs)
 
-    def _select(self, selector: Selector, number: int) -> Selection:
+    def _selecting(self, selector: Selector, *, is_new: bool = False) -> Selecting:
         prefix, now = self.policy.job_id_prefix, self.utc_now()
-        # Half of the time at the most: each delivery selects anew, and has to come further than the one before.
-        new = number == 0 and not self.admitted
-        most_questions = self.pace.turns(self.deadline.remaining / 2) if new else None
-        return Selecting(selector, self.api, prefix, now, self._turn, most_questions).select()
+        return Selecting(selector, self.api, prefix, now, self._turn, self._affordable_turns() if is_new else None)
 
-    def _canceler(self) -> Canceler:
-        return Canceler(self.api, self.policy, self.deadline, self._turn, self.sleep)
+    def _affordable_turns(self) -> int:
+        """Half of the time at the most: each delivery asks anew, and has to come further than the one before."""
+        return self.pace.turns(self.deadline.remaining / 2)
 
     def _turn(self) -> None:
         if not self.pace.take(self.deadline, self.api.worst_call):
@@ -95,6 +114,24 @@ def rotated[Item](items: Sequence[Item], delivery: int) -> Sequence[Item]:
     """
     start = int(len(items) * (delivery * 0.618034 % 1))
     return [*items[start:], *items[:start]]
+
+
+def _looks_back(request: CancelRequest, trigger: Trigger) -> bool:
+    """True if devices matter that still run what an earlier delivery has cancelled.
+
+    Not for a bare request: all of them give the same comment, so that nobody knows which one has cancelled a job.
+    """
+    if trigger is Trigger.TEARDOWN:
+        return request.force or request.wait_minutes > 0
+    return request.wait_minutes > 0 and trigger is Trigger.EVENT
+
+
+def _has_deferred(results: Iterable[JobResult]) -> bool:
+    return any(result.outcome is Outcome.DEFERRED for result in results)
+
+
+def _unfinished(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str) -> Report:
+    return replace(_report(request, trigger, results, reason), status=RunStatus.UNFINISHED)
 
 
 def _report(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str = "") -> Report:

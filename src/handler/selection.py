@@ -69,7 +69,7 @@ class Selecting:
     def _candidates(self) -> Iterator[JobSummary]:
         for status in self.selector.statuses:
             for summary in self.listing.list_jobs(status, self.turn):
-                if not self._in_scope(summary):
+                if not self.in_scope(summary):
                     continue
                 if summary.job_id.startswith(OTA_PREFIX):
                     self._leave_out(summary.job_id, "owned by FreeRTOS over-the-air updates")
@@ -78,7 +78,8 @@ class Selecting:
                 else:
                     yield summary
 
-    def _in_scope(self, summary: JobSummary) -> bool:
+    def in_scope(self, summary: JobSummary) -> bool:
+        """True if a job is meant, by what a listing tells of it, and apart from its age."""
         asked = self.selector
         return (
             summary.job_id.startswith(self.prefix)
@@ -86,6 +87,11 @@ class Selecting:
             and (asked.job_id_glob is None or matches_glob(summary.job_id, asked.job_id_glob))
             and not any(matches_glob(summary.job_id, glob) for glob in asked.exclude_job_id_globs)
         )
+
+    def covers_canceled(self, summary: JobSummary) -> bool:
+        """The same for a cancelled job, and with its age. Its last update is the cancel, and tells no age any more."""
+        asked = self.selector
+        return self.in_scope(summary) and (asked.age_from != "createdAt" or is_older(summary, asked, self.now))
 
     def _greengrass(self, candidates: Mapping[str, JobSummary]) -> list[str]:
         """The candidates that are Greengrass deployments. Nobody knows whether a plain listing holds those."""
@@ -120,7 +126,7 @@ class Selecting:
             return candidates
         asked = list(candidates)
         self._check_questions(len(asked) * (2 if self.selector.tags and self.selector.thing_group_name else 1))
-        return compress(asked, in_parallel(self._passes, asked))
+        return compress(asked, in_parallel(self.passes, asked))
 
     def _check_questions(self, number: int) -> None:
         """Each delivery would begin anew and come no further: better said at once than after a hundred of them."""
@@ -131,7 +137,8 @@ class Selecting:
                 f"{self.most_questions}: narrow it with jobIdGlob",
             )
 
-    def _passes(self, summary: JobSummary) -> bool:
+    def passes(self, summary: JobSummary) -> bool:
+        """True if the job has the tags and the target that are asked for. Raises JobsError."""
         self.turn()
         try:
             return self._has_tags(summary) and self._targets_group(summary)

@@ -139,6 +139,6 @@ def _unsettled_reason(report: Report) -> str:
     told = [f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_REASON_JOBS]]
     if len(unsettled) > _REASON_JOBS:
         told.append(f"and {len(unsettled) - _REASON_JOBS} more")
-    if report.status in (RunStatus.REJECTED, RunStatus.UNFINISHED) and report.reason:
+    if report.reason:
         told.insert(0, report.reason)
     return "; ".join(told)

@@ -99,7 +99,8 @@ class Telemetry:
             left = report.executions_left_in_progress
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
         metrics.flush_metrics()
-        log = self._logger.info if report.status in _AS_IT_SHOULD_BE else self._logger.warning
+        all_is_well = report.status in _AS_IT_SHOULD_BE or report.waiting
+        log = self._logger.info if all_is_well else self._logger.warning
         log("report", report=_for_one_line(report))
 
     def _metrics(self) -> EphemeralMetrics:

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
+from handler.errors import AccessDenied, ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
 from handler.iot import IotJobs
 from handler.job import Job
 from handler.run import JobsApi
@@ -161,6 +161,11 @@ def raised(call: Callable[[], object]) -> tuple[type[JobsError], str]:
 
 REFUSED = (JobNotCancelable, "InvalidRequestException")
 NOT_FOUND = (JobNotFound, "ResourceNotFoundException")
+HAS_ENDED = (ExecutionEnded, "InvalidStateTransitionException")
+
+
+def running(world: World, job_id: str = "a") -> list[str]:
+    return sorted(world.jobs.running(job_id, lambda: None))
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "SCHEDULED"])
@@ -168,7 +173,7 @@ NOT_FOUND = (JobNotFound, "ResourceNotFoundException")
 def test_a_live_job_is_cancelled_and_its_history_tells_why(world: World, status: str, force: bool) -> None:
     world.add("a", status)
     cancel(world, force=force)
-    assert world.jobs.describe("a") == Job("a", f"{ARN}a", "CANCELED", 0)
+    assert world.jobs.describe("a") == Job("a", f"{ARN}a", "CANCELED", 0, reason_code="STALE", comment="old")
     assert world.history("a") == ("STALE", "old")
 
 
@@ -286,12 +291,15 @@ def test_a_call_that_fails_tells_why_and_does_nothing(
         "CancelJob": lambda: cancel(world),
         "DescribeJob": lambda: world.jobs.describe("a"),
         "ListTagsForResource": lambda: world.jobs.tags(f"{ARN}a"),
+        "ListJobExecutionsForJob": lambda: running(world),
+        "CancelJobExecution": lambda: world.jobs.cancel_execution("a", "thing"),
     }
-    world.add("a", "IN_PROGRESS")
+    world.add("a", "IN_PROGRESS", {"thing": "IN_PROGRESS"})
     for operation, call in calls.items():
         world.fail(operation, kind, None)
         assert raised(call) == expected
     assert world.status("a") == "IN_PROGRESS"
+    assert world.executions("a") == {"thing": "IN_PROGRESS"}
 
 
 @pytest.mark.parametrize("kind", FAULTS)
@@ -315,3 +323,99 @@ def test_a_cancel_whose_answer_is_lost_has_happened(world: World) -> None:
     kind, _ = raised(lambda: cancel(world))
     assert kind is JobsUnavailable
     assert world.status("a") == "CANCELED"
+
+
+# Executions, one by one
+
+EVERY_STATUS = {
+    "thing-1": "QUEUED",
+    "thing-2": "IN_PROGRESS",
+    "thing-3": "SUCCEEDED",
+    "thing-4": "FAILED",
+    "thing-5": "TIMED_OUT",
+    "thing-6": "REJECTED",
+    "thing-7": "REMOVED",
+    "thing-8": "CANCELED",
+    "fleet:thing:9": "IN_PROGRESS",
+    "fleet:thing:10": "SUCCEEDED",
+}
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "SCHEDULED", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS"])
+def test_only_executions_in_progress_are_listed_whatever_the_job_is(world: World, status: str) -> None:
+    world.add("a", status, EVERY_STATUS)
+    world.add("b", status, {"another": "IN_PROGRESS"})
+    assert running(world) == ["fleet:thing:9", "thing-2"]
+
+
+@pytest.mark.parametrize("executions", [{}, {"thing": "QUEUED"}, {"thing": "SUCCEEDED"}])
+def test_a_job_that_no_device_runs_has_nothing_listed(world: World, executions: dict[str, str]) -> None:
+    world.add("a", "CANCELED", executions)
+    assert running(world) == []
+
+
+@pytest.mark.parametrize(("number", "turns"), [(0, 1), (1, 1), (250, 1), (251, 2), (501, 3)])
+def test_executions_are_listed_in_pages_with_a_turn_before_each(world: World, number: int, turns: int) -> None:
+    things = [f"thing-{each:04}" for each in range(number)]
+    world.add("a", "CANCELED", dict.fromkeys(things, "IN_PROGRESS"))
+    taken: list[int] = []
+    assert sorted(world.jobs.running("a", lambda: taken.append(1))) == things
+    assert len(taken) == turns
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "CANCELED", "COMPLETED"])
+@pytest.mark.parametrize("thing", ["thing-1", "thing-2", "fleet:thing:9"])
+def test_an_execution_that_has_not_ended_is_cancelled_and_no_other_one_is(
+    world: World, status: str, thing: str
+) -> None:
+    world.add("a", status, EVERY_STATUS)
+    world.jobs.cancel_execution("a", thing)
+    assert world.executions("a") == EVERY_STATUS | {thing: "CANCELED"}
+    assert world.status("a") == status
+
+
+@pytest.mark.parametrize("thing", ["thing-3", "thing-4", "thing-5", "thing-6", "thing-7", "thing-8", "fleet:thing:10"])
+def test_an_execution_that_has_ended_refuses_and_stays_as_it_is(world: World, thing: str) -> None:
+    world.add("a", "CANCELED", EVERY_STATUS)
+    assert raised(lambda: world.jobs.cancel_execution("a", thing)) == HAS_ENDED
+    assert world.executions("a") == EVERY_STATUS
+
+
+def test_an_execution_that_was_cancelled_refuses_a_second_time(world: World) -> None:
+    world.add("a", "CANCELED", {"thing": "IN_PROGRESS"})
+    world.jobs.cancel_execution("a", "thing")
+    assert raised(lambda: world.jobs.cancel_execution("a", "thing")) == HAS_ENDED
+
+
+@pytest.mark.parametrize("thing", ["another", "thing:x", "thing:9"])
+def test_an_execution_that_is_not_there_is_not_found(world: World, thing: str) -> None:
+    world.add("a", "CANCELED", {"thing": "IN_PROGRESS", "x:thing:9": "IN_PROGRESS"})
+    assert raised(lambda: world.jobs.cancel_execution("a", thing)) == NOT_FOUND
+
+
+def test_a_job_that_is_not_there_has_no_executions(world: World) -> None:
+    assert raised(lambda: world.jobs.cancel_execution("a", "thing")) == NOT_FOUND
+    assert raised(lambda: running(world)) == NOT_FOUND
+
+
+def test_the_jobs_own_count_follows_its_executions(world: World) -> None:
+    world.add("a", "CANCELED", {"x": "IN_PROGRESS", "y:z": "IN_PROGRESS", "q": "QUEUED"})
+    counts = [world.jobs.describe("a").executions_in_progress]
+    for thing in ("x", "y:z"):
+        world.jobs.cancel_execution("a", thing)
+        counts.append(world.jobs.describe("a").executions_in_progress)
+    assert (counts, running(world)) == ([2, 1, 0], [])
+
+
+def test_a_cancel_of_an_execution_whose_answer_is_lost_has_happened(world: World) -> None:
+    world.add("a", "CANCELED", {"thing": "IN_PROGRESS"})
+    world.lose_answers("CancelJobExecution")
+    kind, _ = raised(lambda: world.jobs.cancel_execution("a", "thing"))
+    assert kind is JobsUnavailable
+    assert world.executions("a") == {"thing": "CANCELED"}
+
+
+def test_a_job_without_a_cancel_tells_no_reason(world: World) -> None:
+    world.add("a", "CANCELED")
+    job = world.jobs.describe("a")
+    assert (job.reason_code, job.comment) == ("", "")

@@ -4,17 +4,13 @@ In process and by a fake clock: nothing waits.
 """
 
 import tracemalloc
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from handler.app import Services, lambda_handler
 from handler.config import Sweep
 from handler.iot import IotJobs
 from handler.job import JobStatus, JobSummary
@@ -24,51 +20,22 @@ from handler.respond import Responder
 from handler.run import Run
 from handler.timing import Deadline, Pace, Turn
 from tests.conftest import Log
-from tests.support.fakes import NOW, POLICY, FakeBacklog, FakeClock, FakeContext, FakeJobs, arn_of, config
-from tests.support.iot_rules import Parameters, RulesBackend, in_process
+from tests.support import lambda_driver
+from tests.support.fakes import NOW, POLICY, FakeClock, FakeJobs, arn_of, config
+from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import TokenBuckets
+from tests.support.lambda_driver import REGION, Killed, Process, Quotas, iot_client
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
-REGION = "eu-west-1"
 QUOTAS = {"ListJobs": 10.0, "CancelJob": 10.0, "DescribeJob": 10.0, "ListTagsForResource": 10.0}
 SCHEDULED = {"id": "e-1", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
 
 
-class Killed(BaseException):
-    """SIGKILL: no handler code does anything any more."""
-
-
-class Process:
-    """Kills the function at chosen calls of the IoT API; a dead process calls nothing, the queue neither."""
-
-    def __init__(self, kill_at: set[int]) -> None:
-        self.calls = 0
-        self.is_dead = False
-        self._kill_at = kill_at
-
-    def check(self, *_call: object) -> None:
-        """Before a call acts."""
-        self.calls += 1
-        self.is_dead = self.is_dead or self.calls in self._kill_at
-        if self.is_dead:
-            raise Killed
-
-    def check_queue(self, _call: str) -> None:
-        if self.is_dead:
-            raise Killed
-
-
 @pytest.fixture
 def client() -> "IoTClient":
-    return boto3.Session().client(
-        "iot",
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"mode": "standard", "total_max_attempts": 2}),
-    )
+    return iot_client()
 
 
 @pytest.fixture
@@ -76,13 +43,7 @@ def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rules
     """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
-        buckets = TokenBuckets(QUOTAS, clock=clock)
-
-        def pace(operation: str, parameters: Parameters) -> None:
-            clock.advance(0.1)
-            buckets(operation, parameters)
-
-        rules.pace = pace
+        rules.pace = Quotas(QUOTAS, clock)
         rules.now = clock.utc_now
         yield rules
 
@@ -112,50 +73,12 @@ def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
     return {f"ota-{number}" for number in range(number_of_jobs) if number % 25 in {0, 1, 2}}
 
 
-class Lambda:
-    """The function with a time-out of 20 s, its queue, and how its invocations ended."""
+class Lambda(lambda_driver.Lambda):
+    """The function with a time-out of 20 s, and a sweep of up to 1,000 jobs."""
 
     def __init__(self, client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, process: Process) -> None:
-        self.clock, self.log, self.process = clock, log, process
-        self.queue = FakeBacklog(clock)
-        self.queue.lease = 50.0
-        self.queue.fault = process.check_queue
         sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
-        self.services = Services(
-            sweep,
-            IotJobs(client),
-            self.queue.port,
-            responder,
-            log.telemetry,
-            clock,
-            clock.sleep,
-            clock.utc_now,
-        )
-        self.ended: Counter[str] = Counter()
-
-    def invoke(self, event: object) -> Any:
-        """One invocation, in a process that lives."""
-        self.process.is_dead = False
-        began = self.clock()
-        try:
-            answer = lambda_handler(event, FakeContext(self.clock, 20), self.services)
-        except Killed:
-            self.ended["killed"] += 1
-            raise
-        assert self.clock() - began <= 20
-        self.ended["returned"] += 1
-        return answer
-
-    def drain(self) -> None:
-        while self.queue.messages:
-            try:
-                self.queue.deliver(self.invoke)
-            except Killed:
-                continue  # the message comes again when its lease ends
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        return [line["report"] for line in self.log.lines if line["message"] == "report"]
+        super().__init__(client, clock, log, responder, process, sweep)
 
 
 def untouched(backend: RulesBackend, matching: set[str]) -> bool:
@@ -282,10 +205,10 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
         request = parse_request(document, POLICY, Attribution("STALE", "old"))
         selector = request.selector
         assert selector is not None
-        run._select(selector, 0)  # once before, so that what is made only once does not count
+        run._selecting(selector).select()  # once before, so that what is made only once does not count
 
         def plan(run: Run = run, selector: Any = selector) -> None:
-            assert len(run._select(selector, 0).jobs) == 50
+            assert len(run._selecting(selector).select().jobs) == 50
 
         peaks[number] = peak_of(plan)
         assert listing.read == 2 * number

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -52,6 +53,8 @@ def trouble(jobs: FakeJobs, numbers: dict[int, str]) -> None:
     jobs.fault, jobs.lost = fail("before", throttled), fail("after", unavailable)
 
 
+FORCED = CancelRequest(("a",), None, force=True, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+LEFT_OVER = {"a": FakeJob("CANCELED", executions={"t1": "IN_PROGRESS", "t2": "SUCCEEDED", "t3": "QUEUED"})}
 LIVE = {"a": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "QUEUED"})}
 ONE = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
 
@@ -74,6 +77,8 @@ def test_running_an_event_twice_leaves_the_same_as_once(found: dict[str, FakeJob
 
 @given(found=found_jobs, request=requests)
 @example(found=LIVE, request=ONE)
+@example(found=LEFT_OVER, request=ONE)
+@example(found=LEFT_OVER, request=FORCED)
 def test_each_live_job_that_was_named_ends_and_no_other_job_is_touched(
     found: dict[str, FakeJob], request: CancelRequest
 ) -> None:
@@ -81,10 +86,16 @@ def test_each_live_job_that_was_named_ends_and_no_other_job_is_touched(
     run(jobs, request)
     for job_id, before in found.items():
         live = before.status in {"IN_PROGRESS", "SCHEDULED"}
-        if live and job_id in request.job_ids:
-            assert jobs.jobs[job_id].status == "CANCELED"
+        named, after = job_id in request.job_ids, jobs.jobs[job_id]
+        if named and live:
+            assert after.status == "CANCELED"
+        elif named and request.force and before.status == "CANCELED":
+            ended = {thing: "CANCELED" for thing, now in before.executions.items() if now == "IN_PROGRESS"}
+            assert after == replace(before, executions=before.executions | ended)
         else:
-            assert jobs.jobs[job_id] == before
+            assert after == before
+        if named and request.force and after.status == "CANCELED":
+            assert "IN_PROGRESS" not in after.executions.values()
 
 
 @given(found=found_jobs, request=requests, numbers=troubles)
@@ -93,6 +104,8 @@ def test_each_live_job_that_was_named_ends_and_no_other_job_is_touched(
 @example(found=LIVE, request=ONE, numbers={1: "after"})
 @example(found=LIVE, request=ONE, numbers={2: "before"})
 @example(found=LIVE, request=ONE, numbers={2: "after"})
+@example(found=LEFT_OVER, request=FORCED, numbers={6: "before"})
+@example(found=LEFT_OVER, request=FORCED, numbers={6: "after"})
 def test_what_failed_on_the_first_delivery_is_settled_by_the_second(
     found: dict[str, FakeJob], request: CancelRequest, numbers: dict[int, str]
 ) -> None:
@@ -106,6 +119,7 @@ def test_what_failed_on_the_first_delivery_is_settled_by_the_second(
     assert all(result.outcome.settled for result in second)
     assert jobs.jobs == undisturbed.jobs
     assert sorted(jobs.cancelled) == sorted(undisturbed.cancelled)
+    assert sorted(jobs.executions_cancelled) == sorted(undisturbed.executions_cancelled)
 
 
 @given(found=found_jobs, request=requests, lag=st.integers(0, 7))

@@ -15,10 +15,20 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, cast, override
 
+from botocore.exceptions import ClientError
+
 from handler.backlog import Backlog
 from handler.cancel import Canceler, Jobs
 from handler.config import Config, Sweep
-from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from handler.errors import (
+    AccessDenied,
+    ExecutionEnded,
+    JobNotCancelable,
+    JobNotFound,
+    JobsError,
+    JobsUnavailable,
+    OutOfTime,
+)
 from handler.job import Job, JobStatus, JobSummary
 from handler.request import Policy
 from handler.timing import Deadline, Turn
@@ -43,6 +53,7 @@ def config(endpoint_url: str | None = None, policy: Policy = POLICY) -> Config:
         cancels_per_second=8,
         sweep=Sweep("", 168),
         backlog_queue_url=FakeBacklog.url,
+        teardown_queue_url=FakeBacklog.teardown_url,
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
         endpoint_url=endpoint_url,
@@ -118,11 +129,12 @@ class FakeJobs:
         calls: (operation, job id) of every call in order, failed ones too. A page of ListJobs goes by its status and
             number, such as IN_PROGRESS/2, or IN_PROGRESS/2@namespace.
         cancelled: ids of the jobs that were really cancelled, in order, with repetition if that ever happened.
+        executions_cancelled: (job id, thing) of each execution that CancelJobExecution really cancelled, in order.
         fault: asked before a call acts, with the operation and the job id; it raises what the call shall raise.
         lost: the same after the call acted.
         lag: reads after an accepted cancel that still show the job as it was.
         seconds_a_call: how much time each call takes on `clock`.
-        page_size: jobs in a page.
+        page_size: jobs or executions in a page.
         denied_tag: IAM denies the cancel of a job with this tag and the value true; empty for no such policy.
         hides_namespaced: a listing without a namespace leaves out jobs in one.
         ignores_namespaces: a listing with a namespace shows every job, as a local AWS does.
@@ -134,6 +146,7 @@ class FakeJobs:
         self.jobs = dict(jobs or {})
         self.calls: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
+        self.executions_cancelled: list[tuple[str, str]] = []
         self.fault: Hook | None = None
         self.lost: Hook | None = None
         self.lag = 0
@@ -150,7 +163,7 @@ class FakeJobs:
         """CancelJob."""
         job = self._called("CancelJob", job_id)
         with self._lock:
-            if self.denied_tag.lower() in {key.lower() for key, tag in job.tags.items() if tag.lower() == "true"}:
+            if self._is_denied(job):
                 raise denied()
             _require(_fits_reason_code(reason_code), "Invalid reasonCode")
             _require(_fits_comment(comment), "Invalid comment")
@@ -171,7 +184,47 @@ class FakeJobs:
             self._age(job_id)
             running = list(job.executions.values()).count("IN_PROGRESS")
         self._answered("DescribeJob", job_id)
-        return Job(job_id, arn_of(job_id), job.status, running, job.targets, job.namespace or "")
+        return Job(
+            job_id,
+            arn_of(job_id),
+            job.status,
+            running,
+            job.targets,
+            job.namespace or "",
+            job.reason_code or "",
+            job.comment or "",
+            is_draining="QUEUED" in job.executions.values(),
+        )
+
+    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
+        """ListJobExecutionsForJob, in the order of the things' names."""
+        last = ""
+        for number in count(1):
+            turn()
+            page = f"{job_id}/{number}"
+            job = self._called("ListJobExecutionsForJob", job_id)
+            self._answered("ListJobExecutionsForJob", page)
+            with self._lock:
+                things = sorted(thing for thing, now in job.executions.items() if now == "IN_PROGRESS" and thing > last)
+            yield from things[: self.page_size]
+            if len(things) <= self.page_size:
+                return
+            last = things[self.page_size - 1]
+
+    def cancel_execution(self, job_id: str, thing_name: str) -> None:
+        """CancelJobExecution, with force."""
+        self._began("CancelJobExecution", f"{job_id}/{thing_name}")
+        with self._lock:
+            job = self._existing(job_id)
+            if self._is_denied(job):
+                raise denied()
+            if thing_name not in job.executions:
+                raise not_found()
+            if job.executions[thing_name] not in {"QUEUED", "IN_PROGRESS"}:
+                raise ExecutionEnded("InvalidStateTransitionException", "the execution has ended")
+            job.executions[thing_name] = "CANCELED"
+            self.executions_cancelled.append((job_id, thing_name))
+        self._answered("CancelJobExecution", f"{job_id}/{thing_name}")
 
     def tags(self, arn: str) -> Mapping[str, str]:
         """ListTagsForResource."""
@@ -219,8 +272,14 @@ class FakeJobs:
             if left > 1:
                 self._stale[job_id] = left - 1, job
 
+    def _is_denied(self, job: FakeJob) -> bool:
+        return self.denied_tag.lower() in {key.lower() for key, tag in job.tags.items() if tag.lower() == "true"}
+
     def _called(self, operation: str, job_id: str) -> FakeJob:
         self._began(operation, job_id)
+        return self._existing(job_id)
+
+    def _existing(self, job_id: str) -> FakeJob:
         _require(1 <= len(job_id) <= 64 and set(job_id) <= _ID_CHARACTERS, "Invalid jobId")
         if job_id not in self.jobs:
             raise JobNotFound("ResourceNotFoundException", f"Job {job_id} cannot be found")
@@ -240,7 +299,7 @@ class FakeJobs:
 
 @dataclass
 class FakeMessage:
-    """One message of the FakeBacklog. Times are those of its clock."""
+    """One message of the FakeBacklog. Times are those of its clock. `group` and `content` are of the FIFO queue."""
 
     message_id: str
     body: str
@@ -249,35 +308,46 @@ class FakeMessage:
     visible_at: float
     receives: int = 0
     receipt_handle: str = ""
+    group: str = ""
+    content: str = ""
 
 
 class FakeBacklog:
     """SQS and Lambda's poller in memory: the two calls of boto3's client that the handler makes, and deliveries.
 
+    There are two queues, as in template.yaml. That of teardowns is FIFO: it drops what it was sent in the last five
+    minutes, and hands out one message of a group at a time.
+
     Attributes:
-        messages: all that is on the queue, leased messages too.
+        messages: all that is on the queues, leased messages too.
         dead: the messages that came more often than `max_receives`, on the failure queue now.
+        dropped: how many messages the FIFO queue has dropped.
         fault: asked before each call of the client, with its name; it raises what the call shall raise.
         deliveries: how many there were.
     """
 
     url = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
     arn = "arn:aws:sqs:eu-west-1:123456789012:canceler-Backlog-1ABC"
+    teardown_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
+    teardown_arn = "arn:aws:sqs:eu-west-1:123456789012:canceler-Teardowns-1ABC.fifo"
+    teardown_delay = 20.0
     lease = 330.0
     max_receives = 100
 
     def __init__(self, clock: FakeClock) -> None:
         self.messages: list[FakeMessage] = []
         self.dead: list[FakeMessage] = []
+        self.dropped = 0
         self.fault: Callable[[str], None] | None = None
         self.deliveries = 0
         self._clock = clock
         self._numbers = count(1)
+        self._sent: dict[str, float] = {}
 
     @property
     def port(self) -> Backlog:
-        """The handler's own, over this queue."""
-        return Backlog(cast("SQSClient", self), self.url)
+        """The handler's own, over these queues."""
+        return Backlog(cast("SQSClient", self), self.url, self.teardown_url)
 
     @property
     def events(self) -> list[object]:
@@ -291,9 +361,16 @@ class FakeBacklog:
         MessageBody: str,  # noqa: N803
         DelaySeconds: int = 0,  # noqa: N803
         MessageAttributes: Mapping[str, Mapping[str, str]] | None = None,  # noqa: N803
+        MessageGroupId: str = "",  # noqa: N803
+        MessageDeduplicationId: str = "",  # noqa: N803
     ) -> None:
         """SendMessage."""
         self._check("send_message", QueueUrl)
+        is_fifo = QueueUrl == self.teardown_url
+        assert is_fifo == bool(MessageGroupId) == bool(MessageDeduplicationId)
+        assert len(MessageGroupId) <= 128
+        assert len(MessageDeduplicationId) <= 128
+        assert not (is_fifo and DelaySeconds)
         assert 1 <= len(MessageBody.encode()) <= 262_144
         assert 0 <= DelaySeconds <= 900
         for attribute in (MessageAttributes or {}).values():
@@ -301,23 +378,39 @@ class FakeBacklog:
             assert attribute["DataType"] in {"String", "Number"}
             assert attribute["StringValue"]
         now = self._clock()
+        if is_fifo and now < self._sent.get(MessageDeduplicationId, -300) + 300:
+            self.dropped += 1
+            return
+        self._sent[MessageDeduplicationId] = now
         self.messages.append(
-            FakeMessage(f"message-{next(self._numbers)}", MessageBody, MessageAttributes or {}, now, now + DelaySeconds)
+            FakeMessage(
+                f"message-{next(self._numbers)}",
+                MessageBody,
+                MessageAttributes or {},
+                sent_at=now,
+                visible_at=now + (self.teardown_delay if is_fifo else DelaySeconds),
+                group=MessageGroupId,
+                content=MessageDeduplicationId,
+            )
         )
 
     def change_message_visibility(self, *, QueueUrl: str, ReceiptHandle: str, VisibilityTimeout: int) -> None:  # noqa: N803
         """ChangeMessageVisibility."""
         self._check("change_message_visibility", QueueUrl)
         assert 0 <= VisibilityTimeout <= 43_200
-        (message,) = [message for message in self.messages if message.receipt_handle == ReceiptHandle]
-        message.visible_at = self._clock() + VisibilityTimeout
+        leased = [message for message in self.messages if message.receipt_handle == ReceiptHandle]
+        if not leased or leased[0].visible_at < self._clock():
+            error = {"Error": {"Code": "InvalidParameterValue", "Message": "The receipt handle has expired"}}
+            raise ClientError(cast("Any", error), "ChangeMessageVisibility")
+        assert QueueUrl == (self.teardown_url if leased[0].group else self.url)
+        leased[0].visible_at = self._clock() + VisibilityTimeout
 
     def deliver(self, handle: Callable[[object], Any]) -> Any:
         """Wait until a message is visible, and hand it over: deleted, unless the handler reports or raises.
 
         Returns what the handler returned, or None if the message came too often.
         """
-        message = min(self.messages, key=lambda each: each.visible_at)
+        message = min(self._next_of_each_group(), key=lambda each: each.visible_at)
         self._clock.now = max(self._clock.now, message.visible_at)
         if message.receives == self.max_receives:
             self.messages.remove(message)
@@ -329,10 +422,16 @@ class FakeBacklog:
         message.visible_at = self._clock() + self.lease
         answer = handle(self.event_of(message))
         if answer["batchItemFailures"] == []:
+            assert self._clock() <= message.visible_at, "the lease ended while the run worked"
             self.messages.remove(message)
         else:
             assert answer == {"batchItemFailures": [{"itemIdentifier": message.message_id}]}
         return answer
+
+    def _next_of_each_group(self) -> list[FakeMessage]:
+        """Messages that wait for no other one: of a group, the oldest."""
+        oldest = {message.group: message for message in reversed(self.messages) if message.group}
+        return [message for message in self.messages if not message.group or message is oldest[message.group]]
 
     def event_of(self, message: FakeMessage) -> dict[str, Any]:
         """The message as Lambda hands it to a function."""
@@ -359,7 +458,7 @@ class FakeBacklog:
                     },
                     "md5OfBody": "e4e68fb7bd0e697a0ae8f1bb342846b3",
                     "eventSource": "aws:sqs",
-                    "eventSourceARN": self.arn,
+                    "eventSourceARN": self.teardown_arn if message.group else self.arn,
                     "awsRegion": "eu-west-1",
                 }
             ]
@@ -368,7 +467,7 @@ class FakeBacklog:
     def _check(self, call: str, queue_url: str) -> None:
         if self.fault:
             self.fault(call)
-        assert queue_url == self.url
+        assert queue_url in {self.url, self.teardown_url}
 
 
 def canceler(jobs: Jobs, clock: FakeClock, seconds: float = 300.0, policy: Policy = POLICY) -> Canceler:

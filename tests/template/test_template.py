@@ -9,7 +9,9 @@ from moto.events.models import EventPattern
 
 from handler.config import Config
 from handler.errors import InvalidConfiguration
+from handler.request import MAX_WAIT_MINUTES
 from handler.selector import parse_selector
+from handler.waiting import SHORTEST_LOOK_SECONDS
 from tests.support.template import ROOT, load_template
 
 TEMPLATE = load_template()
@@ -104,6 +106,7 @@ def test_the_function_gets_the_environment_that_the_handler_reads() -> None:
         "SWEEP_JOB_ID_GLOB": {"Ref": "SweepJobIdGlob"},
         "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
         "BACKLOG_QUEUE_URL": {"Ref": "Backlog"},
+        "TEARDOWN_QUEUE_URL": {"Ref": "Teardowns"},
         "URL_SUFFIX": {"Ref": "AWS::URLSuffix"},
         "LOG_GROUP": {"Ref": "LogGroup"},
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
@@ -145,52 +148,81 @@ def test_the_function_is_python_on_arm64_with_one_handler() -> None:
     assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.app.lambda_handler")
 
 
-BACKLOG = ["Backlog", "Arn"]
+BACKLOG, TEARDOWNS = ["Backlog", "Arn"], ["Teardowns", "Arn"]
+JOBS = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/"
+THINGS = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:thing/"
 # Action → the resources of the statements that allow it.
 ALLOWED: dict[str, list[object]] = {
-    "iot:CancelJob": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/${JobIdPrefix}*"],
-    "iot:DescribeJob": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*"],
-    "iot:ListTagsForResource": ["arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/*"],
+    "iot:CancelJob": [f"{JOBS}${{JobIdPrefix}}*"],
+    "iot:DescribeJob": [f"{JOBS}*"],
+    "iot:ListTagsForResource": [f"{JOBS}*"],
     "iot:ListJobs": ["*"],
     "logs:CreateLogStream": [["LogGroup", "Arn"]],
     "logs:PutLogEvents": [["LogGroup", "Arn"]],
-    "sqs:SendMessage": [BACKLOG, ["FailureQueue", "Arn"]],
-    "sqs:ChangeMessageVisibility": [BACKLOG],
-    "sqs:ReceiveMessage": [BACKLOG],
-    "sqs:DeleteMessage": [BACKLOG],
-    "sqs:GetQueueAttributes": [BACKLOG],
+    "sqs:SendMessage": [BACKLOG, TEARDOWNS, ["FailureQueue", "Arn"]],
+    "sqs:ChangeMessageVisibility": [BACKLOG, TEARDOWNS],
+    "sqs:ReceiveMessage": [BACKLOG, TEARDOWNS],
+    "sqs:DeleteMessage": [BACKLOG, TEARDOWNS],
+    "sqs:GetQueueAttributes": [BACKLOG, TEARDOWNS],
+}
+# What is allowed beyond that where the stack's Force is true.
+ALLOWED_WITH_FORCE: dict[str, list[object]] = {
+    "iot:ListJobExecutionsForJob": [f"{JOBS}${{JobIdPrefix}}*"],
+    "iot:CancelJobExecution": [f"{JOBS}${{JobIdPrefix}}*", f"{THINGS}*"],
 }
 
 
-def _statements() -> list[dict[str, Any]]:
-    return _statements_of("Role")
+def _statements(*, forces: bool = False) -> list[dict[str, Any]]:
+    return _statements_of("Role", forces=forces)
 
 
-def _statements_of(role: str) -> list[dict[str, Any]]:
-    documents = [policy["PolicyDocument"] for policy in RESOURCES[role]["Properties"]["Policies"]]
+def _statements_of(role: str, *, forces: bool = False) -> list[dict[str, Any]]:
+    """Those of the role's policies. `forces`: the condition Forces, and no other may decide on a policy."""
+    policies = [_chosen(policy, forces=forces) for policy in RESOURCES[role]["Properties"]["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in policies if policy != {"Ref": "AWS::NoValue"}]
     read = [json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document for document in documents]
     return [statement for document in read for statement in document["Statement"]]
 
 
-def test_the_role_allows_these_actions_on_these_resources_and_nothing_else() -> None:
+def _chosen(policy: dict[str, Any], *, forces: bool) -> dict[str, Any]:
+    if "Fn::If" not in policy:
+        return policy
+    condition, then, otherwise = policy["Fn::If"]
+    assert condition == "Forces"
+    chosen: dict[str, Any] = then if forces else otherwise
+    return chosen
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_force_is_one_condition() -> None:
+    assert TEMPLATE["Conditions"]["Forces"] == {"Fn::Equals": [{"Ref": "Force"}, "true"]}
+
+
+@pytest.mark.parametrize(("forces", "expected"), [(False, ALLOWED), (True, ALLOWED | ALLOWED_WITH_FORCE)])
+def test_the_role_allows_these_actions_on_these_resources_and_nothing_else(
+    forces: bool, expected: dict[str, list[object]]
+) -> None:
     allowed: dict[str, list[object]] = {}
-    for statement in _statements():
+    for statement in _statements(forces=forces):
         if statement["Effect"] == "Allow":
-            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-            resource = statement["Resource"]
-            for action in actions:
-                known = allowed.setdefault(action, [])
-                known.append(resource if isinstance(resource, str) else next(iter(resource.values())))
-    assert allowed == ALLOWED
+            for action in _listed(statement["Action"]):
+                for resource in _listed(statement["Resource"]):
+                    told = resource if isinstance(resource, str) else next(iter(resource.values()))
+                    allowed.setdefault(action, []).append(told)
+    assert allowed == expected
     assert "ManagedPolicyArns" not in RESOURCES["Role"]["Properties"]
 
 
-def test_a_deny_protects_tagged_jobs_from_every_cancel() -> None:
-    (deny,) = [statement for statement in _statements() if statement["Effect"] == "Deny"]
+@pytest.mark.parametrize("forces", [False, True])
+def test_a_deny_protects_tagged_jobs_from_every_cancel(forces: bool) -> None:
+    (deny,) = [statement for statement in _statements(forces=forces) if statement["Effect"] == "Deny"]
     assert deny == {
         "Sid": "ProtectTaggedJobs",
         "Effect": "Deny",
-        "Action": "iot:CancelJob",
+        "Action": ["iot:CancelJob", "iot:CancelJobExecution"],
         "Resource": "*",
         "Condition": {"StringEqualsIgnoreCase": {"aws:ResourceTag/${ProtectionTagKey}": "true"}},
     }
@@ -281,25 +313,58 @@ def test_rules_are_there_only_where_the_stack_asks_for_them() -> None:
 # The backlog
 
 
-def test_a_message_of_the_backlog_is_leased_for_longer_than_a_run_can_last() -> None:
+@pytest.mark.parametrize("queue", ["Backlog", "Teardowns"])
+def test_a_message_of_the_backlog_is_leased_for_longer_than_a_run_can_last(queue: str) -> None:
     """And less than twice as long, so that a killed run's work does not lie idle for long."""
-    lease = RESOURCES["Backlog"]["Properties"]["VisibilityTimeout"]
-    assert FUNCTION["Timeout"] < lease < 2 * FUNCTION["Timeout"]
+    lease = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
+    assert FUNCTION["Timeout"] + 30 <= lease < 2 * FUNCTION["Timeout"]
 
 
-def test_the_backlog_is_encrypted_and_refuses_plain_http() -> None:
-    assert RESOURCES["Backlog"]["Properties"]["SqsManagedSseEnabled"] is True
-    assert RESOURCES["BacklogPolicy"]["Properties"]["Queues"] == [{"Ref": "Backlog"}]
-    (deny,) = RESOURCES["BacklogPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])
+def test_the_backlog_is_encrypted_and_refuses_plain_http(queue: str) -> None:
+    assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
+    assert RESOURCES[f"{queue}Policy"]["Properties"]["Queues"] == [{"Ref": queue}]
+    (deny,) = RESOURCES[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
-    assert deny["Resource"] == {"Fn::GetAtt": BACKLOG}
-    assert deny["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
+    assert deny["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+    assert deny["Condition"] == {
+        "Bool": {"aws:SecureTransport": "false"},
+        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+    }
 
 
-def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left() -> None:
-    backlog, failures = (RESOURCES[name]["Properties"] for name in ("Backlog", "FailureQueue"))
+def test_every_queue_has_a_policy_of_its_own() -> None:
+    queues = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"}
+    assert queues == {"Backlog", "FailureQueue", "Teardowns", "TeardownFailures"}
+    policies = {name: each for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::QueuePolicy"}
+    assert {f"{queue}Policy" for queue in queues} == set(policies)
+
+
+def test_the_queues_of_teardowns_are_fifo_and_those_of_events_are_not() -> None:
+    kinds = {
+        name: (resource["Properties"].get("FifoQueue"), resource["Properties"].get("ContentBasedDeduplication"))
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::SQS::Queue"
+    }
+    assert kinds == {
+        "Backlog": (None, None),
+        "FailureQueue": (None, None),
+        "Teardowns": (True, None),
+        "TeardownFailures": (True, None),
+    }
+
+
+def test_a_teardown_comes_again_when_its_devices_are_first_looked_at() -> None:
+    """A message of a FIFO queue has no delay of its own."""
+    assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == SHORTEST_LOOK_SECONDS
+    assert SHORTEST_LOOK_SECONDS == 20
+
+
+@pytest.mark.parametrize(("queue", "failure_queue"), [("Backlog", "FailureQueue"), ("Teardowns", "TeardownFailures")])
+def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left(queue: str, failure_queue: str) -> None:
+    backlog, failures = (RESOURCES[name]["Properties"] for name in (queue, failure_queue))
     assert backlog["RedrivePolicy"] == {
-        "deadLetterTargetArn": {"Fn::GetAtt": ["FailureQueue", "Arn"]},
+        "deadLetterTargetArn": {"Fn::GetAtt": [failure_queue, "Arn"]},
         "maxReceiveCount": 100,
     }
     assert (backlog["MessageRetentionPeriod"], failures["MessageRetentionPeriod"]) == (4 * 86_400, 14 * 86_400)
@@ -307,18 +372,26 @@ def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left() -> 
     assert longest < backlog["MessageRetentionPeriod"], "or it would expire before it is a failure"
 
 
-def test_the_backlog_leads_to_the_function_one_message_at_a_time() -> None:
-    (name,) = FUNCTION["Events"]
-    mapping = FUNCTION["Events"][name]
-    assert mapping == {
-        "Type": "SQS",
-        "Properties": {
-            "Queue": {"Fn::GetAtt": BACKLOG},
-            "BatchSize": 1,
-            "FunctionResponseTypes": ["ReportBatchItemFailures"],
-            "ScalingConfig": {"MaximumConcurrency": 2},
-        },
-    }
+def test_both_queues_lead_to_the_function_one_message_at_a_time() -> None:
+    """Sweeps hold no teardown up: it has workers of its own."""
+    mappings = [
+        {
+            "Type": "SQS",
+            "Properties": {
+                "Queue": {"Fn::GetAtt": queue},
+                "BatchSize": 1,
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "ScalingConfig": {"MaximumConcurrency": workers},
+            },
+        }
+        for queue, workers in ((BACKLOG, 2), (TEARDOWNS, 10))
+    ]
+    assert list(FUNCTION["Events"].values()) == mappings
+
+
+def test_a_longest_wait_comes_less_often_than_a_message_may() -> None:
+    """A look every 60 s for 50 minutes, and the retries before it."""
+    assert RESOURCES["Teardowns"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 2 * MAX_WAIT_MINUTES
 
 
 # The sweep
@@ -368,6 +441,8 @@ def test_outputs_are_those_of_the_contract() -> None:
         "FunctionName": {"Ref": "Function"},
         "BacklogQueueUrl": {"Ref": "Backlog"},
         "FailureQueueUrl": {"Ref": "FailureQueue"},
+        "TeardownQueueUrl": {"Ref": "Teardowns"},
+        "TeardownFailureQueueUrl": {"Ref": "TeardownFailures"},
         "LogGroupName": {"Ref": "LogGroup"},
     }
     assert outputs["ServiceToken"]["Export"]["Name"] == {"Fn::Sub": "${AWS::StackName}-ServiceToken"}

@@ -27,6 +27,7 @@ from tests.support.fakes import (
     AnswerServer,
     FakeContext,
     FakeJob,
+    FakeMessage,
     denied,
     failing,
     refused,
@@ -83,6 +84,7 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
         ["firmware-2026-11"],
     ),
     "backlog-message.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "teardown-message.json": ("TEARDOWN", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "foreign/sns-record.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
     "foreign/s3-object-created.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
     "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
@@ -102,9 +104,31 @@ def firmware() -> FakeJob:
 def load(name: str, server: AnswerServer) -> Any:
     """The event, with a ResponseURL that leads to the test's server."""
     event = json.loads((EVENTS / name).read_text())
+    url = f"{server.url}/answer?X-Amz-Signature=secret"
     if "ResponseURL" in event:
-        event["ResponseURL"] = f"{server.url}/answer?X-Amz-Signature=secret"
+        event["ResponseURL"] = url
+    if name == "teardown-message.json":
+        record = event["Records"][0]
+        record["body"] = json.dumps(json.loads(record["body"]) | {"ResponseURL": url})
     return event
+
+
+MESSAGES = {"backlog-message.json": "", "teardown-message.json": "0f3a"}  # and their groups
+
+
+def deliver(name: str, function: Function) -> Any:
+    """Hand the event of the file over. A message is leased, and on its queue until it has done its part."""
+    event = load(name, function.server)
+    if name not in MESSAGES:
+        return function(event)
+    record = event["Records"][0]
+    message = FakeMessage(record["messageId"], record["body"], {}, sent_at=990.0, visible_at=1330.0)
+    message.receipt_handle, message.group = record["receiptHandle"], MESSAGES[name]
+    function.backlog.messages.append(message)
+    returned = function(event)
+    if returned == {"batchItemFailures": []}:
+        function.backlog.messages.remove(message)
+    return returned
 
 
 def test_every_file_of_events_has_its_report() -> None:
@@ -114,15 +138,15 @@ def test_every_file_of_events_has_its_report() -> None:
 @pytest.mark.parametrize("name", REPORTS)
 def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = firmware()
-    returned: Any = function(load(name, function.server))
+    returned = deliver(name, function)
     (report,) = function.reports
-    assert returned == ({"batchItemFailures": []} if name == "backlog-message.json" else report)
+    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report)
     trigger, status, reason, outcomes, cancelled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
     assert function.jobs.cancelled == cancelled
     assert function.backlog.messages == []
-    assert len(function.server.received) == (1 if name.startswith("custom-resource") else 0)
+    assert len(function.server.received) == (1 if report["trigger"] == "TEARDOWN" else 0)
 
 
 HISTORIES: dict[str, tuple[str, str]] = {
@@ -136,13 +160,14 @@ HISTORIES: dict[str, tuple[str, str]] = {
     "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK}"),
     "custom-resource-select-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
     "backlog-message.json": ("STALE_JOB", "weekly clean-up"),
+    "teardown-message.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
 }
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_the_jobs_history_names_who_asked(name: str, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = firmware()
-    function(load(name, function.server))
+    deliver(name, function)
     job = function.jobs.jobs["firmware-2026-11"]
     assert (job.reason_code, job.comment) == HISTORIES[name]
 
@@ -216,9 +241,9 @@ def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> N
     function.jobs.jobs["firmware-2026-11"] = firmware()
     names = [name for name, (*_, cancelled) in REPORTS.items() if cancelled]
     for name in names:
-        function(load(name, function.server))
+        deliver(name, function)
     told = [(report["dryRun"], report["counts"]) for report in function.reports]
-    assert told == [(True, {"WOULD_CANCEL": 1})] * 7
+    assert told == [(True, {"WOULD_CANCEL": 1})] * 8
     assert function.jobs.cancelled == []
 
 
@@ -340,17 +365,18 @@ def test_a_teardown_that_never_gets_done_is_answered_once_near_its_service_timeo
         status,
         "job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded" + WHERE_TO_LOOK,
     )
-    assert {report["status"] for report in reports} == {"UNFINISHED"}
-    # The answer is due 240 s after the first delivery; a run is begun while 35 s are left, every 5 s.
-    assert function.clock.now == 1185.0
+    assert [report["status"] for report in reports] == ["UNFINISHED"] * (len(reports) - 1) + ["UNSETTLED"]
+    # The answer is due 240 s after the first delivery, and a run is begun only if it has 30 s until then: after the
+    # queue's 20 s, and 5, 10, 15 ... 40 s later. Then the next one would come too late.
+    assert function.clock.now == 1200.0
     assert function.backlog.dead == []
 
 
 @pytest.mark.parametrize(
-    ("timeout", "waits"), [("44", True), ("43", False), ("60", True), ("30", False), ("1", False), ("3600", True)]
+    ("timeout", "waits"), [("63", True), ("62", False), ("300", True), ("30", False), ("1", False), ("3600", True)]
 )
 def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, waits: bool, function: Function) -> None:
-    """A fifth of a short ServiceTimeout is kept back; then 5 s until the next run and 30 s for it are needed."""
+    """A fifth of a short ServiceTimeout is kept back; then 20 s until the next run and 30 s for it are needed."""
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
     event = load("custom-resource-delete.json", function.server)
@@ -360,6 +386,28 @@ def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, wait
     assert len(function.answers) == (0 if waits else 1)
 
 
+@pytest.mark.parametrize(
+    ("signed_at", "timeout", "waits"),
+    [
+        ("20261124T115640Z", "300", False),
+        ("20261124T115650Z", "300", True),
+        ("20261124T120000Z", "63", True),
+        ("20261124T130000Z", "62", False),  # a clock that is ahead gives no more time
+    ],
+)
+def test_a_teardown_counts_its_time_from_the_signature_of_its_url(
+    signed_at: str, timeout: str, waits: bool, function: Function
+) -> None:
+    """It is noon. A first delivery may have been killed, and Lambda delivers the event again."""
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+    event = load("custom-resource-delete.json", function.server)
+    event["ResponseURL"] += f"&X-Amz-Date={signed_at}"
+    event["ResourceProperties"] |= {"ServiceTimeout": timeout}
+    function(event)
+    assert (bool(function.backlog.messages), len(function.answers)) == (waits, 0 if waits else 1)
+
+
 def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
     """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
     function.configure(policy=replace(POLICY, max_jobs=1000))
@@ -367,7 +415,7 @@ def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
-    assert (report["status"], function.clock.now) == ("UNFINISHED", 1047.0)
+    assert (report["status"], function.clock.now) == ("UNSETTLED", 1047.0)
 
 
 def test_a_deletion_that_waits_warns_but_is_not_counted_as_continued(
@@ -406,7 +454,7 @@ def test_a_create_or_update_never_waits(request_type: str, function: Function) -
 
 OVER = (
     "select: means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
-    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)"
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
 )
 
 
@@ -759,6 +807,7 @@ ENVIRONMENT = {
     "SWEEP_JOB_ID_GLOB": "ota-*",
     "SWEEP_OLDER_THAN_HOURS": "168",
     "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
+    "TEARDOWN_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -788,6 +837,7 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         8,
         Sweep("ota-*", 168),
         "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
+        "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
         "amazonaws.com",
         "/aws/lambda/canceler",
         None,

@@ -1,167 +1,27 @@
-"""The backlog: what is put on it, which events come from it, and what each message holds."""
+"""The backlog: what is put on its two queues, how a message is leased, and that what is put comes back."""
 
 import copy
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from handler.backlog import Backlog, Message, read_message, sqs_client
+from handler.backlog import Backlog, sqs_client
+from handler.message import Message, Progress
+from handler.waiting import Wait
 from tests.support.fakes import FakeBacklog, FakeClock
 
-URL = FakeBacklog.url
-EVENTS = Path(__file__).parents[2] / "events"
-SENT_AT = 1795500751.0  # SentTimestamp of the file
+URL, TEARDOWN_URL = FakeBacklog.url, FakeBacklog.teardown_url
 WEEKLY = {"cancel": {"jobId": "firmware-2026-11", "reasonCode": "STALE_JOB", "comment": "weekly clean-up"}}
-
-
-def message(**fields: Any) -> dict[str, Any]:
-    """The file of events/, with other values in its one record. ... stands for a field that is not there."""
-    event: dict[str, Any] = json.loads((EVENTS / "backlog-message.json").read_text())
-    record = event["Records"][0] | fields
-    event["Records"] = [{key: value for key, value in record.items() if value is not ...}]
-    return event
-
-
-# Reading
-
-
-def test_a_message_of_the_own_queue_is_read() -> None:
-    assert read_message(message(), URL) == Message(
-        message_id="2b7d1c5e-94a3-4f60-8e2b-1c0d9f8e7a6b",
-        receipt_handle="not-a-real-handle",
-        event=WEEKLY,
-        first_seen_at=1795500750.512,
-        admitted=True,
-        receives=2,
-    )
-
-
-TWICE = message()
-TWICE["Records"] *= 2
-NONE = message()
-NONE["Records"] = []
-NOTHING: list[Any] = [None, [], {}, "Records", {"Records": None}, {"Records": [None]}]
-FOREIGN: list[Any] = [
-    pytest.param(json.loads((EVENTS / "foreign" / "sqs-batch.json").read_text()), id="another queue"),
-    pytest.param(message(eventSourceARN="arn:aws:sqs:eu-west-1:123456789012:canceler-Backlog-1AB"), id="a short name"),
-    pytest.param(message(eventSourceARN="arn:aws:sqs:eu-west-1:123456789012:x-canceler-Backlog-1ABC"), id="a long one"),
-    pytest.param(message(eventSourceARN="canceler"), id="no ARN"),
-    pytest.param(message(eventSourceARN=None), id="null for an ARN"),
-    pytest.param(message(eventSource="aws:sns"), id="another source"),
-    pytest.param(TWICE, id="two records: the batch size is one"),
-    pytest.param(NONE, id="no record"),
-    *(
-        pytest.param(message(**{key: value}), id=f"{key} {value}")
-        for key in ("messageId", "receiptHandle", "body", "eventSource", "eventSourceARN")
-        for value in (..., 5)
-    ),
-    pytest.param(json.loads((EVENTS / "foreign" / "sns-record.json").read_text()), id="a topic"),
-    pytest.param(WEEKLY, id="a bare request"),
-]
-
-
-@pytest.mark.parametrize("event", FOREIGN)
-def test_anything_else_is_no_message_of_ours(event: object) -> None:
-    assert read_message(event, URL) is None
-
-
-def attribute(value: object) -> dict[str, object]:
-    return {"stringValue": value, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
-
-
-@pytest.mark.parametrize(
-    ("attributes", "first_seen_at", "admitted"),
-    [
-        ({"FirstSeenAt": attribute("12.5"), "Admitted": attribute("true")}, 12.5, True),
-        ({"FirstSeenAt": attribute("12.5")}, 12.5, False),
-        ({"Admitted": attribute("true")}, SENT_AT, True),
-        ({}, SENT_AT, False),
-        (None, SENT_AT, False),
-        (..., SENT_AT, False),
-        ([], SENT_AT, False),
-        ("FirstSeenAt", SENT_AT, False),
-        ({"FirstSeenAt": attribute("soon")}, SENT_AT, False),
-        ({"FirstSeenAt": attribute("")}, SENT_AT, False),
-        ({"FirstSeenAt": attribute("nan")}, SENT_AT, False),
-        ({"FirstSeenAt": attribute("inf")}, SENT_AT, False),
-        ({"FirstSeenAt": attribute(12.5)}, SENT_AT, False),
-        ({"FirstSeenAt": "12.5", "Admitted": "true"}, SENT_AT, False),
-        ({"FirstSeenAt": None, "Admitted": None}, SENT_AT, False),
-        ({"firstSeenAt": attribute("12.5"), "admitted": attribute("true")}, SENT_AT, False),
-    ],
-)
-def test_a_message_without_readable_attributes_is_a_new_event(
-    attributes: object, first_seen_at: float | None, admitted: bool
-) -> None:
-    """As an event that somebody has put on the queue by hand."""
-    read = read_message(message(messageAttributes=attributes), URL)
-    assert read is not None
-    assert (read.first_seen_at, read.admitted) == (first_seen_at, admitted)
-
-
-@pytest.mark.parametrize(("count", "receives"), [("1", 1), ("100", 100), ("", 1), ("x", 1), ("-1", 1), ("²", 1)])
-def test_how_often_a_message_came_is_read(count: str, receives: int) -> None:
-    read = read_message(message(attributes={"ApproximateReceiveCount": count}), URL)
-    assert read is not None
-    assert read.receives == receives
-
-
-@pytest.mark.parametrize(
-    ("body", "event"),
-    [
-        ('{"cancel": {"jobId": "a"}}', {"cancel": {"jobId": "a"}}),
-        ("[1]", [1]),
-        ("null", None),
-        ("no JSON", "no JSON"),
-        ("", ""),
-        ("{", "{"),
-        ("[" * 100_000, "[" * 100_000),
-    ],
-)
-def test_the_body_is_the_event_or_what_nobody_recognises(body: str, event: object) -> None:
-    read = read_message(message(body=body), URL)
-    assert read is not None
-    assert read.event == event
-
-
-def wrapped(**fields: object) -> dict[str, object]:
-    """An event as Lambda puts it on the failure queue, when an asynchronous invocation failed for good."""
-    return {
-        "version": "1.0",
-        "timestamp": "2026-11-24T06:20:31.123Z",
-        "requestContext": {
-            "requestId": "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11",
-            "functionArn": "arn:aws:lambda:eu-west-1:123456789012:function:canceler:$LATEST",
-            "condition": "RetriesExhausted",
-            "approximateInvokeCount": 3,
-        },
-        "requestPayload": WEEKLY,
-        "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled"},
-        "responsePayload": {"errorMessage": "no answer reached CloudFormation: HTTP 503"},
-        **fields,
-    }
-
-
-@pytest.mark.parametrize(
-    ("document", "event"),
-    [
-        (wrapped(), WEEKLY),
-        (wrapped(requestPayload=None), None),
-        ({"requestPayload": WEEKLY}, {"requestPayload": WEEKLY}),
-        ({"requestContext": "x", "requestPayload": WEEKLY}, {"requestContext": "x", "requestPayload": WEEKLY}),
-    ],
-)
-def test_an_event_that_is_redriven_from_the_failure_queue_is_unwrapped(document: object, event: object) -> None:
-    read = read_message(message(body=json.dumps(document), messageAttributes={}), URL)
-    assert read is not None
-    assert (read.event, read.admitted, read.first_seen_at) == (event, False, SENT_AT)
-
-
-# Writing
+IDENTITY = "arn:aws:cloudformation:eu-west-1:123456789012:stack/a/1/Teardown/r-1"
+NEW = Progress(1795500750.5123)
+ADMITTED = replace(NEW, admitted=True)
+WAITS = replace(ADMITTED, wait=Wait(("a", "b"), 1795500751.0))
+MESSAGE = Message(URL, "m-1", "r-1", {}, 1, Progress(None))
 
 
 @pytest.fixture(scope="module")
@@ -182,17 +42,45 @@ def stub(client: Any) -> Iterator[Stubber]:
         stubber.assert_no_pending_responses()
 
 
+@pytest.fixture
+def real(client: Any) -> Backlog:
+    return Backlog(client, URL, TEARDOWN_URL)
+
+
+def text(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}
+
+
+TOLD: list[Any] = [
+    (Progress(None), {}),
+    (NEW, {"FirstSeenAt": text("1795500750.512")}),
+    (ADMITTED, {"FirstSeenAt": text("1795500750.512"), "Admitted": text("true")}),
+    (
+        WAITS,
+        {
+            "FirstSeenAt": text("1795500750.512"),
+            "Admitted": text("true"),
+            "WaitsFor": text("a,b"),
+            "WaitsSince": text("1795500751.000"),
+        },
+    ),
+]
+
+
 def test_a_call_ends_long_before_an_invocation_does(client: Any) -> None:
+    """And before the timer answers for a teardown that is being put on its queue."""
     config = client.meta.config
-    assert (config.connect_timeout, config.read_timeout) == (1, 3)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 3}
+    assert (config.connect_timeout, config.read_timeout) == (1, 1)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-@pytest.mark.parametrize("admitted", [False, True])
-def test_an_event_is_put_on_the_queue_as_it_came(admitted: bool, client: Any, stub: Stubber) -> None:
-    attributes = {"FirstSeenAt": {"DataType": "Number", "StringValue": "1795500750.512"}}
-    if admitted:
-        attributes["Admitted"] = {"DataType": "String", "StringValue": "true"}
+# Putting
+
+
+@pytest.mark.parametrize(("progress", "attributes"), TOLD)
+def test_an_event_is_put_on_the_queue_as_it_came(
+    progress: Progress, attributes: dict[str, Any], real: Backlog, stub: Stubber
+) -> None:
     expected = {
         "QueueUrl": URL,
         "MessageBody": json.dumps(WEEKLY),
@@ -200,28 +88,171 @@ def test_an_event_is_put_on_the_queue_as_it_came(admitted: bool, client: Any, st
         "MessageAttributes": attributes,
     }
     stub.add_response("send_message", {}, expected)
-    Backlog(client, URL).put(WEEKLY, 1795500750.5123, 5, admitted=admitted)
+    real.put(WEEKLY, progress, 5)
 
 
-def test_a_message_is_kept_for_some_seconds(client: Any, stub: Stubber) -> None:
-    expected = {"QueueUrl": URL, "ReceiptHandle": "r-1", "VisibilityTimeout": 5}
-    stub.add_response("change_message_visibility", {}, expected)
-    Backlog(client, URL).keep(Message("m-1", "r-1", {}, None, admitted=False, receives=1), 5)
+# SHA-256 of the identity, and of the body with the stage.
+GROUP = "74c2f29211a1bba39b9413cd8f36d4489cb38a698b1454b4b2706e2d67f87b4c"
+NEW_ID = "a471590541881e5f88b2eacafa8778303cd7e0ef7fbc7b3703636e1f02c67410"
+ADMITTED_ID = "90fc84ba2157d185083b46f68ea630498d45af80534988fa47a5f8d46093830c"
+WAITS_ID = "ae814e0c0bfe2ac8e69362820fd41697d4204f47ef930904633459613e6d4c9f"
+WAITS_NEW_ID = "76cab78d8d1d046dc3233f82e2aa74fa5de9e3f9c0c41dcf3e02bb2aeacf2489"
 
 
-@pytest.mark.parametrize("admitted", [False, True])
-@pytest.mark.parametrize("event", [WEEKLY, {"ü": ["\u2028", None, 1.5]}, [], "text", None])
-def test_what_is_put_on_the_queue_is_read_from_it(event: object, admitted: bool, clock: FakeClock) -> None:
+@pytest.mark.parametrize(
+    ("progress", "attributes", "content"),
+    [(*told, content) for told, content in zip(TOLD, (NEW_ID, NEW_ID, ADMITTED_ID, WAITS_ID), strict=True)],
+)
+def test_a_teardown_is_put_on_its_own_queue_without_a_delay_of_its_own(
+    progress: Progress, attributes: dict[str, Any], content: str, real: Backlog, stub: Stubber
+) -> None:
+    expected = {
+        "QueueUrl": TEARDOWN_URL,
+        "MessageBody": json.dumps(WEEKLY),
+        "MessageGroupId": GROUP,
+        "MessageDeduplicationId": content,
+        "MessageAttributes": attributes,
+    }
+    stub.add_response("send_message", {}, expected)
+    real.put_teardown(WEEKLY, progress, IDENTITY)
+
+
+OTHER = {"cancel": {"jobId": "another"}}
+
+
+@pytest.mark.parametrize(
+    ("event", "progress", "is_another"),
+    [
+        # When it was seen, and which jobs it waits for since when, are no matter: a duplicate tells others.
+        (WEEKLY, NEW, False),
+        (WEEKLY, Progress(None), False),
+        (WEEKLY, Progress(1.0), False),
+        (OTHER, NEW, True),
+        (WEEKLY, ADMITTED, True),
+        (WEEKLY, WAITS, True),
+        (WEEKLY, replace(WAITS, admitted=False), True),
+    ],
+)
+def test_a_message_is_dropped_if_the_same_event_is_there_as_far_as_this_one(
+    event: object, progress: Progress, is_another: bool, clock: FakeClock
+) -> None:
     queue = FakeBacklog(clock)
-    queue.port.put(copy.deepcopy(event), 1795500750.5, 5, admitted=admitted)
-    (sent,) = queue.messages
-    sent.receipt_handle, sent.receives = "r-1", 3
-    expected = Message("message-1", "r-1", event, 1795500750.5, admitted, 3)
-    assert read_message(queue.event_of(sent), URL) == expected
+    queue.port.put_teardown(WEEKLY, NEW, IDENTITY)
+    queue.port.put_teardown(event, progress, IDENTITY)
+    assert (len(queue.messages), queue.dropped) == ((2, 0) if is_another else (1, 1))
 
 
-def test_a_message_without_any_time_is_new() -> None:
-    event = message(messageAttributes={}, attributes={"ApproximateReceiveCount": "1"})
-    read = read_message(event, URL)
-    assert read is not None
-    assert (read.first_seen_at, read.admitted) == (None, False)
+def test_every_stage_of_an_event_has_a_message_of_its_own(clock: FakeClock) -> None:
+    queue = FakeBacklog(clock)
+    stages = [NEW, ADMITTED, WAITS, replace(WAITS, admitted=False)]
+    for progress in stages:
+        queue.port.put_teardown(WEEKLY, progress, IDENTITY)
+    queue.port.put_teardown(WEEKLY, replace(WAITS, wait=Wait(("c",), 1.0)), IDENTITY)
+    assert [message.content for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
+
+
+def test_the_messages_of_one_request_are_a_group_and_those_of_another_request_are_not(clock: FakeClock) -> None:
+    queue = FakeBacklog(clock)
+    for event, progress, identity in (
+        (WEEKLY, NEW, IDENTITY),
+        (WEEKLY, WAITS, IDENTITY),
+        (OTHER, NEW, IDENTITY),
+        ([1], NEW, f"{IDENTITY}0"),
+    ):
+        queue.port.put_teardown(event, progress, identity)
+    groups = [message.group for message in queue.messages]
+    assert groups[:3] == [GROUP] * 3
+    assert groups[3] != GROUP
+
+
+@pytest.mark.parametrize("identity", ["", "ü", "x" * 5000, "a b\n"])
+def test_any_identity_makes_a_group_that_sqs_takes(identity: str, clock: FakeClock) -> None:
+    queue = FakeBacklog(clock)
+    queue.port.put_teardown(WEEKLY, NEW, identity)
+    (message,) = queue.messages
+    assert (len(message.group), set(message.group) <= set("0123456789abcdef")) == (64, True)
+
+
+@pytest.mark.parametrize(
+    "progress", [Progress(12.5), Progress(12.5, True), Progress(12.5, True, Wait(("a", "b"), 0.5))]
+)
+@pytest.mark.parametrize("event", [WEEKLY, {"ü": ["\u2028", None, 1.5]}, [], "text", None])
+def test_what_is_put_on_a_queue_is_read_from_it(event: object, progress: Progress, clock: FakeClock) -> None:
+    queue = FakeBacklog(clock)
+    queue.port.put(copy.deepcopy(event), progress, 5)
+    queue.port.put_teardown(copy.deepcopy(event), progress, IDENTITY)
+    read = []
+    for sent in queue.messages:
+        sent.receipt_handle, sent.receives = f"r-{sent.message_id}", 3
+        read.append(queue.port.read(queue.event_of(sent)))
+    assert read == [
+        Message(URL, "message-1", "r-message-1", event, 3, progress),
+        Message(TEARDOWN_URL, "message-2", "r-message-2", event, 3, progress),
+    ]
+
+
+def test_an_event_of_no_queue_of_ours_is_no_message(clock: FakeClock) -> None:
+    assert FakeBacklog(clock).port.read(WEEKLY) is None
+
+
+# Leasing
+
+
+@pytest.mark.parametrize("queue_url", [URL, TEARDOWN_URL])
+def test_a_message_is_kept_for_some_seconds_on_the_queue_that_it_came_from(
+    queue_url: str, real: Backlog, stub: Stubber
+) -> None:
+    expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": 5}
+    stub.add_response("change_message_visibility", {}, expected)
+    real.keep(replace(MESSAGE, queue_url=queue_url), 5)
+
+
+@pytest.mark.parametrize(("seconds", "lease"), [(300.0, 310), (299.001, 310), (299.0, 309), (0.5, 11), (0.0, 10)])
+@pytest.mark.parametrize("queue_url", [URL, TEARDOWN_URL])
+def test_a_lease_is_renewed_for_ten_seconds_longer_than_the_invocation_has(
+    seconds: float, lease: int, queue_url: str, real: Backlog, stub: Stubber
+) -> None:
+    expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": lease}
+    stub.add_response("change_message_visibility", {}, expected)
+    assert real.renew(replace(MESSAGE, queue_url=queue_url), seconds) is True
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"),
+        *("InvalidParameterValueException", "MessageNotInflightException", "ReceiptHandleIsInvalidException"),
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "AWS.SimpleQueueService.ReceiptHandleIsInvalid",
+    ],
+)
+def test_a_lease_that_has_ended_can_not_be_renewed(code: str, real: Backlog, stub: Stubber) -> None:
+    stub.add_client_error("change_message_visibility", code, "The receipt handle has expired", 400)
+    assert real.renew(MESSAGE, 300) is False
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("AccessDenied", "AWS.SimpleQueueService.NonExistentQueue", "ThrottlingException", "InternalError"),
+        *("InvalidParameter", "MessageNotInflightX", ""),
+    ],
+)
+def test_any_other_error_of_a_renewal_is_raised(code: str, real: Backlog, stub: Stubber) -> None:
+    stub.add_client_error("change_message_visibility", code, "no", 400)
+    with pytest.raises(ClientError) as caught:
+        real.renew(MESSAGE, 300)
+    assert caught.value.response["Error"]["Code"] == code
+
+
+@pytest.mark.parametrize("call", ["put", "put_teardown", "keep"])
+def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: Stubber) -> None:
+    operation = "change_message_visibility" if call == "keep" else "send_message"
+    stub.add_client_error(operation, "MessageNotInflight", "no", 400)
+    calls = {
+        "put": lambda: real.put(WEEKLY, NEW, 5),
+        "put_teardown": lambda: real.put_teardown(WEEKLY, NEW, IDENTITY),
+        "keep": lambda: real.keep(MESSAGE, 5),
+    }
+    with pytest.raises(ClientError):
+        calls[call]()

@@ -28,6 +28,10 @@ REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, 
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
 PROTECTED = {"cancel-protection": "true"}
 ONE_OF_EACH = {"thing-1": "QUEUED", "thing-2": "IN_PROGRESS", "thing-3": "SUCCEEDED"}
+TWO_RUN = {**ONE_OF_EACH, "thing-4": "IN_PROGRESS", "thing-5": "FAILED"}
+ENDED_ONE = "1 executions that an earlier cancel had left were ended"
+ENDED_TWO = "2 executions that an earlier cancel had left were ended"
+WOULD_END = "the executions that it has left would be ended"
 OUTSIDE = "OutsidePrefix: the id does not start with JobIdPrefix 'ota-'"
 
 
@@ -230,6 +234,168 @@ ROWS: dict[str, Row] = {
         "ALREADY_CANCELED", status="CANCELED", policy=PREFIXED
     ),
     "no job outside the prefix is GONE": Row("GONE", "no such job", status=None, policy=PREFIXED),
+    # Force, and what an earlier cancel without it has left.
+    "with force what an earlier cancel has left is ended": Row(
+        "ALREADY_CANCELED", ENDED_ONE, status="CANCELED", executions=ONE_OF_EACH, force=True
+    ),
+    "with force all of it is ended": Row(
+        "ALREADY_CANCELED", ENDED_TWO, status="CANCELED", executions=TWO_RUN, force=True
+    ),
+    "with force a cancelled job without a running execution is as it should be": Row(
+        "ALREADY_CANCELED", status="CANCELED", executions={"thing": "QUEUED"}, force=True
+    ),
+    "without force what an earlier cancel has left runs on and is counted": Row(
+        "ALREADY_CANCELED", status="CANCELED", executions=TWO_RUN, left=2
+    ),
+    "with force what runs of a finished job runs on": Row(
+        "ALREADY_FINISHED", status="COMPLETED", executions=TWO_RUN, left=2, force=True
+    ),
+    "with force what runs of a job that is being deleted runs on": Row(
+        "GONE", "the job is being deleted", status="DELETION_IN_PROGRESS", executions=TWO_RUN, left=2, force=True
+    ),
+    "with force what is left outside the prefix runs on": Row(
+        "ALREADY_CANCELED", status="CANCELED", executions=TWO_RUN, left=2, force=True, policy=PREFIXED
+    ),
+    "with force what is left of a protected job runs on": Row(
+        "ALREADY_CANCELED",
+        "its executions run on: the job is tagged cancel-protection=true",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        tags={"Cancel-Protection": "True"},
+        force=True,
+    ),
+    "with force an execution that may not be cancelled fails the job": Row(
+        "FAILED",
+        "AccessDeniedException: not authorized",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("CancelJobExecution", denied),
+    ),
+    "with force executions that may not be listed fail the job": Row(
+        "FAILED",
+        "AccessDeniedException: not authorized",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("ListJobExecutionsForJob", denied),
+    ),
+    "with force tags that may not be read fail the job, and its count is kept": Row(
+        "FAILED",
+        "AccessDeniedException: not authorized",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("ListTagsForResource", denied),
+    ),
+    "with force tags that can not be read now defer the job, and its count is kept": Row(
+        "DEFERRED",
+        "ThrottlingException: Rate exceeded",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("ListTagsForResource", throttled),
+    ),
+    "with force executions that can not be listed now defer the job": Row(
+        "DEFERRED",
+        "ServiceUnavailableException: Service unavailable",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("ListJobExecutionsForJob", unavailable),
+    ),
+    "with force an execution that is throttled defers the job, and the others are ended": Row(
+        "DEFERRED",
+        f"{ENDED_ONE}, and there are more",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=1,
+        force=True,
+        fault=failing("CancelJobExecution", throttled, job_id="a/thing-4"),
+    ),
+    "with force the job's own count decides where answers are lost": Row(
+        "ALREADY_CANCELED",
+        "0 executions that an earlier cancel had left were ended",
+        status="CANCELED",
+        executions=TWO_RUN,
+        force=True,
+        lost=failing("CancelJobExecution", answer_lost),
+    ),
+    "with force a job that is deleted while its executions are ended is GONE": Row(
+        "GONE",
+        "no such job",
+        status="CANCELED",
+        executions=TWO_RUN,
+        force=True,
+        fault=failing("ListJobExecutionsForJob", not_found),
+    ),
+    "with force executions that are throttled, all of them, defer the job": Row(
+        "DEFERRED",
+        "0 executions that an earlier cancel had left were ended, and there are more",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("CancelJobExecution", throttled),
+    ),
+    "with force executions that refuse, all of them, and still run fail the job": Row(
+        "FAILED",
+        "InvalidRequestException: cannot be canceled",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        fault=failing("CancelJobExecution", refused),
+    ),
+    "with force an execution that refuses and still runs defers the job while others can be ended": Row(
+        "DEFERRED",
+        f"{ENDED_ONE}, and there are more",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=1,
+        force=True,
+        fault=failing("CancelJobExecution", refused, job_id="a/thing-4"),
+    ),
+    "a denied job that was cancelled before has its executions ended": Row(
+        "ALREADY_CANCELED",
+        ENDED_TWO,
+        status="CANCELED",
+        executions=TWO_RUN,
+        force=True,
+        fault=failing("CancelJob", denied),
+    ),
+    "a dry run with force tells that it would end what is left": Row(
+        "ALREADY_CANCELED", WOULD_END, status="CANCELED", executions=TWO_RUN, left=2, force=True, dry_run=True
+    ),
+    "a dry run with force would end nothing of a protected job": Row(
+        "ALREADY_CANCELED",
+        "its executions run on: the job is tagged cancel-protection=true",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        tags=PROTECTED,
+        force=True,
+        dry_run=True,
+    ),
+    "a dry run without force would end nothing": Row(
+        "ALREADY_CANCELED", status="CANCELED", executions=TWO_RUN, left=2, dry_run=True
+    ),
+    "a dry run with force has nothing to end": Row("ALREADY_CANCELED", status="CANCELED", force=True, dry_run=True),
+    "a dry run with force would end nothing outside the prefix": Row(
+        "ALREADY_CANCELED",
+        status="CANCELED",
+        executions=TWO_RUN,
+        left=2,
+        force=True,
+        dry_run=True,
+        policy=PREFIXED,
+    ),
 }
 
 
@@ -251,6 +417,22 @@ TOUCHES_NOTHING = [name for name, row in ROWS.items() if row.dry_run or row.poli
 def test_a_dry_run_and_a_job_outside_the_prefix_never_call_cancel_job(name: str, clock: FakeClock) -> None:
     _, jobs = run(ROWS[name], clock)
     assert "CancelJob" not in {operation for operation, _ in jobs.calls}
+
+
+LEAVES_EXECUTIONS = [
+    name
+    for name, row in ROWS.items()
+    if row.dry_run or row.policy is PREFIXED or row.status in {"COMPLETED", "DELETION_IN_PROGRESS"} or not row.force
+]
+
+
+@pytest.mark.parametrize("name", LEAVES_EXECUTIONS)
+def test_no_execution_is_ended_but_with_force_within_the_prefix_and_of_a_cancelled_job(
+    name: str, clock: FakeClock
+) -> None:
+    _, jobs = run(ROWS[name], clock)
+    assert {operation for operation, _ in jobs.calls}.isdisjoint({"CancelJobExecution", "ListJobExecutionsForJob"})
+    assert jobs.executions_cancelled == []
 
 
 @pytest.mark.parametrize(
@@ -417,3 +599,193 @@ def test_an_error_that_is_not_the_services_is_not_swallowed(clock: FakeClock) ->
 
     with pytest.raises(ZeroDivisionError):
         run(Row("", fault=broken), clock)
+
+
+# Force converges
+
+
+def test_what_is_left_is_ended_and_nothing_else_is_touched(clock: FakeClock) -> None:
+    (result,), jobs = run(Row("", status="CANCELED", executions=TWO_RUN, force=True), clock)
+    assert jobs.executions_cancelled == [("a", "thing-2"), ("a", "thing-4")]
+    assert jobs.jobs["a"].executions == TWO_RUN | {"thing-2": "CANCELED", "thing-4": "CANCELED"}
+    assert (result.outcome, result.executions_left_in_progress) == ("ALREADY_CANCELED", 0)
+    assert jobs.calls == [
+        ("CancelJob", "a"),
+        ("DescribeJob", "a"),
+        ("DescribeJob", "a"),
+        ("ListTagsForResource", "a"),
+        ("ListJobExecutionsForJob", "a"),
+        ("CancelJobExecution", "a/thing-2"),
+        ("CancelJobExecution", "a/thing-4"),
+        ("DescribeJob", "a"),
+    ]
+
+
+def test_whoever_has_cancelled_the_job_its_history_stays_as_it_is(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN), reason_code="BY_HAND", comment="on call")}, clock)
+    canceler(jobs, clock).cancel_all(["a"], replace(REQUEST, force=True))
+    assert (jobs.jobs["a"].reason_code, jobs.jobs["a"].comment) == ("BY_HAND", "on call")
+    assert len(jobs.executions_cancelled) == 2
+
+
+def test_a_job_that_this_run_has_cancelled_is_read_once_and_has_nothing_ended_one_by_one(clock: FakeClock) -> None:
+    """It may read its executions as running for some time."""
+    jobs = FakeJobs({"a": FakeJob(executions=dict(TWO_RUN))}, clock)
+
+    def runs_on(operation: str, job_id: str) -> None:
+        if operation == "DescribeJob":
+            jobs.jobs[job_id].executions["thing-2"] = "IN_PROGRESS"
+
+    jobs.fault = runs_on
+    (result,) = canceler(jobs, clock).cancel_all(["a"], replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_left_in_progress) == ("CANCELED", 1)
+    assert jobs.calls == [("CancelJob", "a"), ("DescribeJob", "a")]
+
+
+def test_an_execution_that_ends_by_itself_is_as_it_should_be(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN))}, clock)
+
+    def reports(operation: str, called_for: str) -> None:
+        if (operation, called_for) == ("CancelJobExecution", "a/thing-2"):
+            jobs.jobs["a"].executions["thing-2"] = "SUCCEEDED"
+
+    jobs.fault = reports
+    (result,) = canceler(jobs, clock).cancel_all(["a"], replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_left_in_progress) == ("ALREADY_CANCELED", 0)
+    assert jobs.executions_cancelled == [("a", "thing-4")]
+
+
+def test_more_executions_than_are_ended_at_a_time_are_ended_by_the_next_deliveries(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", {f"t-{each:04}": "IN_PROGRESS" for each in range(3001)})}, clock)
+    results = [canceler(jobs, clock).cancel_all(["a"], replace(REQUEST, force=True))[0] for _ in range(3)]
+    assert [(each.outcome.value, each.detail, each.executions_left_in_progress) for each in results] == [
+        ("DEFERRED", "3000 executions that an earlier cancel had left were ended, and there are more", 1),
+        ("ALREADY_CANCELED", ENDED_ONE, 0),
+        ("ALREADY_CANCELED", "", 0),
+    ]
+    assert len(jobs.executions_cancelled) == 3001
+
+
+def test_results_keep_their_order_and_each_job_that_has_something_left_is_ended(clock: FakeClock) -> None:
+    left = {"t": "IN_PROGRESS"}
+    jobs = FakeJobs({"d": FakeJob("CANCELED", dict(left)), "b": FakeJob(), "a": FakeJob("CANCELED", dict(left))}, clock)
+    results = canceler(jobs, clock).cancel_all(["d", "c", "b", "a"], replace(REQUEST, force=True))
+    assert [(each.job_id, each.outcome.value, each.detail) for each in results] == [
+        ("d", "ALREADY_CANCELED", ENDED_ONE),
+        ("c", "GONE", "no such job"),
+        ("b", "CANCELED", ""),
+        ("a", "ALREADY_CANCELED", ENDED_ONE),
+    ]
+    assert jobs.executions_cancelled == [("d", "t"), ("a", "t")]
+
+
+def test_every_job_is_cancelled_before_the_first_execution_is_ended(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN)), "b": FakeJob(), "c": FakeJob()}, clock)
+    canceler(jobs, clock).cancel_all(["a", "b", "c"], replace(REQUEST, force=True))
+    operations = [operation for operation, _ in jobs.calls]
+    assert "CancelJob" not in operations[operations.index("CancelJobExecution") :]
+
+
+# Two calls for the ordinary path; then a reading, the tags, a page, an execution and another reading of 1 s each.
+@pytest.mark.parametrize(
+    ("seconds", "ended", "outcome", "left"),
+    [
+        (1.9, 0, "DEFERRED", 0),
+        (2.5, 0, "DEFERRED", 1),
+        (3.5, 0, "DEFERRED", 1),
+        (4.5, 0, "DEFERRED", 1),
+        (5.5, 0, "DEFERRED", 1),
+        (6.5, 1, "DEFERRED", 1),
+        (7.0, 1, "ALREADY_CANCELED", 0),
+    ],
+)
+def test_no_call_of_the_ending_begins_that_may_not_end_in_time(
+    seconds: float, ended: int, outcome: str, left: int, clock: FakeClock
+) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", {"t": "IN_PROGRESS"})}, clock)
+    jobs.seconds_a_call = 1.0
+    (result,) = canceler(jobs, clock, seconds).cancel_all(["a"], replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_left_in_progress) == (outcome, left)
+    assert (len(jobs.executions_cancelled), clock.now <= 1000 + seconds) == (ended, True)
+
+
+# Looking first
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "left"),
+    [
+        ("CANCELED", "ALREADY_CANCELED", 1),
+        ("COMPLETED", "ALREADY_FINISHED", 1),
+        ("DELETION_IN_PROGRESS", "GONE", 1),
+        (None, "GONE", 0),
+    ],
+)
+def test_a_job_that_has_ended_takes_one_call_if_it_is_looked_at_first(
+    status: str | None, outcome: str, left: int, clock: FakeClock
+) -> None:
+    jobs = FakeJobs({} if status is None else {"a": FakeJob(status, dict(ONE_OF_EACH))}, clock)
+    (result,) = replace(canceler(jobs, clock), looks_first=True).cancel_all(["a"], REQUEST)
+    assert (result.outcome, result.executions_left_in_progress) == (outcome, left)
+    assert jobs.calls == [("DescribeJob", "a")]
+
+
+@pytest.mark.parametrize("status", ["IN_PROGRESS", "SCHEDULED"])
+def test_a_live_job_is_cancelled_though_it_is_looked_at_first(status: str, clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob(status)}, clock)
+    (result,) = replace(canceler(jobs, clock), looks_first=True).cancel_all(["a"], REQUEST)
+    assert (result.outcome, jobs.calls) == (
+        "CANCELED",
+        [("DescribeJob", "a"), ("CancelJob", "a"), ("DescribeJob", "a")],
+    )
+
+
+def test_a_job_that_is_looked_at_first_has_its_executions_ended_with_force(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN))}, clock)
+    (result,) = replace(canceler(jobs, clock), looks_first=True).cancel_all(["a"], replace(REQUEST, force=True))
+    assert (result.outcome, result.detail) == ("ALREADY_CANCELED", ENDED_TWO)
+    assert "CancelJob" not in {operation for operation, _ in jobs.calls}
+
+
+def test_a_look_that_is_throttled_defers_the_job(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(ONE_OF_EACH))}, clock)
+    jobs.fault = failing("DescribeJob", throttled)
+    (result,) = replace(canceler(jobs, clock), looks_first=True).cancel_all(["a"], REQUEST)
+    assert (result.outcome, jobs.calls) == ("DEFERRED", [("DescribeJob", "a")])
+
+
+def test_each_step_of_the_ending_has_its_turn(clock: FakeClock) -> None:
+    """One to cancel; then one to begin, one for the page, one for each execution and one for the last reading."""
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN)), "b": FakeJob()}, clock)
+    turns: list[int] = []
+    counting = replace(canceler(jobs, clock), turn=lambda: turns.append(1))
+    counting.cancel_all(["a", "b"], replace(REQUEST, force=True))
+    assert len(turns) == 2 + 1 + 1 + 2 + 1
+
+
+@pytest.mark.parametrize(("looks_first", "turns"), [(False, 1), (True, 2)])
+def test_a_look_before_a_cancel_has_a_turn_of_its_own(looks_first: bool, turns: int, clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    taken: list[int] = []
+    counting = replace(canceler(jobs, clock), turn=lambda: taken.append(1), looks_first=looks_first)
+    counting.cancel_all(["a"], REQUEST)
+    assert len(taken) == turns
+
+
+@pytest.mark.parametrize(
+    ("status", "executions", "is_draining"),
+    [
+        ("CANCELED", {"t": "QUEUED"}, True),
+        ("CANCELED", {"t": "IN_PROGRESS"}, False),
+        ("CANCELED", {}, False),
+        ("COMPLETED", {"t": "QUEUED"}, False),
+        ("DELETION_IN_PROGRESS", {"t": "QUEUED"}, False),
+    ],
+)
+def test_a_cancelled_job_whose_executions_still_wait_for_devices_is_draining(
+    status: str, executions: dict[str, str], is_draining: bool, clock: FakeClock
+) -> None:
+    jobs = FakeJobs({"a": FakeJob(status, executions)}, clock)
+    (result,) = canceler(jobs, clock).cancel_all(["a"], REQUEST)
+    assert result.is_draining is is_draining
+    assert "isDraining" not in result.as_dict()

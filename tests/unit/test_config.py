@@ -7,6 +7,7 @@ from handler.errors import InvalidConfiguration
 from handler.request import Policy
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
+TEARDOWNS = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
 ENVIRONMENT = {
     "FORCE": "false",
     "DRY_RUN": "false",
@@ -17,6 +18,7 @@ ENVIRONMENT = {
     "SWEEP_JOB_ID_GLOB": "",
     "SWEEP_OLDER_THAN_HOURS": "168",
     "BACKLOG_QUEUE_URL": QUEUE,
+    "TEARDOWN_QUEUE_URL": TEARDOWNS,
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
 }
@@ -30,6 +32,7 @@ def test_the_environment_of_the_template_is_read() -> None:
         cancels_per_second=8,
         sweep=Sweep("", 168),
         backlog_queue_url=QUEUE,
+        teardown_queue_url=TEARDOWNS,
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
         endpoint_url=None,
@@ -47,6 +50,7 @@ def test_every_variable_counts() -> None:
         "SWEEP_JOB_ID_GLOB": "ota-*",
         "SWEEP_OLDER_THAN_HOURS": "72",
         "BACKLOG_QUEUE_URL": "http://localhost:4566/000000000000/backlog",
+        "TEARDOWN_QUEUE_URL": "http://localhost:4566/000000000000/teardowns.fifo",
         "URL_SUFFIX": "amazonaws.com.cn",
         "LOG_GROUP": "/own",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
@@ -57,6 +61,7 @@ def test_every_variable_counts() -> None:
         cancels_per_second=20,
         sweep=Sweep("ota-*", 72),
         backlog_queue_url="http://localhost:4566/000000000000/backlog",
+        teardown_queue_url="http://localhost:4566/000000000000/teardowns.fifo",
         url_suffix="amazonaws.com.cn",
         log_group="/own",
         endpoint_url="http://localhost:4566",
@@ -104,7 +109,7 @@ def test_a_number_that_is_none_is_refused(variable: str, value: str) -> None:
     assert str(caught.value) == f"environment variable {variable}: must be a whole number from 1"
 
 
-@pytest.mark.parametrize("variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "URL_SUFFIX"])
+@pytest.mark.parametrize("variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "URL_SUFFIX"])
 def test_what_must_not_be_empty_is_not(variable: str) -> None:
     """An empty suffix would let an answer go to any host, an empty tag key would protect no job."""
     with pytest.raises(InvalidConfiguration) as caught:

@@ -12,6 +12,7 @@ TREE = {
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
     "JobNotCancelable": "JobsError",
+    "ExecutionEnded": "JobNotCancelable",
     "AccessDenied": "JobsError",
     "JobsUnavailable": "JobsError",
     "OutOfTime": "JobsUnavailable",

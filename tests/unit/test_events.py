@@ -82,6 +82,7 @@ EXPECTED: dict[str, tuple[str, Asked | Ignored | str | None]] = {
     "custom-resource-select-delete.json": ("TEARDOWN", None),
     # A message of the backlog is unwrapped before anything here sees it.
     "backlog-message.json": ("DIRECT", NOT_OURS),
+    "teardown-message.json": ("DIRECT", NOT_OURS),
     "bare-request.json": (
         "DIRECT",
         Asked(

@@ -11,7 +11,15 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from handler.errors import (
+    AccessDenied,
+    ExecutionEnded,
+    JobNotCancelable,
+    JobNotFound,
+    JobsError,
+    JobsUnavailable,
+    OutOfTime,
+)
 from handler.iot import IotJobs, iot_client
 from handler.job import Job, JobStatus, JobSummary
 from handler.request import CancelRequest
@@ -86,7 +94,27 @@ def test_a_job_is_read(iot: IotJobs, stub: Stubber) -> None:
     details = {"numberOfInProgressThings": 3, "numberOfQueuedThings": 4}
     job = {"jobArn": ARN, "jobId": "a", "status": "SCHEDULED", "jobProcessDetails": details}
     stub.add_response("describe_job", {"job": job}, {"jobId": "a"})
-    assert iot.describe("a") == Job("a", ARN, "SCHEDULED", 3)
+    assert iot.describe("a") == Job("a", ARN, "SCHEDULED", 3, is_draining=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_draining"),
+    [
+        ({}, False),
+        ({"isConcurrent": False}, False),
+        ({"isConcurrent": True}, True),
+        ({"jobProcessDetails": {"numberOfQueuedThings": 0}}, False),
+        ({"jobProcessDetails": {"numberOfQueuedThings": 1}}, True),
+        ({"jobProcessDetails": {"numberOfInProgressThings": 5, "numberOfSucceededThings": 9}}, False),
+        ({"isConcurrent": True, "jobProcessDetails": {"numberOfQueuedThings": 0}}, True),
+        ({"isConcurrent": False, "jobProcessDetails": {"numberOfQueuedThings": 2}}, True),
+    ],
+)
+def test_a_job_that_the_service_is_not_done_with_is_draining(
+    fields: dict[str, object], is_draining: bool, iot: IotJobs, stub: Stubber
+) -> None:
+    stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **fields}}, {"jobId": "a"})
+    assert iot.describe("a").is_draining is is_draining
 
 
 @pytest.mark.parametrize("details", [{}, {"jobProcessDetails": {}}])
@@ -248,12 +276,134 @@ def test_many_pages_are_read_over_the_services_rules(iot: IotJobs, backend: Rule
     assert backend.calls == [("ListJobs", None)] * 2
 
 
+# Executions
+
+THING = f"arn:aws:iot:{REGION}:123456789012:thing/"
+
+
+def execution(name: str, status: str = "IN_PROGRESS") -> dict[str, object]:
+    return {"thingArn": f"{THING}{name}", "jobExecutionSummary": {"status": status, "executionNumber": 1}}
+
+
+def running(iot: IotJobs, turns: list[int] | None = None) -> list[str]:
+    return list(iot.running("a", lambda: (turns if turns is not None else []).append(1)))
+
+
+def test_all_pages_of_executions_are_listed_with_a_turn_before_each(iot: IotJobs, stub: Stubber) -> None:
+    asked = {"jobId": "a", "status": "IN_PROGRESS", "maxResults": 250}
+    for page, token in (
+        ({"executionSummaries": [execution("x"), execution("y")], "nextToken": "1"}, {}),
+        ({"executionSummaries": [], "nextToken": "2"}, {"nextToken": "1"}),
+        ({"executionSummaries": [execution("z")]}, {"nextToken": "2"}),
+    ):
+        stub.add_response("list_job_executions_for_job", page, asked | token)
+    turns: list[int] = []
+    assert running(iot, turns) == ["x", "y", "z"]
+    assert len(turns) == 3
+    stub.assert_no_pending_responses()
+
+
+def test_a_page_of_executions_is_asked_for_only_once_the_last_one_was_read(iot: IotJobs, stub: Stubber) -> None:
+    page = {"executionSummaries": [execution("x")], "nextToken": "1"}
+    stub.add_response("list_job_executions_for_job", page)
+    turns: list[int] = []
+    things = iot.running("a", lambda: turns.append(1))
+    assert turns == []
+    assert next(things) == "x"
+    assert len(turns) == 1
+
+
+@pytest.mark.parametrize("name", ["thing", "a:b", ":", "a:thing/b", "A-z_0:9", "x" * 128])
+def test_the_name_of_a_thing_may_hold_a_colon(name: str, iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("list_job_executions_for_job", {"executionSummaries": [execution(name)]})
+    assert running(iot) == [name]
+
+
+def test_only_what_is_in_progress_counts_though_a_listing_may_ignore_the_status(iot: IotJobs, stub: Stubber) -> None:
+    statuses = ["QUEUED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "REMOVED", "CANCELED"]
+    page = {
+        "executionSummaries": [
+            *(execution(f"thing-{status}", status) for status in statuses),
+            {"thingArn": f"{THING}without"},
+            {"thingArn": f"{THING}empty", "jobExecutionSummary": {}},
+        ]
+    }
+    stub.add_response("list_job_executions_for_job", page)
+    assert running(iot) == ["thing-IN_PROGRESS"]
+
+
+@pytest.mark.parametrize("page", [{}, {"executionSummaries": []}, {"executionSummaries": [], "nextToken": ""}])
+def test_a_job_without_executions_has_none(page: dict[str, object], iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("list_job_executions_for_job", page)
+    assert running(iot) == []
+
+
+@pytest.mark.parametrize(
+    "arn", [{}, {"thingArn": ""}, {"thingArn": "thing"}, {"thingArn": THING}, {"thingArn": "arn:aws:iot:x:1:job/a"}]
+)
+def test_an_execution_of_no_thing_is_asked_for_again_and_not_guessed(
+    arn: dict[str, str], iot: IotJobs, stub: Stubber
+) -> None:
+    page = {"executionSummaries": [{"jobExecutionSummary": {"status": "IN_PROGRESS"}, **arn}]}
+    stub.add_response("list_job_executions_for_job", page)
+    with pytest.raises(JobsUnavailable) as caught:
+        running(iot)
+    assert caught.value.code == "MalformedResponse"
+
+
+def test_a_page_of_executions_that_comes_again_is_an_error(iot: IotJobs, stub: Stubber) -> None:
+    for _ in range(2):
+        page = {"executionSummaries": [execution("x")], "nextToken": "1"}
+        stub.add_response("list_job_executions_for_job", page)
+    with pytest.raises(JobsError) as caught:
+        running(iot)
+    assert (type(caught.value), caught.value.code) == (JobsError, "RepeatedToken")
+
+
+def test_no_page_of_executions_is_asked_for_once_there_is_no_time(iot: IotJobs, stub: Stubber) -> None:
+    def too_late() -> None:
+        raise OutOfTime
+
+    with pytest.raises(OutOfTime):
+        list(iot.running("a", too_late))
+    stub.assert_no_pending_responses()
+
+
+def test_an_execution_is_cancelled_with_force(iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("cancel_job_execution", {}, {"jobId": "a", "thingName": "b:c", "force": True})
+    iot.cancel_execution("a", "b:c")
+    stub.assert_no_pending_responses()
+
+
+def test_a_thing_whose_name_holds_a_colon_is_one_over_the_wire(iot: IotJobs, backend: RulesBackend) -> None:
+    backend.add_job("a", status="CANCELED", executions={"b:c": "IN_PROGRESS", "b": "IN_PROGRESS"})
+    iot.cancel_execution("a", "b:c")
+    assert running(iot) == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({}, ("", "")),
+        ({"reasonCode": "STALE", "comment": "too old"}, ("STALE", "too old")),
+        ({"comment": "too old"}, ("", "too old")),
+        ({"reasonCode": "STALE"}, ("STALE", "")),
+    ],
+)
+def test_what_a_job_was_cancelled_with_is_read(
+    fields: dict[str, str], told: tuple[str, str], iot: IotJobs, stub: Stubber
+) -> None:
+    stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **fields}}, {"jobId": "a"})
+    job = iot.describe("a")
+    assert (job.reason_code, job.comment) == told
+
+
 # What errors mean
 
 MEANINGS: list[Any] = [
     ("ResourceNotFoundException", 404, JobNotFound),
     ("InvalidRequestException", 400, JobNotCancelable),
-    ("InvalidStateTransitionException", 409, JobNotCancelable),
+    ("InvalidStateTransitionException", 409, ExecutionEnded),
     ("AccessDenied", 403, AccessDenied),
     ("AccessDeniedException", 403, AccessDenied),
     ("UnauthorizedException", 401, AccessDenied),
@@ -270,7 +420,7 @@ MEANINGS: list[Any] = [
     ("SomethingNew", 499, JobsError),
     ("SomethingNew", 400, JobsError),
     ("ExpiredTokenException", 403, JobsError),
-    ("VersionConflictException", 409, JobsError),
+    ("VersionConflictException", 409, JobsUnavailable),
     ("", 400, JobsError),
     ("", 502, JobsUnavailable),
 ]
@@ -280,18 +430,24 @@ MEANINGS: list[Any] = [
 def test_an_error_code_means_one_thing_for_every_call(
     code: str, status: int, meaning: type[JobsError], iot: IotJobs, stub: Stubber
 ) -> None:
-    for operation in ("cancel_job", "describe_job", "list_tags_for_resource"):
+    for operation in (
+        *("cancel_job", "describe_job", "list_tags_for_resource", "list_jobs"),
+        *("list_job_executions_for_job", "cancel_job_execution"),
+    ):
         stub.add_client_error(operation, code, "the words", status)
     raised = []
     for call in (
         lambda: iot.cancel("a", force=False, reason_code="R", comment="c"),
         lambda: iot.describe("a"),
         lambda: iot.tags(ARN),
+        lambda: listing(iot),
+        lambda: running(iot),
+        lambda: iot.cancel_execution("a", "thing"),
     ):
         with pytest.raises(JobsError) as caught:
             call()
         raised.append((type(caught.value), caught.value.code, str(caught.value)))
-    assert raised == [(meaning, code, f"{code}: the words")] * 3
+    assert raised == [(meaning, code, f"{code}: the words")] * 6
 
 
 def test_an_error_without_a_code_is_still_an_error(iot: IotJobs, client: "IoTClient") -> None:

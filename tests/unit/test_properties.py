@@ -17,7 +17,10 @@ TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
 FORCING = replace(POLICY, force=True)
 DRY = replace(POLICY, dry_run=True)
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
-KNOWN = "JobId, Select, Force, DryRun, MaxJobs, ReasonCode, Comment, ServiceToken, ServiceTimeout, OnIncomplete"
+KNOWN = (
+    "JobId, Select, Force, DryRun, MaxJobs, ReasonCode, Comment, WaitForExecutionsMinutes, "
+    "ServiceToken, ServiceTimeout, OnIncomplete"
+)
 
 PLAIN = CancelRequest(
     job_ids=("a",),
@@ -379,3 +382,125 @@ def test_an_update_fails_on_what_it_changes(
     with pytest.raises(RequestRejected) as caught:
         read_changes(properties, old, policy, ATTRIBUTION)
     assert caught.value.field == field
+
+
+# The wait
+
+NO_WAITS: list[Any] = ["51", "-1", "1.5", "", "five", "true", True, 51, 1.5, [], {}]
+NO_WAIT = "must be a whole number from 0 to 50"
+LONGER_THAN_ITS_TIMEOUT = "must end 120 s before the ServiceTimeout of {timeout} s: at most {most}"
+
+
+def with_wait(wait: object = None, timeout: object = None, **others: object) -> dict[str, object]:
+    """Properties with a wait and a ServiceTimeout; those that are None are left out."""
+    pair = {"WaitForExecutionsMinutes": wait, "ServiceTimeout": timeout}
+    return {"JobId": "a", **{name: value for name, value in pair.items() if value is not None}, **others}
+
+
+@pytest.mark.parametrize(
+    ("wait", "timeout", "minutes"),
+    [
+        ("0", None, 0),
+        ("13", None, 13),
+        (13, None, 13),
+        ("50", None, 50),
+        ("0050", None, 50),
+        ("50", "3600", 50),
+        ("50", "3120", 50),
+        ("13", "900", 13),
+        ("3", "300", 3),
+        ("1", "180", 1),
+        ("1", 180, 1),
+        ("0", "1", 0),
+        ("50", "soon", 50),  # CloudFormation refuses such a ServiceTimeout itself
+        ("50", True, 50),
+    ],
+)
+def test_a_wait_that_ends_two_minutes_before_cloudformation_gives_up_is_read(
+    wait: object, timeout: object, minutes: int
+) -> None:
+    expected = replace(PLAIN, wait_minutes=minutes)
+    assert read_strictly(with_wait(wait, timeout), POLICY, ATTRIBUTION) == expected
+    assert read_changes(with_wait(wait, timeout), with_wait(), POLICY, ATTRIBUTION) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("wait", "timeout", "allowed"),
+    [
+        *((wait, None, NO_WAIT) for wait in NO_WAITS),
+        ("50", "3119", "must end 120 s before the ServiceTimeout of 3119 s: at most 49"),
+        ("14", "900", "must end 120 s before the ServiceTimeout of 900 s: at most 13"),
+        ("1", "179", "must end 120 s before the ServiceTimeout of 179 s: at most 0"),
+        ("1", "120", "must end 120 s before the ServiceTimeout of 120 s: at most 0"),
+        ("1", "1", "must end 120 s before the ServiceTimeout of 1 s: at most 0"),
+    ],
+)
+def test_any_other_wait_is_refused_before_it_can_fail_a_deletion(wait: object, timeout: object, allowed: str) -> None:
+    """Delete is not so strict: what can't be read is left out, and what is too long ends when CloudFormation's does."""
+    for read in (
+        lambda: read_strictly(with_wait(wait, timeout), POLICY, ATTRIBUTION),
+        lambda: read_changes(with_wait(wait, timeout), with_wait(), POLICY, ATTRIBUTION),
+    ):
+        with pytest.raises(RequestRejected) as caught:
+            read()
+        assert (caught.value.field, caught.value.allowed) == ("WaitForExecutionsMinutes", allowed)
+
+
+@pytest.mark.parametrize(
+    ("wait", "timeout", "minutes", "warnings"),
+    [
+        ("13", "900", 13, ()),
+        ("50", "60", 50, ()),
+        ("51", None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
+        ("-1", None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
+        (["5"], None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
+    ],
+)
+def test_a_deletion_never_fails_on_its_wait(
+    wait: object, timeout: object, minutes: int, warnings: tuple[str, ...]
+) -> None:
+    read = read_leniently({"jobId": "a"}, with_wait(wait, timeout), POLICY, ATTRIBUTION)
+    assert read == (replace(PLAIN, wait_minutes=minutes), warnings)
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        pytest.param(with_wait("50", "60", Comment="new"), with_wait("50", "60", Comment="old"), id="something else"),
+        pytest.param(with_wait("50", "60", Comment="new"), with_wait("50", "60"), id="something new"),
+        pytest.param(with_wait("50", "60", Comment="new", ServiceToken="b"), with_wait("50", "60"), id="a token"),
+        pytest.param(with_wait("50", "3120", Comment="new"), with_wait("50", "60"), id="a timeout that is long enough"),
+        pytest.param(with_wait("50", None, Comment="new"), with_wait("50", "60"), id="a timeout of an hour"),
+    ],
+)
+def test_an_update_does_not_fail_on_a_pair_that_it_leaves_as_it_was_or_mends(
+    new: dict[str, object], old: dict[str, object]
+) -> None:
+    expected = replace(PLAIN, comment="new", wait_minutes=50)
+    assert read_changes(new, old, POLICY, ATTRIBUTION) == (expected, ())
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "timeout", "most"),
+    [
+        pytest.param(with_wait("14", "900"), with_wait("13", "900"), 900, 13, id="the wait is longer"),
+        pytest.param(with_wait("14", "900"), with_wait(None, "900"), 900, 13, id="the wait is new"),
+        pytest.param(with_wait("14", "900"), with_wait("14", "960"), 900, 13, id="the timeout is shorter"),
+        pytest.param(with_wait("14", "900"), with_wait("14"), 900, 13, id="the timeout is new"),
+        pytest.param(with_wait("15", "900"), with_wait("14", "800"), 900, 13, id="both"),
+        pytest.param(with_wait("14", "900", Comment="x"), with_wait("14", "960"), 900, 13, id="and something else"),
+    ],
+)
+def test_an_update_of_either_of_the_pair_is_held_against_the_other(
+    new: dict[str, object], old: dict[str, object], timeout: int, most: int
+) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_changes(new, old, POLICY, ATTRIBUTION)
+    allowed = LONGER_THAN_ITS_TIMEOUT.format(timeout=timeout, most=most)
+    assert (caught.value.field, caught.value.allowed) == ("WaitForExecutionsMinutes", allowed)
+
+
+def test_an_update_that_takes_the_wait_away_or_shortens_it_is_taken() -> None:
+    assert read_changes(with_wait(None, "60"), with_wait("50", "60"), POLICY, ATTRIBUTION) == (PLAIN, ())
+    shorter = read_changes(with_wait("13", "900"), with_wait("50", "900"), POLICY, ATTRIBUTION)
+    assert shorter == (replace(PLAIN, wait_minutes=13), ())

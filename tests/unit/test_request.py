@@ -15,11 +15,13 @@ WIDE_OPEN = replace(POLICY, force=True)
 DRY = replace(POLICY, dry_run=True)
 SMALL = replace(POLICY, max_jobs=2)
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
+LARGE = replace(POLICY, max_jobs=1000)
+FIVE_HUNDRED = [f"job-{number}" for number in range(500)]
 
 JOB_ID_ALLOWS = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
 REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
 COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control or format character"
-KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment"
+KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment, waitForExecutionsMinutes"
 
 NULL = "must not be null: leave it out"
 ONE_WAY = "must have exactly one of jobId, jobIds, select"
@@ -82,6 +84,49 @@ ACCEPTED: list[Any] = [
     pytest.param(
         {"jobId": "a", "comment": "ü" * 2028}, POLICY, replace(PLAIN, comment="ü" * 2028), id="longest comment"
     ),
+    pytest.param({"jobId": "a", "waitForExecutionsMinutes": 0}, POLICY, PLAIN, id="no wait"),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 1}, POLICY, replace(PLAIN, wait_minutes=1), id="the shortest wait"
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 50}, POLICY, replace(PLAIN, wait_minutes=50), id="the longest wait"
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "force": True},
+        WIDE_OPEN,
+        replace(PLAIN, force=True, wait_minutes=5),
+        id="a wait with force",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5},
+        LARGE,
+        replace(PLAIN, max_jobs=500, wait_minutes=5),
+        id="a run that waits has a cap of its own",
+    ),
+    pytest.param(
+        {"jobIds": FIVE_HUNDRED, "waitForExecutionsMinutes": 5},
+        LARGE,
+        replace(PLAIN, job_ids=tuple(FIVE_HUNDRED), max_jobs=500, wait_minutes=5),
+        id="at the cap of a run that waits",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "maxJobs": 501},
+        LARGE,
+        replace(PLAIN, max_jobs=500, wait_minutes=5),
+        id="a run that waits can not raise its cap",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "maxJobs": 7},
+        LARGE,
+        replace(PLAIN, max_jobs=7, wait_minutes=5),
+        id="a smaller cap counts for a run that waits",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 0, "maxJobs": 501},
+        LARGE,
+        replace(PLAIN, max_jobs=501),
+        id="a run that does not wait has the stack's cap",
+    ),
 ]
 
 
@@ -110,6 +155,7 @@ NO_JOB_IDS: list[Any] = [
     {},
 ]
 NO_LISTS: list[Any] = [[], "a", {"a": "b"}, 1, ("a",)]
+NO_WAITS: list[Any] = [-1, 51, "5", "", 1.5, 5.0, True, False, [5], {}]
 NO_FLAGS: list[Any] = ["true", "false", "", 0, 1, [], {}]
 
 REJECTED: list[Any] = [
@@ -127,7 +173,10 @@ REJECTED: list[Any] = [
     pytest.param({"jobId": None, "select": {"jobIdGlob": "a"}}, POLICY, "jobId", NULL, id="null beside a selection"),
     *(
         pytest.param({"jobId": "a"} | {key: None}, POLICY, key, NULL, id=f"{key} null")
-        for key in ("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment")
+        for key in (
+            *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment"),
+            "waitForExecutionsMinutes",
+        )
     ),
     pytest.param(
         {"select": "a*"},
@@ -169,7 +218,7 @@ REJECTED: list[Any] = [
         SMALL,
         "jobIds",
         "means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
         id="over the stack's cap",
     ),
     pytest.param(
@@ -177,7 +226,7 @@ REJECTED: list[Any] = [
         POLICY,
         "jobIds",
         "means 2 jobs, and a run may cancel at most 1, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
         id="over its own cap",
     ),
     pytest.param(
@@ -229,6 +278,24 @@ REJECTED: list[Any] = [
             id=f"maxJobs {value!r}",
         )
         for value in (0, -1, 101, True, False, 1.0, "1", [1])
+    ),
+    pytest.param(
+        {"jobIds": [*FIVE_HUNDRED, "one-more"], "waitForExecutionsMinutes": 1},
+        LARGE,
+        "jobIds",
+        "means 501 jobs, and a run may cancel at most 500, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        id="over the cap of a run that waits",
+    ),
+    *(
+        pytest.param(
+            {"jobId": "a", "waitForExecutionsMinutes": value},
+            POLICY,
+            "waitForExecutionsMinutes",
+            "must be a whole number from 0 to 50",
+            id=f"waitForExecutionsMinutes {value!r}",
+        )
+        for value in NO_WAITS
     ),
     *(
         pytest.param({"jobId": "a", "reasonCode": value}, POLICY, "reasonCode", REASON_ALLOWS, id=f"reason {number}")

@@ -161,3 +161,39 @@ def test_the_id_of_a_selection_is_made_of_the_stack_and_the_logical_id_alone(
 def test_the_answer_is_due_some_time_before_the_service_timeout(timeout: object, seconds: float) -> None:
     properties = {} if timeout is None else {"ServiceTimeout": timeout}
     assert replace(DELETE, properties=properties).answer_within == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_same"),
+    [
+        ({}, True),
+        # CloudFormation, or Lambda, delivers a request again: with another URL, perhaps.
+        ({"response_url": "https://bucket.s3.amazonaws.com/another"}, True),
+        ({"physical_id": "job-2", "properties": {}, "request_type": "Create"}, True),
+        ({"request_id": "request-2"}, False),
+        ({"logical_id": "Another"}, False),
+        ({"stack_id": f"{STACK}0"}, False),
+    ],
+)
+def test_a_request_is_known_by_its_stack_its_resource_and_its_own_id(changes: dict[str, Any], is_same: bool) -> None:
+    assert DELETE.identity == f"{STACK}/Teardown/request-1"
+    assert (replace(DELETE, **changes).identity == f"{STACK}/Teardown/request-1") is is_same
+
+
+@pytest.mark.parametrize(
+    ("query", "asked_at"),
+    [
+        ("?X-Amz-Date=20261124T120000Z", 1795521600.0),
+        ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115930Z&X-Amz-Expires=7199", 1795521570.0),
+        ("", None),
+        ("?AWSAccessKeyId=a&Expires=1795530000&Signature=b", None),
+        ("?X-Amz-Date=", None),
+        ("?X-Amz-Date=20261324T120000Z", None),
+        ("?X-Amz-Date=20261124T126100Z", None),
+        ("?X-Amz-Date=20261124T120000", None),
+        ("?x-X-Amz-Date=20261124T120000Z", None),
+    ],
+)
+def test_when_a_request_was_made_is_read_from_its_signature(query: str, asked_at: float | None) -> None:
+    """2026-11-24 12:00:00 UTC is 1795521600."""
+    assert replace(DELETE, response_url=f"https://bucket.s3.amazonaws.com/path{query}").asked_at == asked_at

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.outcome import Report, Trigger
+from handler.outcome import Report, Trigger, Waiting
 from handler.request import Attribution, Policy, parse_request
 from handler.run import TEARDOWN_PASSES, Run, rotated
 from handler.timing import Deadline, Pace
+from handler.waiting import Wait
 from tests.support.fakes import (
     NOW,
     POLICY,
@@ -40,11 +41,13 @@ def carry_out(
     per_second: float = 1000,
     admitted: bool = False,
     delivery: int = 0,
+    trigger: Trigger = Trigger.SCHEDULE,
+    wait: Wait | None = None,
 ) -> Report:
     pace = Pace(per_second, clock, clock.sleep)
-    run = Run(jobs, policy, pace, Deadline(seconds, clock), clock.sleep, lambda: NOW, admitted, delivery)
+    run = Run(jobs, policy, pace, Deadline(seconds, clock), clock.sleep, clock.utc_now, admitted, delivery, wait)
     request = parse_request(document or ALL, policy, Attribution("STALE", "old"))
-    return run.carry_out(request, Trigger.SCHEDULE, passes=passes)
+    return run.carry_out(request, trigger, passes=passes)
 
 
 def outcomes(report: Report) -> dict[str, str]:
@@ -133,7 +136,7 @@ def test_a_run_that_matches_more_than_the_cap_cancels_none(
         carry_out(jobs, clock, ALL | {"dryRun": dry_run})
     assert str(caught.value) == (
         f"select: means {number} jobs, and a run may cancel at most 100, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs)"
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
     )
     assert jobs.cancelled == []
     assert set(operations(jobs)) == {"ListJobs"}
@@ -369,3 +372,231 @@ def test_a_new_run_asks_about_single_jobs_for_half_of_its_time_and_an_admitted_o
     policy = replace(POLICY, max_jobs=1000)
     report = carry_out(jobs, clock, by_tag, policy=policy, seconds=298, per_second=1, admitted=admitted)
     assert len(report.jobs) == number
+
+
+# Waiting for devices
+
+FORCING = replace(POLICY, force=True)
+WAITING = ALL | {"waitForExecutionsMinutes": 5}
+
+
+def busy(status: str = "IN_PROGRESS", **fields: Any) -> FakeJob:
+    """A job that a device runs. If it has been cancelled, by this request."""
+    by_us = {"reason_code": "STALE", "comment": "old"} if status == "CANCELED" else {}
+    return FakeJob(status, {"thing": "IN_PROGRESS"}, **(by_us | fields))
+
+
+@pytest.mark.parametrize(
+    ("which", "reason"), [(ALL, "1 device still runs job a"), ({"jobIds": ["a", "b"]}, "1 device still runs job a")]
+)
+def test_a_run_that_waits_goes_on_with_the_jobs_that_devices_still_run(
+    which: dict[str, Any], reason: str, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {"a": busy(), "b": FakeJob()}
+    report = carry_out(jobs, clock, which | {"waitForExecutionsMinutes": 5})
+    assert (report.status, report.reason, report.waiting) == ("UNFINISHED", reason, Waiting(("a",), 20))
+    assert outcomes(report) == {"a": "CANCELED", "b": "CANCELED"}
+
+
+def test_a_run_that_does_not_wait_is_settled_though_devices_still_run_its_jobs(
+    jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = busy()
+    report = carry_out(jobs, clock)
+    assert (report.status, report.waiting, report.executions_left_in_progress) == ("SETTLED", None, 1)
+
+
+def wait(clock: FakeClock, seconds: float, *job_ids: str) -> Wait:
+    """A wait that began so many seconds ago."""
+    return Wait(job_ids, clock.utc_now().timestamp() - seconds)
+
+
+def test_a_wait_looks_at_its_own_jobs_and_selects_none(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": busy("CANCELED"), "b": FakeJob("CANCELED"), "new": FakeJob()}
+    report = carry_out(jobs, clock, WAITING, passes=3, trigger=Trigger.TEARDOWN, wait=wait(clock, 60, "a", "b"))
+    assert jobs.calls == [("DescribeJob", "a"), ("DescribeJob", "b")]
+    assert outcomes(report) == {"a": "ALREADY_CANCELED", "b": "ALREADY_CANCELED"}
+    assert (report.status, report.waiting) == ("UNFINISHED", Waiting(("a",), 20))
+    assert jobs.cancelled == []
+
+
+def test_a_wait_goes_by_the_jobs_that_it_is_for_and_not_by_those_that_the_request_names(
+    jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {"a": busy("CANCELED"), "b": FakeJob()}
+    document = {"jobIds": ["a", "b"], "waitForExecutionsMinutes": 5}
+    report = carry_out(jobs, clock, document, wait=wait(clock, 60, "a"))
+    assert (outcomes(report), jobs.cancelled) == ({"a": "ALREADY_CANCELED"}, [])
+
+
+def test_a_wait_whose_devices_have_all_reported_is_settled(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob("CANCELED", {"thing": "SUCCEEDED"}), "b": FakeJob("CANCELED")}
+    report = carry_out(jobs, clock, WAITING, wait=wait(clock, 60, "a", "b", "gone"))
+    assert (report.status, report.reason, report.waiting) == ("SETTLED", "", None)
+    assert outcomes(report) == {"a": "ALREADY_CANCELED", "b": "ALREADY_CANCELED", "gone": "GONE"}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status", "waiting"),
+    [
+        (0, "UNFINISHED", Waiting(("a",), 20)),
+        (285, "UNFINISHED", Waiting(("a",), 15)),
+        (299.9, "UNFINISHED", Waiting(("a",), 1)),
+        (300, "UNSETTLED", None),
+        (5000, "UNSETTLED", None),
+    ],
+)
+def test_a_wait_is_over_when_its_minutes_have_passed_since_it_began(
+    seconds: float, status: str, waiting: Waiting | None, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    clock.now = 9999.0
+    jobs.jobs["a"] = busy("CANCELED")
+    report = carry_out(jobs, clock, WAITING, wait=wait(clock, seconds, "a"))
+    assert (report.status, report.waiting) == (status, waiting)
+    told = "1 device still runs job a"
+    assert report.reason == (told if waiting else f"after 5 min, {told}")
+
+
+def test_the_time_that_a_run_takes_is_no_part_of_a_wait_that_begins_after_it(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = busy()
+    jobs.seconds_a_call = 50.0
+    report = carry_out(jobs, clock, {"jobId": "a", "waitForExecutionsMinutes": 1}, seconds=3000)
+    assert report.waiting == Waiting(("a",), 20)
+
+
+def test_a_wait_tries_again_what_could_not_be_cancelled(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": busy("CANCELED"), "b": FakeJob()}
+    jobs.fault = failing("CancelJob", refused, times=1)
+    document = WAITING
+    first = carry_out(jobs, clock, document, wait=wait(clock, 0, "a", "b"))
+    assert (outcomes(first), first.waiting) == (
+        {"a": "ALREADY_CANCELED", "b": "FAILED"},
+        Waiting(("a", "b"), 20),
+    )
+    second = carry_out(jobs, clock, document, wait=wait(clock, 20, "a", "b"))
+    assert (outcomes(second), second.waiting) == (
+        {"a": "ALREADY_CANCELED", "b": "CANCELED"},
+        Waiting(("a",), 20),
+    )
+
+
+@pytest.mark.parametrize("is_selected", [False, True])
+def test_a_wait_with_force_ends_what_is_left_at_its_next_look(
+    is_selected: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = busy("CANCELED")
+    document = (ALL if is_selected else {"jobId": "a"}) | {"waitForExecutionsMinutes": 5}
+    report = carry_out(jobs, clock, document, policy=FORCING, wait=wait(clock, 60, "a"))
+    assert (report.status, jobs.executions_cancelled) == ("SETTLED", [("a", "thing")])
+
+
+def test_a_run_that_waits_may_match_five_hundred_jobs_and_no_more(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"job-{number}": FakeJob() for number in range(501)}
+    with pytest.raises(RequestRejected) as caught:
+        carry_out(jobs, clock, WAITING, policy=replace(POLICY, max_jobs=1000))
+    assert str(caught.value) == (
+        "select: means 501 jobs, and a run may cancel at most 500, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+    )
+    del jobs.jobs["job-0"]
+    assert carry_out(jobs, clock, WAITING, policy=replace(POLICY, max_jobs=1000)).counts == {"CANCELED": 500}
+
+
+# What an earlier delivery has cancelled
+
+
+@pytest.mark.parametrize(
+    ("minutes", "force", "trigger", "looks_back"),
+    [
+        (0, False, "TEARDOWN", False),
+        (0, True, "TEARDOWN", True),
+        (5, False, "TEARDOWN", True),
+        (5, True, "TEARDOWN", True),
+        *((0, force, trigger, False) for force in (False, True) for trigger in ("SCHEDULE", "EVENT", "DIRECT")),
+        (5, False, "EVENT", True),
+        (5, True, "EVENT", True),
+        # A comment that every schedule and every bare request gives tells nobody whose a job was.
+        *((5, force, trigger, False) for force in (False, True) for trigger in ("SCHEDULE", "DIRECT")),
+    ],
+)
+def test_what_was_cancelled_before_is_looked_for_only_if_its_devices_matter(
+    minutes: int, force: bool, trigger: str, looks_back: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = FakeJob()
+    document = ALL | {"waitForExecutionsMinutes": minutes}
+    carry_out(jobs, clock, document, policy=replace(POLICY, force=force), trigger=Trigger(trigger))
+    assert (("ListJobs", "CANCELED/1") in jobs.calls) is looks_back
+
+
+def test_a_named_job_is_not_looked_for(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": busy("CANCELED")}
+    document = {"jobId": "a", "waitForExecutionsMinutes": 5}
+    carry_out(jobs, clock, document, policy=FORCING, trigger=Trigger.TEARDOWN)
+    assert "ListJobs" not in operations(jobs)
+    assert jobs.executions_cancelled == []
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+def test_a_run_that_waits_waits_for_what_it_has_cancelled_before_too(
+    passes: int, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {"a": busy(), "b": busy("CANCELED"), "c": busy("CANCELED"), "other": busy("CANCELED", comment="x")}
+    report = carry_out(jobs, clock, WAITING, passes=passes, trigger=Trigger.EVENT)
+    assert outcomes(report) == {"a": "CANCELED", "b": "ALREADY_CANCELED", "c": "ALREADY_CANCELED"}
+    assert report.status == "UNFINISHED"
+    assert set(report.waiting.job_ids if report.waiting else ()) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        (0, "1 live jobs matched"),
+        (1, "1 live jobs matched, 1 were cancelled before and are still run by devices"),
+        (3, "1 live jobs matched, 3 were cancelled before and are still run by devices"),
+    ],
+)
+def test_a_teardown_with_force_ends_what_it_has_cancelled_before(
+    before: int, reason: str, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {f"b-{number}": busy("CANCELED") for number in range(before)}
+    jobs.jobs |= {"a": FakeJob(), "other": busy("CANCELED", comment="another"), "done": FakeJob("CANCELED")}
+    report = carry_out(jobs, clock, policy=FORCING, passes=3, trigger=Trigger.TEARDOWN)
+    assert (report.status, report.reason) == ("SETTLED", reason)
+    assert sorted(jobs.executions_cancelled) == [(f"b-{number}", "thing") for number in range(before)]
+    assert jobs.jobs["other"].executions == {"thing": "IN_PROGRESS"}
+    assert ("CancelJob", "b-0") not in jobs.calls
+
+
+def test_what_was_cancelled_before_is_no_part_of_the_cap(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), **{f"b-{number}": busy("CANCELED") for number in range(5)}}
+    report = carry_out(jobs, clock, ALL | {"maxJobs": 1}, policy=FORCING, passes=3, trigger=Trigger.TEARDOWN)
+    assert report.counts == {"CANCELED": 1, "ALREADY_CANCELED": 5}
+
+
+def test_a_dry_run_tells_what_it_would_end_of_what_was_cancelled_before(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": busy("CANCELED")}
+    report = carry_out(jobs, clock, ALL | {"dryRun": True}, policy=FORCING, trigger=Trigger.TEARDOWN)
+    assert [(each.job_id, each.outcome.value, each.detail) for each in report.jobs] == [
+        ("a", "WOULD_CANCEL", ""),
+        ("b", "ALREADY_CANCELED", "the executions that it has left would be ended"),
+    ]
+    assert (report.status, report.left_out, jobs.executions_cancelled) == ("SETTLED", (), [])
+
+
+def test_what_is_left_to_cancel_comes_before_what_was_cancelled_before(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": busy("CANCELED")}
+    jobs.fault = failing("CancelJob", throttled)
+    report = carry_out(jobs, clock, WAITING, policy=FORCING, passes=3, trigger=Trigger.TEARDOWN)
+    assert (report.status, outcomes(report), report.waiting) == ("UNFINISHED", {"a": "DEFERRED"}, None)
+    assert ("ListJobs", "CANCELED/1") not in jobs.calls
+
+
+@pytest.mark.parametrize("error", [throttled, unavailable, denied])
+def test_a_look_back_that_fails_is_never_nothing_found_and_leaves_the_run_unfinished(
+    error: Any, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {"a": busy(), "b": busy("CANCELED")}
+    jobs.fault = failing("ListJobs", error, job_id="CANCELED/1")
+    report = carry_out(jobs, clock, WAITING, trigger=Trigger.EVENT)
+    assert (report.status, outcomes(report), report.waiting) == ("UNFINISHED", {"a": "CANCELED"}, None)
+    assert report.reason == f"1 live jobs matched; those cancelled before: {error()}"

@@ -386,7 +386,7 @@ def test_the_selection_of_another_resource_is_not_touched() -> None:
 TOO_MANY = RequestRejected(
     "select",
     "means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
-    "ask for fewer, or raise MaxJobsPerRun (or maxJobs)",
+    "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
 )
 
 
@@ -409,10 +409,10 @@ def test_a_selection_over_the_cap_is_answered_with_how_many_matched_and_what_to_
     [
         ("UNFINISHED", (), "select: ThrottlingException: Rate exceeded"),
         ("UNFINISHED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
-        ("UNSETTLED", (failed(1),), "job job-1 FAILED: no"),
+        ("UNSETTLED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
     ],
 )
-def test_the_reason_tells_of_the_listing_first(status: str, results: tuple[JobResult, ...], reason: str) -> None:
+def test_the_reason_tells_of_the_whole_run_first(status: str, results: tuple[JobResult, ...], reason: str) -> None:
     report = Report(
         RunStatus(status), Trigger.TEARDOWN, reason="select: ThrottlingException: Rate exceeded", jobs=results
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, Waiting
 from handler.telemetry import Telemetry, redact
 from tests.conftest import Log
 
@@ -278,3 +278,14 @@ def test_a_line_stays_below_the_megabyte_that_cloudwatch_takes(log: Log) -> None
     assert len(log.lines[0]["report"]["jobs"]) == 1000
     assert log.lines[0]["report"]["counts"] == {"DEFERRED": 25_000}
     assert len(log.text.encode()) < 1_000_000
+
+
+@pytest.mark.parametrize(("waiting", "level"), [(Waiting(("a",), 20), "INFO"), (None, "WARNING")])
+def test_a_run_that_waits_for_its_devices_is_as_it_should_be(
+    waiting: Waiting | None, level: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    log.telemetry.start(Trigger.EVENT, "c", "i")
+    log.telemetry.report(Report(RunStatus.UNFINISHED, Trigger.EVENT, waiting=waiting))
+    (line,) = log.lines
+    assert (line["level"], "waiting" in line["report"]) == (level, False)
+    assert metrics() == [emf("EVENT", RunsUnfinished=1.0)]

@@ -1,0 +1,171 @@
+"""One event, from one end to the other: parse → select → cancel → report → respond."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from .backlog import Backlog
+from .config import Config
+from .custom_resource import WORK_RESERVE, CustomResource
+from .delivery import Delivery
+from .errors import RequestRejected, ResponseUndelivered
+from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
+from .outcome import Report, RunStatus, Trigger
+from .request import parse_request
+from .resource import ResourceRequest, read_resource_request
+from .respond import Responder, may_answer
+from .run import TEARDOWN_PASSES, JobsApi, Run
+from .teardown import Verdict, decide
+from .telemetry import Telemetry
+from .timing import Clock, Deadline, Pace, Sleep
+from .waiting import SHORTEST_LOOK_SECONDS
+
+EVENT_RESERVE = 2.0  # seconds for the report, where nobody waits for an answer
+LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
+_LONGEST_ID = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All that the function works with: made once for each container, or by a test. `utc_now` is timezone-aware."""
+
+    config: Config
+    api: JobsApi
+    backlog: Backlog
+    responder: Responder
+    telemetry: Telemetry
+    clock: Clock
+    sleep: Sleep
+    utc_now: Callable[[], datetime]
+
+    @property
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self.utc_now().timestamp()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A run that ended.
+
+    `waits`: it has to go on later. `keep_seconds`: it does so by the message that it came with, after so many seconds;
+    None: that message has done its part. `problem`: why no answer reached CloudFormation.
+    """
+
+    report: Report
+    waits: bool = False
+    keep_seconds: int | None = None
+    problem: str = ""
+
+
+def handle(event: object, delivery: Delivery, services: Services) -> Ended:
+    """Do what `event` asks for, as far as there is time, and report it.
+
+    Raises ResponseUndelivered. Bad input is reported as REJECTED, and not raised.
+    """
+    trigger = trigger_of(event)
+    invocation_id = delivery.context.aws_request_id
+    services.telemetry.start(trigger, _correlation_id(event) or invocation_id, invocation_id)
+    try:
+        ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
+    except RequestRejected as rejection:
+        ended = Ended(Report(RunStatus.REJECTED, trigger, reason=str(rejection)))
+    except Exception as error:
+        services.telemetry.crashed(error)
+        raise
+    services.telemetry.report(ended.report)
+    if ended.problem:
+        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
+    if not ended.waits:
+        return ended
+    if not delivery.is_to_be_put(ended.report):
+        return replace(ended, keep_seconds=delivery.seconds_until_next(ended.report))
+    if not is_custom_resource(event):
+        progress = delivery.progress(ended.report, services.now)
+        services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))
+    elif delivery.number:  # else it was put before it was left unanswered
+        _put_teardown(event, ended.report, delivery, services)
+    return ended
+
+
+def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
+    trigger = trigger_of(event)
+    asked = read_event(event, services.config.sweep_request)
+    if isinstance(asked, Ignored):
+        return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
+    request = parse_request(asked.document, services.config.policy, attribution(trigger, asked))
+    deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
+    report = _run(services, deadline, delivery).carry_out(request, trigger)
+    # A dry run changes nothing, so that its next delivery would come no further.
+    return Ended(report, waits=report.status is RunStatus.UNFINISHED and not report.dry_run)
+
+
+def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
+    """CloudFormation has been answered when this returns, unless the teardown waits."""
+    resource, config = read_resource_request(event), services.config
+    if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
+        raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+    asked_at = min(delivery.first_seen_at, resource.asked_at or delivery.first_seen_at)
+    answer_by = Deadline(resource.answer_within - (services.now - asked_at), services.clock)
+    custom_resource = CustomResource(
+        resource, services.responder, services.telemetry.count, config.log_group, services.clock
+    )
+    verdict, problem = custom_resource.answer(
+        delivery.context, lambda: _verdict(event, resource, delivery, services, answer_by)
+    )
+    if verdict.waits:
+        return Ended(verdict.report, waits=True)
+    for warning in verdict.warnings:
+        services.telemetry.warn(warning)
+    if verdict.continued:
+        services.telemetry.count("TeardownsContinued")
+    return Ended(verdict.report, problem=problem)
+
+
+def _verdict(
+    event: object, resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline
+) -> Verdict:
+    deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
+    run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
+    verdict = decide(
+        resource,
+        services.config.policy,
+        lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
+    )
+    is_to_be_put = delivery.is_to_be_put(verdict.report)
+    until_next = SHORTEST_LOOK_SECONDS if is_to_be_put else delivery.seconds_until_next(verdict.report)
+    there_is_time = answer_by.allows(until_next + LEAST_RUN_SECONDS)
+    waits = verdict.report.status is RunStatus.UNFINISHED and there_is_time
+    if waits and not delivery.number:
+        # Here, so that CloudFormation is answered if it fails; later on, the message that there is comes again.
+        _put_teardown(event, verdict.report, delivery, services)
+    report = verdict.report
+    if report.status is RunStatus.UNFINISHED and not waits:  # there is no time left: the answer ends it
+        report = replace(report, status=RunStatus.UNSETTLED, waiting=None)
+    return replace(verdict, waits=waits, report=report)
+
+
+def _put_teardown(event: object, report: Report, delivery: Delivery, services: Services) -> None:
+    identity = read_resource_request(event).identity
+    services.backlog.put_teardown(event, delivery.progress(report, services.now), identity)
+
+
+def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
+    return Run(
+        api=services.api,
+        policy=services.config.policy,
+        pace=Pace(services.config.cancels_per_second, services.clock, services.sleep),
+        deadline=deadline,
+        sleep=services.sleep,
+        utc_now=services.utc_now,
+        admitted=delivery.admitted,
+        delivery=delivery.number,
+        wait=delivery.wait,
+    )
+
+
+def _correlation_id(event: object) -> str:
+    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or nothing."""
+    known = event if isinstance(event, Mapping) else {}
+    found = known.get("RequestId") or known.get("id")
+    return found if isinstance(found, str) and len(found) <= _LONGEST_ID else ""
