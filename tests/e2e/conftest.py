@@ -97,7 +97,7 @@ class Canceler:
             told = [r for r in self.log.reports() if any(job["jobId"] == job_id for job in r["jobs"])]
             return told[-1] if told else None
 
-        return wait_for(f"a report on {job_id}", found, seconds=30)
+        return wait_for(f"a report on {job_id}", found, seconds=90)
 
     def described(self, job_id: str) -> Any:
         """The job as DescribeJob has it."""
