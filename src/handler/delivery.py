@@ -55,7 +55,7 @@ class Delivery:
 
         Jobs are reported only once the selection was held against the cap: then it is not judged again.
         """
-        wait = Wait(report.waiting.job_ids, now) if report.waiting else None
+        wait = Wait(report.waiting.job_ids, now, report.force) if report.waiting else None
         is_old = now - self.first_seen_at >= ADMISSION_SECONDS
         first_seen_at = now if is_old else self.first_seen_at
         return Progress(first_seen_at, self.admitted or bool(report.jobs), self.wait or wait)

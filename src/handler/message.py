@@ -12,6 +12,7 @@ _FIRST_SEEN_AT = "FirstSeenAt"
 _ADMITTED = "Admitted"
 _WAITS_FOR = "WaitsFor"
 _WAITS_SINCE = "WaitsSince"
+_WAITS_WITH_FORCE = "WaitsWithForce"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def read_message(event: object, *queue_urls: str) -> Message | None:
 
 def _wait(attributes: Mapping[str, str]) -> Wait | None:
     job_ids, since = attributes.get(_WAITS_FOR), _seconds(attributes.get(_WAITS_SINCE))
-    return Wait(tuple(job_ids.split(",")), since) if job_ids and since is not None else None
+    if not job_ids or since is None:
+        return None
+    return Wait(tuple(job_ids.split(",")), since, _WAITS_WITH_FORCE in attributes)
 
 
 def _texts(attributes: object) -> Mapping[str, str]:
@@ -127,4 +130,6 @@ def attributes_of(progress: Progress) -> Mapping[str, str]:
         told[_ADMITTED] = "true"
     if progress.wait:
         told |= {_WAITS_FOR: ",".join(progress.wait.job_ids), _WAITS_SINCE: f"{progress.wait.since:.3f}"}
+    if progress.wait and progress.wait.force:
+        told[_WAITS_WITH_FORCE] = "true"
     return told

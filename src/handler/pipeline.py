@@ -93,7 +93,10 @@ def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
     asked = read_event(event, services.config.sweep_request)
     if isinstance(asked, Ignored):
         return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
-    request = parse_request(asked.document, services.config.policy, attribution(trigger, asked))
+    policy = services.config.policy
+    if delivery.wait:  # the cancel is done: a prefix that was set since can't undo it
+        policy = replace(policy, job_id_prefix="")
+    request = parse_request(asked.document, policy, attribution(trigger, asked))
     deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
     report = _run(services, deadline, delivery).carry_out(request, trigger)
     # A dry run changes nothing, so that its next delivery would come no further.

@@ -69,6 +69,7 @@ _WAIT = ("WaitForExecutionsMinutes", "ServiceTimeout")
 # What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
 _SAFE = {"force": False, "dryRun": True}
 _DEFAULT_SERVICE_TIMEOUT = 3600  # seconds, CloudFormation's own
+_LEAST_SERVICE_TIMEOUT = 30  # seconds: with less, there is no time for a call that may fail once
 _BESIDE_THE_WAIT = 120  # seconds of ServiceTimeout: to cancel, to look once more, and to answer in time
 
 
@@ -86,13 +87,15 @@ def read_strictly(properties: Properties, policy: Policy, attribution: Attributi
         request = parse_request(_document(properties), policy, attribution)
     except RequestRejected as rejection:
         raise _renamed(rejection) from rejection
-    _check_wait(request, properties)
+    _check_times(request, properties)
     return request
 
 
-def _check_wait(request: CancelRequest, properties: Properties) -> None:
+def _check_times(request: CancelRequest, properties: Properties) -> None:
     """The answer goes out within ServiceTimeout, come what may: a wait that is longer would never be seen through."""
     timeout = read_service_timeout(properties)
+    if timeout < _LEAST_SERVICE_TIMEOUT:
+        raise RequestRejected("ServiceTimeout", f"must be at least {_LEAST_SERVICE_TIMEOUT} (seconds)")
     if request.wait_minutes and request.wait_minutes * 60 + _BESIDE_THE_WAIT > timeout:
         raise RequestRejected(
             "WaitForExecutionsMinutes",

@@ -11,7 +11,7 @@ from .left_behind import left_behind
 from .outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
 from .request import CancelRequest, Policy, check_cap
 from .selection import JobListing, Selecting
-from .selector import Selector
+from .selector import Selector, check_prefix
 from .timing import Deadline, Pace, Sleep
 from .waiting import Wait, wait_for_devices
 
@@ -43,6 +43,8 @@ class Run:
 
     def carry_out(self, request: CancelRequest, trigger: Trigger, *, passes: int = 1) -> Report:
         """Raises RequestRejected, before anything was cancelled, if the selection is over the cap or can't be had."""
+        if self.wait and not self.wait.force:
+            request = replace(request, force=False)
         report = self._carry_out(request, trigger, passes)
         return wait_for_devices(report, request, self.utc_now().timestamp() - self.wait.since if self.wait else 0.0)
 
@@ -60,6 +62,7 @@ class Run:
         return canceler.cancel_all(rotated(job_ids, self.delivery), request)
 
     def _carry_out_selection(self, request: CancelRequest, selector: Selector, trigger: Trigger, passes: int) -> Report:
+        check_prefix(selector, self.policy.job_id_prefix)
         results: dict[str, JobResult] = {}
         left_out: tuple[LeftOut, ...] = ()
         for number in range(passes):

@@ -17,10 +17,14 @@ _JOBS_TOLD = 5
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """A wait under way: for these jobs, since so many seconds after the epoch."""
+    """A wait under way: for these jobs, since so many seconds after the epoch.
+
+    `force`: it began with force. One that began without it ends no execution, whatever the stack allows by now.
+    """
 
     job_ids: tuple[str, ...]
     since: float
+    force: bool = False
 
 
 def wait_for_devices(report: Report, request: CancelRequest, waited: float) -> Report:

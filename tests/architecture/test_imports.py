@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "waiting": {"outcome", "request"},
     "run": {"cancel", "errors", "left_behind", "outcome", "request", "selection", "selector", "timing", "waiting"},
     "events": {"errors", "fields", "outcome", "request"},
-    "teardown": {"errors", "fields", "outcome", "properties", "request", "resource", "selector"},
+    "teardown": {"errors", "fields", "outcome", "properties", "request", "resource"},
     "respond": {"timing"},
     "iot": {"errors", "job", "timing"},
     "message": {"waiting"},

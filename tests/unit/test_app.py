@@ -959,8 +959,13 @@ def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     report = function({"cancel": {"select": {"jobIdGlob": "firmware-*"}}})
     assert report["reason"].startswith("select.jobIdGlob: must be able to match ids that start with 'ota-'")
-    function(load("custom-resource-select-delete.json", function.server))
-    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+    deletion = load("custom-resource-select-delete.json", function.server)
+    function(deletion)
+    deletion["ResourceProperties"]["OnIncomplete"] = "CONTINUE"
+    assert "TeardownsContinued" not in capsys.readouterr().out
+    function(deletion)
+    assert [answer["Status"] for answer in function.answers] == ["FAILED", "SUCCESS"]
+    assert "must be able to match ids that start with 'ota-'" in function.answers[0]["Reason"]
     assert "TeardownsContinued" in capsys.readouterr().out
 
 

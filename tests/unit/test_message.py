@@ -233,6 +233,16 @@ WRITTEN: list[tuple[Progress, dict[str, str]]] = [
         {"FirstSeenAt": "12.500", "Admitted": "true", "WaitsFor": "a", "WaitsSince": "13.250"},
     ),
     (
+        Progress(12.5, True, Wait(("a",), 13.25, force=True)),
+        {
+            "FirstSeenAt": "12.500",
+            "Admitted": "true",
+            "WaitsFor": "a",
+            "WaitsSince": "13.250",
+            "WaitsWithForce": "true",
+        },
+    ),
+    (
         Progress(12.5, False, Wait(("a-1", "B_2", "c"), 13.0)),
         {"FirstSeenAt": "12.500", "WaitsFor": "a-1,B_2,c", "WaitsSince": "13.000"},
     ),
@@ -250,6 +260,7 @@ def test_how_far_an_event_is_is_written_to_the_millisecond(progress: Progress, a
         Progress(12.5),
         Progress(1795500750.512, True),
         Progress(12.5, False, Wait(("a",), 13.25)),
+        Progress(12.5, False, Wait(("a",), 13.25, force=True)),
         Progress(12.5, True, Wait(tuple(f"job-{each:060}" for each in range(1000)), 0.0)),
     ],
 )

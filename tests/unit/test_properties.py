@@ -397,6 +397,14 @@ def with_wait(wait: object = None, timeout: object = None, **others: object) -> 
     return {"JobId": "a", **{name: value for name, value in pair.items() if value is not None}, **others}
 
 
+@pytest.mark.parametrize("timeout", ["1", "29", 29])
+def test_a_service_timeout_in_which_nothing_can_be_cancelled_is_refused(timeout: object) -> None:
+    for read in (read_strictly, lambda properties, *rest: read_changes(properties, {"JobId": "a"}, *rest)):
+        with pytest.raises(RequestRejected) as caught:
+            read({"JobId": "a", "ServiceTimeout": timeout}, POLICY, ATTRIBUTION)
+        assert (caught.value.field, caught.value.allowed) == ("ServiceTimeout", "must be at least 30 (seconds)")
+
+
 @pytest.mark.parametrize(
     ("wait", "timeout", "minutes"),
     [
@@ -411,7 +419,7 @@ def with_wait(wait: object = None, timeout: object = None, **others: object) -> 
         ("3", "300", 3),
         ("1", "180", 1),
         ("1", 180, 1),
-        ("0", "1", 0),
+        ("0", "30", 0),
         ("50", "soon", 50),  # CloudFormation refuses such a ServiceTimeout itself
         ("50", True, 50),
     ],
@@ -432,7 +440,7 @@ def test_a_wait_that_ends_two_minutes_before_cloudformation_gives_up_is_read(
         ("14", "900", "must end 120 s before the ServiceTimeout of 900 s: at most 13"),
         ("1", "179", "must end 120 s before the ServiceTimeout of 179 s: at most 0"),
         ("1", "120", "must end 120 s before the ServiceTimeout of 120 s: at most 0"),
-        ("1", "1", "must end 120 s before the ServiceTimeout of 1 s: at most 0"),
+        ("1", "30", "must end 120 s before the ServiceTimeout of 30 s: at most 0"),
     ],
 )
 def test_any_other_wait_is_refused_before_it_can_fail_a_deletion(wait: object, timeout: object, allowed: str) -> None:

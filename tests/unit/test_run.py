@@ -406,9 +406,9 @@ def test_a_run_that_does_not_wait_is_settled_though_devices_still_run_its_jobs(
     assert (report.status, report.waiting, report.executions_left_in_progress) == ("SETTLED", None, 1)
 
 
-def wait(clock: FakeClock, seconds: float, *job_ids: str) -> Wait:
+def wait(clock: FakeClock, seconds: float, *job_ids: str, force: bool = False) -> Wait:
     """A wait that began so many seconds ago."""
-    return Wait(job_ids, clock.utc_now().timestamp() - seconds)
+    return Wait(job_ids, clock.utc_now().timestamp() - seconds, force)
 
 
 def test_a_wait_looks_at_its_own_jobs_and_selects_none(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -486,8 +486,19 @@ def test_a_wait_with_force_ends_what_is_left_at_its_next_look(
 ) -> None:
     jobs.jobs["a"] = busy("CANCELED")
     document = (ALL if is_selected else {"jobId": "a"}) | {"waitForExecutionsMinutes": 5}
-    report = carry_out(jobs, clock, document, policy=FORCING, wait=wait(clock, 60, "a"))
-    assert (report.status, jobs.executions_cancelled) == ("SETTLED", [("a", "thing")])
+    report = carry_out(jobs, clock, document, policy=FORCING, wait=wait(clock, 60, "a", force=True))
+    assert (report.status, report.force, jobs.executions_cancelled) == ("SETTLED", True, [("a", "thing")])
+
+
+@pytest.mark.parametrize(("begun", "allowed"), [(False, True), (True, False), (False, False)])
+def test_a_wait_ends_executions_only_if_it_began_with_force_and_has_it_still(
+    begun: bool, allowed: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = busy("CANCELED")
+    document = {"jobId": "a", "waitForExecutionsMinutes": 5}
+    policy = FORCING if allowed else POLICY
+    report = carry_out(jobs, clock, document, policy=policy, wait=wait(clock, 60, "a", force=begun))
+    assert (report.status, report.force, jobs.executions_cancelled) == ("UNFINISHED", False, [])
 
 
 def test_a_run_that_waits_may_match_five_hundred_jobs_and_no_more(jobs: FakeJobs, clock: FakeClock) -> None:

@@ -853,27 +853,47 @@ def test_two_crashes_change_nothing_but_the_time_either(first: int, kind: str, n
         assert (world.function.jobs.cancelled, world.backlog.messages) == (["firmware"], []), second
 
 
-# Force is switched on
+# Parameters of the stack that are changed meanwhile
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
-def test_force_that_is_switched_on_in_the_middle_of_a_wait_ends_the_executions_at_the_next_look(
+def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_under_way(
     kind: str, new_world: NewWorld
 ) -> None:
-    world = new_world()
+    world = new_world(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     world.deliver(selecting if kind == "event that selects" else story(world, kind))
     world.look()
-    world.look()
-    assert world.function.jobs.executions_cancelled == []
     world.function.configure(policy=FORCED)
     world.play()
-    assert world.looks == [20, 40, 60]
+    assert (world.looks, world.function.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert world.function.reports[-1]["force"] is False
+
+
+@pytest.mark.parametrize("which", ["JobId", "Select"])
+def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: str, new_world: NewWorld) -> None:
+    world = new_world()
+    world.deliver(deletion(world.function.server, which=which))
+    world.look()
+    assert world.answers == []
+    world.function.configure(policy=FORCED)
+    world.play((30, deletion(world.function.server, which=which, request_id="r-2", path="second")))
     assert sorted(world.function.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    assert world.answers == ([(60, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
-    last = world.function.reports[-1]
-    assert (last["status"], last["force"], last["executionsLeftInProgress"]) == ("SETTLED", True, 0)
-    assert world.function.jobs.cancelled == ["firmware"]
+    assert world.answers == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
+
+
+@pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
+def test_a_prefix_that_is_set_meanwhile_ends_no_wait(kind: str, new_world: NewWorld) -> None:
+    """The cancel is done. To answer SUCCESS now would take the bucket away from the devices."""
+    world = new_world(ends_at=70)
+    selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
+    world.deliver(selecting if kind == "event that selects" else story(world, kind))
+    world.look()
+    world.function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    world.play()
+    assert world.looks == [20, 40, 60, 80]
+    assert [report["status"] for report in world.function.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
+    assert world.answers == ([(80, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
 
 
 @pytest.mark.parametrize("kind", ["deletion", "event"])
