@@ -44,6 +44,14 @@ down: setup ## Stop the local AWS of `make up`
 test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
 	pytest --numprocesses auto --dist loadfile --cov
 
+.PHONY: verify-aws
+verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real account; ARGS="--help" tells more
+	python -m local verify-aws $(ARGS)
+
+.PHONY: document
+document: setup ## Write docs/aws-behaviour.md from the beliefs
+	python -m local document
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
 	ruff format --check

@@ -1,34 +1,50 @@
-"""`python -m local run | up | down`: what the Makefile calls."""
+"""`python -m local run | up | down | verify-aws | document`: what the Makefile calls."""
 
 import argparse
 import signal
 import sys
+from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import background, demo
+from . import background, demo, verify
+from .beliefs import document
 from .errors import LocalError
 from .processes import termination_unwinds
 from .screen import Screen
 
-_COMMANDS = {"run": demo.run, "up": background.up, "down": background.down}
+_COMMANDS: dict[str, Callable[[Screen], int]] = {
+    "run": demo.run,
+    "up": background.up,
+    "down": background.down,
+    "document": document.write,
+}
 
 
 def main() -> int:
     """Exit code: 0 if all went well, 1 if not, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(prog="python -m local", description="A local AWS with the stack on it.")
-    parser.add_argument("command", choices=_COMMANDS)
-    command = _COMMANDS[parser.parse_args().command]
+    options = _options()
     screen = Screen()
     try:
         with termination_unwinds():
-            return command(screen)
+            if options.command == "verify-aws":
+                return verify.verify(screen, options)
+            return _COMMANDS[options.command](screen)
     except (LocalError, BotoCoreError, ClientError) as error:
         screen.say(str(error), style="red")
         return 1
     except KeyboardInterrupt:
         screen.say("Interrupted. What was started has been stopped.")
         return 128 + signal.SIGINT
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description="A local AWS with the stack on it.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in _COMMANDS:
+        commands.add_parser(name)
+    verify.add_arguments(commands.add_parser("verify-aws", description=verify.__doc__))
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

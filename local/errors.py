@@ -6,6 +6,8 @@ LocalError
 ├── StackFailed       CloudFormation did not bring a stack where it should be
 ├── TimedOut          something did not happen before its deadline
 └── NotDelivered      an event did not get to the function
+
+Interrupted           a signal has arrived, and this is a good moment to end
 """
 
 
@@ -31,3 +33,7 @@ class TimedOut(LocalError):
 
 class NotDelivered(LocalError):
     """An event did not get to the function."""
+
+
+class Interrupted(Exception):
+    """A signal has arrived, and this is a good moment to end. No LocalError: it is not for those who handle errors."""

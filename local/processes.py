@@ -62,19 +62,24 @@ def signal_group(leader: int, number: signal.Signals) -> None:
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Keep Ctrl-C and termination until the block is over, so that it is done as a whole. They are delivered then."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+def signals_held_back() -> Iterator[Sequence[int]]:
+    """Keep Ctrl-C and termination until the block is over, so that it is done as a whole. They are delivered then.
+
+    The block is given the signals that have arrived, so that it can end early where that is safe. One that is ignored
+    stays so.
+    """
     arrived: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield arrived
+        return
 
     def keep(number: int, _frame: FrameType | None) -> None:
         arrived.append(number)
 
-    previous = {number: signal.signal(number, keep) for number in (signal.SIGINT, *_TERMINATION)}
+    heeded = [each for each in (signal.SIGINT, *_TERMINATION) if signal.getsignal(each) is not signal.SIG_IGN]
+    previous = {number: signal.signal(number, keep) for number in heeded}
     try:
-        yield
+        yield arrived
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

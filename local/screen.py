@@ -8,6 +8,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
+from rich.prompt import Confirm
 from rich.table import Table
 
 _WIDTH_OF_A_FILE = 120  # columns: rich would take 80 where there is no terminal
@@ -45,6 +46,13 @@ class Screen:
     def say(self, text: str, style: str = "") -> None:
         """A text as it is, never wrapped: it may be copied."""
         self._console.print(text, style=style, markup=False, soft_wrap=True)
+
+    def ask(self, question: str) -> bool:
+        """True if the person says so; the end of their input is a no."""
+        try:
+            return Confirm.ask(escape(question), console=self._console, default=False)
+        except EOFError:
+            return False
 
     def section(self, title: str, text: str) -> None:
         """A text under a line with its title."""
