@@ -44,6 +44,18 @@ down: setup ## Stop the local AWS of `make up`
 test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
 	pytest --numprocesses auto --dist loadfile --cov
 
+.PHONY: fuzz
+fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
+	@python -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt \
+	  || echo "atheris can't be installed here" >&2
+	PYTHONPATH=src:. python -m tests.fuzz $(FUZZ_SECONDS)
+
+FUZZ_SECONDS ?= 60
+
+.PHONY: audit
+audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
+	python -m local.audit src/requirements.txt requirements/dev.txt requirements/fuzz.txt
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
 	ruff format --check
@@ -61,5 +73,6 @@ format: setup ## Format the code and mend what ruff can mend
 lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirements.txt
 	uv pip compile requirements/bundle.in --output-file src/requirements.txt $(LOCK)
 	uv pip compile requirements/dev.in --output-file requirements/dev.txt $(LOCK)
+	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url
