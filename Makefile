@@ -52,6 +52,18 @@ verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real 
 document: setup ## Write docs/aws-behaviour.md from the beliefs
 	python -m local document
 
+.PHONY: fuzz
+fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
+	@python -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt \
+	  || echo "atheris can't be installed here" >&2
+	PYTHONPATH=src:. python -m tests.fuzz $(FUZZ_SECONDS)
+
+FUZZ_SECONDS ?= 60
+
+.PHONY: audit
+audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
+	python -m local.audit src/requirements.txt requirements/dev.txt requirements/fuzz.txt
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
 	ruff format --check
@@ -69,5 +81,6 @@ format: setup ## Format the code and mend what ruff can mend
 lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirements.txt
 	uv pip compile requirements/bundle.in --output-file src/requirements.txt $(LOCK)
 	uv pip compile requirements/dev.in --output-file requirements/dev.txt $(LOCK)
+	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url

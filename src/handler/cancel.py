@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from .errors import AccessDenied, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from .executions import Executions, end_executions
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
@@ -101,12 +101,17 @@ class Canceler:
         return _result(job, Outcome.FAILED if job.status in LIVE else Outcome.DEFERRED, str(refusal))
 
     def _ask_to_cancel(self, job_id: str, request: CancelRequest) -> JobsError | None:
-        """The service's refusal, or None if it accepted. Other errors are raised."""
+        """The service's refusal, be it for a reason that nobody documented, or None if it accepted.
+
+        Raises JobNotFound and JobsUnavailable.
+        """
         if not job_id.startswith(self.policy.job_id_prefix):
             return self._outside_prefix()  # IAM would refuse it too
         try:
             self.jobs.cancel(job_id, force=request.force, reason_code=request.reason_code, comment=request.comment)
-        except (JobNotCancelable, AccessDenied) as error:
+        except (JobNotFound, JobsUnavailable):
+            raise
+        except JobsError as error:
             return error
         return None
 

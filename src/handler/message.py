@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+from .fields import is_job_id
 from .waiting import Wait
 
 # Message attributes. Only put() sets them: an event that was redriven from elsewhere has none, and is taken for new.
@@ -13,6 +14,7 @@ _ADMITTED = "Admitted"
 _WAITS_FOR = "WaitsFor"
 _WAITS_SINCE = "WaitsSince"
 _WAITS_WITH_FORCE = "WaitsWithForce"
+_MAX_DIGITS = 9  # int() and float() have limits, and SQS counts no message so often
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_message(event: object, *queue_urls: str) -> Message | None:
                 message_id,
                 receipt_handle,
                 _event_in(body),
-                int(receives) if receives.isdecimal() else 1,
+                _count(receives),
                 Progress(
                     first_seen_at=_seconds(attributes.get(_FIRST_SEEN_AT)) or _sent_at(times),
                     admitted=_ADMITTED in attributes,
@@ -74,10 +76,10 @@ def read_message(event: object, *queue_urls: str) -> Message | None:
 
 
 def _wait(attributes: Mapping[str, str]) -> Wait | None:
-    job_ids, since = attributes.get(_WAITS_FOR), _seconds(attributes.get(_WAITS_SINCE))
-    if not job_ids or since is None:
+    job_ids, since = attributes.get(_WAITS_FOR, "").split(","), _seconds(attributes.get(_WAITS_SINCE))
+    if since is None or not all(map(is_job_id, job_ids)):
         return None
-    return Wait(tuple(job_ids.split(",")), since, _WAITS_WITH_FORCE in attributes)
+    return Wait(tuple(job_ids), since, _WAITS_WITH_FORCE in attributes)
 
 
 def _texts(attributes: object) -> Mapping[str, str]:
@@ -94,9 +96,14 @@ def _text(attribute: object) -> str | None:
     return None
 
 
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) <= _MAX_DIGITS else 1
+
+
 def _sent_at(times: Mapping[object, object]) -> float | None:
     """SQS gives milliseconds."""
-    milliseconds = _seconds(str(times.get("SentTimestamp")))
+    sent_at = times.get("SentTimestamp")
+    milliseconds = _seconds(sent_at) if isinstance(sent_at, str) else None
     return None if milliseconds is None else milliseconds / 1000
 
 

@@ -68,7 +68,7 @@ _NAMES = {key: name for name, (key, _) in (_REQUEST_KEYS | _SELECT_KEYS).items()
 _WAIT = ("WaitForExecutionsMinutes", "ServiceTimeout")
 # What a flag is taken for on Delete, if it can't be read or asks for more than the stack allows now.
 _SAFE = {"force": False, "dryRun": True}
-_DEFAULT_SERVICE_TIMEOUT = 3600  # seconds, CloudFormation's own
+_DEFAULT_SERVICE_TIMEOUT = 3600  # seconds, CloudFormation's own, and the most that it takes
 _LEAST_SERVICE_TIMEOUT = 30  # seconds: with less, there is no time for a call that may fail once
 _BESIDE_THE_WAIT = 120  # seconds of ServiceTimeout: to cancel, to look once more, and to answer in time
 
@@ -155,7 +155,9 @@ def read_selection(properties: Properties) -> object:
 def read_service_timeout(properties: Properties) -> int:
     """Seconds. CloudFormation has checked the property; one that can't be read counts as left out."""
     value = _whole(properties.get("ServiceTimeout"))
-    return value if isinstance(value, int) and not isinstance(value, bool) else _DEFAULT_SERVICE_TIMEOUT
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _DEFAULT_SERVICE_TIMEOUT:
+        return value
+    return _DEFAULT_SERVICE_TIMEOUT
 
 
 def _document(properties: Properties) -> dict[str, object]:

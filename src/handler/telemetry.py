@@ -52,8 +52,9 @@ def redact(text: str) -> str:
 
 
 def _json(line: Mapping[str, object]) -> str:
+    """Text that others wrote may stand in it, and must neither break the line nor steer the terminal that shows it."""
     text = redact(json.dumps(line, default=str, ensure_ascii=False))
-    return text.encode(errors="backslashreplace").decode()  # half a surrogate pair can't be written
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
 class Telemetry:

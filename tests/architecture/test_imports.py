@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "teardown": {"errors", "fields", "outcome", "properties", "request", "resource"},
     "respond": {"timing"},
     "iot": {"errors", "job", "timing"},
-    "message": {"waiting"},
+    "message": {"fields", "waiting"},
     "backlog": {"message"},
     "delivery": {"message", "outcome", "timing", "waiting"},
     "telemetry": {"outcome"},

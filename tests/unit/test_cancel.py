@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from handler.errors import JobsError
 from handler.job import ENDED, LIVE, JobStatus
 from handler.outcome import JobResult
 from handler.request import CancelRequest, Policy
@@ -23,6 +24,11 @@ from tests.support.fakes import (
     throttled,
     unavailable,
 )
+
+
+def undocumented() -> JobsError:
+    return JobsError("ConflictException", "busy")
+
 
 REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="too old")
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
@@ -361,6 +367,12 @@ ROWS: dict[str, Row] = {
         left=1,
         force=True,
         fault=failing("CancelJobExecution", refused, job_id="a/thing-4"),
+    ),
+    "a refusal that nobody documented is judged by the status: a job that is being deleted is GONE": Row(
+        "GONE", "the job is being deleted", status="DELETION_IN_PROGRESS", fault=failing("CancelJob", undocumented)
+    ),
+    "a refusal that nobody documented fails a job that lives on": Row(
+        "FAILED", "ConflictException: busy", fault=failing("CancelJob", undocumented)
     ),
     "a denied job that was cancelled before has its executions ended": Row(
         "ALREADY_CANCELED",

@@ -127,6 +127,14 @@ def test_a_message_without_readable_attributes_is_a_new_event(
     assert read.progress == Progress(first_seen_at, admitted)
 
 
+@pytest.mark.parametrize("sent_at", [1795500751000, ["1795500751000"], "soon", "nan", "9" * 400, None])
+def test_a_message_whose_time_of_sending_can_not_be_read_has_none(sent_at: object) -> None:
+    attributes = {"ApproximateReceiveCount": "2", "SentTimestamp": sent_at}
+    read = read_message(message(attributes=attributes, messageAttributes={}), URL)
+    assert read is not None
+    assert read.progress.first_seen_at is None
+
+
 @pytest.mark.parametrize(
     ("attributes", "wait"),
     [
@@ -136,6 +144,9 @@ def test_a_message_without_readable_attributes_is_a_new_event(
         ({"WaitsFor": attribute("a")}, None),
         ({"WaitsSince": attribute("12.5")}, None),
         ({"WaitsFor": attribute(""), "WaitsSince": attribute("12.5")}, None),
+        ({"WaitsFor": attribute("a,"), "WaitsSince": attribute("12.5")}, None),
+        ({"WaitsFor": attribute("a,b c"), "WaitsSince": attribute("12.5")}, None),
+        ({"WaitsFor": attribute("a" * 65), "WaitsSince": attribute("12.5")}, None),
         ({"WaitsFor": attribute(["a"]), "WaitsSince": attribute("12.5")}, None),
         ({"WaitsFor": attribute("a"), "WaitsSince": attribute("soon")}, None),
         ({"WaitsFor": attribute("a"), "WaitsSince": attribute("")}, None),
@@ -154,7 +165,10 @@ def test_a_message_whose_wait_can_not_be_read_does_not_wait(attributes: object, 
     assert read.progress == Progress(SENT_AT, False, wait)
 
 
-@pytest.mark.parametrize(("count", "receives"), [("1", 1), ("100", 100), ("", 1), ("x", 1), ("-1", 1), ("²", 1)])
+@pytest.mark.parametrize(
+    ("count", "receives"),
+    [("1", 1), ("100", 100), ("", 1), ("x", 1), ("-1", 1), ("²", 1), ("9" * 9, 999_999_999), ("9" * 10, 1)],
+)
 def test_how_often_a_message_came_is_read(count: str, receives: int) -> None:
     read = read_message(message(attributes={"ApproximateReceiveCount": count}), URL)
     assert read is not None

@@ -157,6 +157,30 @@ def test_whatever_somebody_wrote_is_one_line_of_json_that_can_be_written(
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("\x1b[2J", "\\u001b[2J"),
+        ("\x9b2J", "\\u009b2J"),
+        ("\x7f", "\\u007f"),
+        ("\x85", "\\u0085"),
+        ("\u2028", "\\u2028"),
+        ("\u202e", "\\u202e"),
+        ("\u2066", "\\u2066"),
+        ("\U000e0001", "\\udb40\\udc01"),
+        ("Größe 😀", "Größe 😀"),
+    ],
+)
+def test_what_would_steer_a_terminal_or_break_a_line_is_written_as_its_number(
+    text: str, written: str, log: Log
+) -> None:
+    log.telemetry.start(Trigger.EVENT, text, "i")
+    log.telemetry.warn(text)
+    assert log.text.count(f'"{written}"') == 2
+    assert len(log.text.splitlines()) == 1
+    assert log.lines[0]["message"] == text
+
+
+@pytest.mark.parametrize(
     ("text", "redacted"),
     [
         ("X-Amz-Signature=secret", "X-Amz-Signature=REDACTED"),

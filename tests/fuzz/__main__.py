@@ -1,0 +1,104 @@
+"""`make fuzz`: for so many seconds, look for an event for which the invariants of `check_one` do not hold.
+
+With atheris, which is told by each branch of the handler that is taken what to try next. It is to be had for Linux on
+x86-64 alone; elsewhere Hypothesis draws at random, without being told.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from io import StringIO
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+_LONGEST_INPUT = 4096  # bytes that Hypothesis makes an event of
+_LONGEST_RUN = 30  # seconds that one event may take
+_DRAWN_AT_ONCE = 200
+_BEGUN_WITH = 100  # inputs, at random
+_TOLD_EVERY = 5_000  # events
+_CORPUS = Path(__file__).parents[2] / ".hypothesis" / "fuzz" / "corpus"  # where a later run begins
+
+
+def main() -> int:
+    """Exit code: 0 if no such event was found."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
+    parser.add_argument("seconds", type=int)
+    seconds = parser.parse_args().seconds
+    os.environ |= {
+        "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
+        "POWERTOOLS_SERVICE_NAME": "canceler",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
+    if find_spec("atheris"):
+        _guided(import_module("atheris"), seconds)
+    else:
+        _say("atheris is not installed here: Hypothesis alone draws the events, without feedback from the branches")
+        _drawn(seconds)
+    return 0
+
+
+def _guided(atheris: Any, seconds: int) -> None:
+    """Ends the process: with 0, or with atheris's own code and the event, if one was found."""
+    with atheris.instrument_imports(include=["handler"]):
+        import_module("handler.app")
+    test = _test(max_examples=1).hypothesis.fuzz_one_input
+    limits = [f"-max_total_time={seconds}", f"-max_len={_LONGEST_INPUT}", f"-timeout={_LONGEST_RUN}"]
+    _CORPUS.mkdir(parents=True, exist_ok=True)
+    for number in range(_BEGUN_WITH):
+        (_CORPUS / f"begun-{number}").write_bytes(os.urandom(_LONGEST_INPUT))
+    # No short inputs first: of a few bytes Hypothesis makes no event at all.
+    places = [f"-artifact_prefix={_CORPUS.parent}/", str(_CORPUS)]
+    atheris.Setup([sys.argv[0], *limits, "-len_control=0", *places], test)
+    atheris.Fuzz()
+
+
+def _drawn(seconds: int) -> None:
+    began, draw = time.monotonic(), import_module("hypothesis").seed
+    for number in count(1):
+        draw(random.getrandbits(64))(_test(max_examples=_DRAWN_AT_ONCE))()
+        if time.monotonic() - began > seconds:
+            _say(f"{number * _DRAWN_AT_ONCE} events, and the invariants held for each")
+            return
+
+
+def _test(max_examples: int) -> Any:
+    """A new one each time, since Hypothesis binds a seed to it."""
+    hypothesis = import_module("hypothesis")
+    hostile = import_module("tests.properties.test_hostile_events").hostile_or_real
+    check_one, log = import_module("tests.properties.test_hostile_input").check_one, _log()
+
+    numbers = count(1)
+
+    def test(event: object) -> None:
+        if (number := next(numbers)) % _TOLD_EVERY == 0:
+            _say(f"{number} events")
+        try:
+            check_one(log, event)
+        except BaseException:
+            _say(f"it does not hold for {event!a}")
+            raise
+
+    chosen = hypothesis.settings(max_examples=max_examples, derandomize=False, database=None, deadline=None)
+    return chosen(hypothesis.given(event=hostile)(test))
+
+
+@cache
+def _log() -> Any:
+    """One for all, since Powertools keeps the first stream of a name."""
+    conftest, telemetry = import_module("tests.conftest"), import_module("handler.telemetry")
+    stream = StringIO()
+    return conftest.Log(telemetry.Telemetry("fuzz", stream), stream)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The function's role allows the calls that the code makes, and no other: the calls are read from the syntax tree."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.template import ROOT, load_template
+
+RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
+ROLE: dict[str, Any] = RESOURCES["Role"]["Properties"]
+MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted((ROOT / "src" / "handler").rglob("*.py"))}
+
+# Module → the method of its client → the action that IAM asks for.
+CALLS: dict[str, dict[str, str]] = {
+    "iot": {
+        "cancel_job": "iot:CancelJob",
+        "describe_job": "iot:DescribeJob",
+        "list_jobs": "iot:ListJobs",
+        "list_tags_for_resource": "iot:ListTagsForResource",
+        "list_job_executions_for_job": "iot:ListJobExecutionsForJob",
+        "cancel_job_execution": "iot:CancelJobExecution",
+    },
+    "backlog": {
+        "send_message": "sqs:SendMessage",
+        "change_message_visibility": "sqs:ChangeMessageVisibility",
+    },
+}
+# What the code calls only where the stack's Force is true, and IAM grants only there.
+WITH_FORCE_ALONE = {"iot:ListJobExecutionsForJob", "iot:CancelJobExecution"}
+# What others do in the role's name → who they are, and what for.
+CALLED_BY_OTHERS = {
+    "sqs:ReceiveMessage": "Lambda's poller takes messages from the two queues",
+    "sqs:DeleteMessage": "Lambda's poller deletes what the function has finished",
+    "sqs:GetQueueAttributes": "Lambda's poller scales by the depth of the queue",
+    "logs:CreateLogStream": "each container of Lambda begins a log stream",
+    "logs:PutLogEvents": "Lambda writes the function's output to the log group",
+}
+# (action, resource) that is allowed on two kinds of resources → who needs the other one.
+ALSO_ALLOWED = {("sqs:SendMessage", "FailureQueue"): "Lambda puts asynchronous invocations there that failed for good"}
+
+FORCE = pytest.mark.parametrize("forces", [False, True])
+
+
+def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
+    """Every method of `self._client` that is named, called or handed on; a paginator goes by its operation."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get_paginator"), args=[ast.Constant(value=str(operation))]):
+                yield operation
+            case ast.Attribute(value=ast.Attribute(value=ast.Name("self"), attr="_client"), attr=method):
+                if method != "get_paginator":
+                    yield method
+
+
+def clients_made(tree: ast.AST) -> Iterator[str]:
+    """The service of every client or resource of boto3."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name("boto3")), args=[ast.Constant(value=str(service)), *_]):
+                yield service
+
+
+def statements(*, forces: bool) -> list[dict[str, Any]]:
+    """Those of the role's policies, where the condition Forces is so."""
+    found: list[dict[str, Any]] = []
+    for each in ROLE["Policies"]:
+        policy = each
+        if "Fn::If" in policy:
+            condition, then, otherwise = policy["Fn::If"]
+            assert condition == "Forces"
+            policy = then if forces else otherwise
+        if policy != {"Ref": "AWS::NoValue"}:
+            document = policy["PolicyDocument"]
+            found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
+    return found
+
+
+def listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def allowed(*, forces: bool) -> set[tuple[str, str]]:
+    """(action, resource) of every statement that allows; a resource of the template goes by its logical id."""
+    return {
+        (action, resource if isinstance(resource, str) else resource.get("Fn::Sub") or resource["Fn::GetAtt"][0])
+        for statement in statements(forces=forces)
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_call_of_the_sdk_is_in_the_table(module: str) -> None:
+    assert set(attributes_of_the_client(MODULES[module])) == set(CALLS.get(module, {}))
+
+
+def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
+    made = {module: list(clients_made(tree)) for module, tree in MODULES.items()}
+    assert {module: services for module, services in made.items() if services} == {"iot": ["iot"], "backlog": ["sqs"]}
+
+
+def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
+    """Not by getattr, and not by another name: `_client` is set once, and only its attributes are used."""
+    for module in CALLS:
+        source = Path(ROOT / "src" / "handler" / f"{module}.py").read_text()
+        assert "getattr" not in source
+        assert source.count("self._client") - source.count("self._client.") == 1, "the assignment in __init__"
+
+
+@FORCE
+def test_the_role_allows_what_the_code_calls_and_what_others_do_in_its_name_and_nothing_else(forces: bool) -> None:
+    called = {action for methods in CALLS.values() for action in methods.values()}
+    expected = called | CALLED_BY_OTHERS.keys() if forces else (called - WITH_FORCE_ALONE) | CALLED_BY_OTHERS.keys()
+    assert {action for action, _ in allowed(forces=forces)} == expected
+
+
+@FORCE
+def test_what_is_called_on_the_queues_is_allowed_on_the_two_that_lead_to_the_function(forces: bool) -> None:
+    on_queues = {(action, resource) for action, resource in allowed(forces=forces) if action.startswith("sqs:")}
+    sends_and_polls = {action for action in CALLED_BY_OTHERS if action.startswith("sqs:")} | set(
+        CALLS["backlog"].values()
+    )
+    own = {(action, queue) for action in sends_and_polls for queue in ("Backlog", "Teardowns")}
+    assert on_queues == own | ALSO_ALLOWED.keys()
+
+
+@FORCE
+def test_nothing_is_allowed_on_every_resource_but_the_listing_and_nothing_by_a_pattern_of_actions(forces: bool) -> None:
+    wide = {(action, resource) for action, resource in allowed(forces=forces) if resource == "*"}
+    assert wide == {("iot:ListJobs", "*")}
+    (deny,) = [each for each in statements(forces=forces) if each["Effect"] == "Deny"]
+    assert deny["Resource"] == "*", "a Deny is to reach everything"
+    for statement in statements(forces=forces):
+        assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}, "no NotAction, no NotResource"
+        assert not any("*" in action for action in listed(statement["Action"]))
+
+
+@FORCE
+def test_what_changes_a_job_is_held_to_the_prefix_and_under_the_deny(forces: bool) -> None:
+    changes = {"iot:CancelJob", "iot:CancelJobExecution"}
+    jobs = {(action, resource.rpartition(":")[2]) for action, resource in allowed(forces=forces) if action in changes}
+    forced = {("iot:CancelJobExecution", "job/${JobIdPrefix}*"), ("iot:CancelJobExecution", "thing/*")}
+    assert jobs == {("iot:CancelJob", "job/${JobIdPrefix}*")} | (forced if forces else set())
+    (deny,) = [each for each in statements(forces=forces) if each["Effect"] == "Deny"]
+    assert set(deny["Action"]) == changes
+
+
+@FORCE
+def test_every_arn_of_the_role_is_of_this_account_and_region(forces: bool) -> None:
+    arns = {resource for _, resource in allowed(forces=forces) if resource.startswith("arn:")}
+    assert {arn.rpartition(":")[0] for arn in arns} == {"arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"}
+
+
+def test_only_lambda_may_take_on_the_role_and_no_managed_policy_adds_to_it() -> None:
+    assert ROLE["AssumeRolePolicyDocument"]["Statement"] == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+    assert "ManagedPolicyArns" not in ROLE
+
+
+def test_no_other_policy_of_the_template_adds_to_the_role() -> None:
+    kinds = {resource["Type"] for resource in RESOURCES.values() if resource["Type"].startswith("AWS::IAM::")}
+    assert kinds == {"AWS::IAM::Role"}
+    assert not RESOURCES["Function"]["Properties"].keys() & {"Policies", "PermissionsBoundary"}

@@ -1,0 +1,158 @@
+"""What a scanner would ask of the templates, for every resource that there is or will be."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.template import ROOT, load_template
+
+FILES = [ROOT / "template.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
+TEMPLATES = {path.name: load_template(path) for path in FILES}
+EACH = pytest.mark.parametrize("name", TEMPLATES)
+
+# Who may act by a statement or a permission, and which condition holds them to this stack or account.
+SERVICES = {
+    "template.yaml": {
+        ("FailureQueuePolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
+        ("Role", "lambda.amazonaws.com"): None,  # Lambda sets no source for a role's trust
+        ("SweepRole", "scheduler.amazonaws.com"): "StringEquals aws:SourceAccount",
+    },
+    "firmware-rollout.yaml": {
+        ("ImageAccess", "iot.amazonaws.com"): None,
+        ("JobMakerRole", "lambda.amazonaws.com"): None,
+    },
+    "teardown.yaml": {},
+}
+# What nobody may write into a template.
+SECRETS = re.compile(
+    r"(A3T|AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN|(password|secret|token|api_?key)\s*[:=]\s*['\"]?[A-Za-z0-9/+]{16,}|X-Amz-Signature",
+    re.IGNORECASE,
+)
+
+
+def resources(name: str, kind: str) -> dict[str, dict[str, Any]]:
+    """Logical id → properties, of every resource of the type."""
+    found: dict[str, dict[str, Any]] = TEMPLATES[name]["Resources"]
+    return {logical_id: each.get("Properties", {}) for logical_id, each in found.items() if each["Type"] == kind}
+
+
+def objects(value: object) -> Iterator[dict[str, Any]]:
+    """Every object in `value`, itself included."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from objects(inner)
+
+
+def statements(resource: object) -> list[dict[str, Any]]:
+    return [each for each in objects(resource) if {"Effect", "Action"} <= each.keys()]
+
+
+@EACH
+def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: str) -> None:
+    refusing = {
+        queue["Ref"]
+        for policy in resources(name, "AWS::SQS::QueuePolicy").values()
+        for queue in policy["Queues"]
+        for each in statements(policy)
+        if (each["Effect"], each["Principal"], each["Action"]) == ("Deny", "*", "sqs:*")
+        and each["Resource"] == {"Fn::GetAtt": [queue["Ref"], "Arn"]}
+        and each["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
+    }
+    queues = resources(name, "AWS::SQS::Queue")
+    assert refusing == set(queues)
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+
+
+@EACH
+def test_everybody_is_denied_and_never_allowed(name: str) -> None:
+    for logical_id, resource in TEMPLATES[name]["Resources"].items():
+        for each in statements(resource):
+            is_for_everybody = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) or "NotPrincipal" in each
+            assert not (is_for_everybody and each["Effect"] == "Allow"), logical_id
+
+
+@EACH
+def test_only_these_services_may_act_and_by_a_source_of_this_account_where_they_tell_one(name: str) -> None:
+    found = {}
+    for logical_id, resource in TEMPLATES[name]["Resources"].items():
+        for each in statements(resource):
+            if isinstance(each.get("Principal"), dict):
+                held = [f"{operator} {key}" for operator, keys in each.get("Condition", {}).items() for key in keys]
+                found[logical_id, each["Principal"]["Service"]] = " ".join(held) or None
+    assert found == SERVICES[name]
+
+
+@EACH
+def test_every_permission_to_invoke_is_for_one_source(name: str) -> None:
+    for permission in resources(name, "AWS::Lambda::Permission").values():
+        assert permission["Principal"] == "events.amazonaws.com"
+        assert "Fn::GetAtt" in permission["SourceArn"]
+        assert "FunctionUrlAuthType" not in permission
+    assert not resources(name, "AWS::Lambda::Url")
+    for function in resources(name, "AWS::Serverless::Function").values():
+        assert "FunctionUrlConfig" not in function
+
+
+@EACH
+def test_no_action_is_allowed_by_a_wildcard(name: str) -> None:
+    for resource in TEMPLATES[name]["Resources"].values():
+        for each in statements(resource):
+            actions = each["Action"] if isinstance(each["Action"], list) else [each["Action"]]
+            assert each["Effect"] == "Deny" or not any("*" in action for action in actions)
+
+
+@EACH
+def test_every_log_group_ends_its_lines_some_day(name: str) -> None:
+    assert all("RetentionInDays" in group for group in resources(name, "AWS::Logs::LogGroup").values())
+
+
+def test_the_function_has_a_log_group_of_its_own() -> None:
+    for function in resources("template.yaml", "AWS::Serverless::Function").values():
+        assert function["LoggingConfig"]["LogGroup"]["Ref"] in resources("template.yaml", "AWS::Logs::LogGroup")
+
+
+def test_what_can_not_be_delivered_or_finished_has_a_queue_to_end_in() -> None:
+    for queue_id, queue in resources("template.yaml", "AWS::SQS::Queue").items():
+        assert ("RedrivePolicy" in queue) is (queue_id in {"Backlog", "Teardowns"})
+    for rule in resources("template.yaml", "AWS::Events::Rule").values():
+        assert all("DeadLetterConfig" in target for target in rule["Targets"])
+    for schedule in resources("template.yaml", "AWS::Scheduler::Schedule").values():
+        assert "DeadLetterConfig" in schedule["Target"]
+    for function in resources("template.yaml", "AWS::Serverless::Function").values():
+        assert "OnFailure" in function["EventInvokeConfig"]["DestinationConfig"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_no_secret_stands_in_a_template(path: Any) -> None:
+    assert SECRETS.search(path.read_text()) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "Password: hunter2hunter2hunter2",
+        "api_key = 'abcdefghijklmnop0'",
+        "https://x/?X-Amz-Signature=1",
+    ],
+)
+def test_a_secret_would_be_seen(text: str) -> None:
+    assert SECRETS.search(text)
+
+
+def test_the_functions_environment_is_made_of_parameters_and_names_alone() -> None:
+    """No value is written there that somebody could take for a secret: Lambda shows them to whoever reads it."""
+    (function,) = resources("template.yaml", "AWS::Serverless::Function").values()
+    values = function["Environment"]["Variables"].values()
+    assert {value for value in values if isinstance(value, str)} == {"IoTJobCanceler"}
+    assert all(value.keys() == {"Ref"} for value in values if isinstance(value, dict))
+
+
+def test_no_parameter_is_a_secret() -> None:
+    """So that none has to be hidden."""
+    for template in TEMPLATES.values():
+        assert not any("NoEcho" in parameter for parameter in template.get("Parameters", {}).values())
