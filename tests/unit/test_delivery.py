@@ -110,6 +110,7 @@ def test_what_was_redriven_after_half_a_day_is_put_as_a_new_event(context: FakeC
         (False, None, JOBS, Progress(NOW - 60, True, None)),
         (True, None, NOTHING, Progress(NOW - 60, True, None)),
         (True, None, WAITING, Progress(NOW - 60, True, Wait(("a",), NOW))),
+        (True, None, replace(WAITING, force=True), Progress(NOW - 60, True, Wait(("a",), NOW, force=True))),
         (False, None, WAITING, Progress(NOW - 60, True, Wait(("a",), NOW))),
         # A wait under way keeps its beginning and its jobs.
         (True, WAIT, WAITING, Progress(NOW - 60, True, WAIT)),
