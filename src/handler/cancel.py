@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from .errors import AccessDenied, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from .errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 from .executions import Executions, end_executions
 from .job import ENDED, LIVE, Job, JobStatus
 from .outcome import JobResult, Outcome
@@ -19,6 +19,9 @@ from .timing import Deadline, Sleep, Turn
 # Cancelling is eventually consistent: a job may read live for some seconds after an accepted cancel.
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
 
+
+# Of a job that was selected in an earlier delivery.
+_LIVE = JobNotCancelable("IsLive", "it could not be cancelled, or another job has its id by now")
 
 type _Act = Callable[[str, CancelRequest], JobResult]
 
@@ -44,7 +47,7 @@ class Canceler:
     """The means to cancel: the API, what the policy protects, and the time there is.
 
     `turn` waits until the next job may begin; it raises OutOfTime if that is too late. `looks_first` is for jobs that
-    most likely have ended: one call then.
+    most likely have ended: one call then. Selected ones that have not are left alone.
     """
 
     jobs: Jobs
@@ -85,9 +88,12 @@ class Canceler:
         return _result(job, Outcome.WOULD_CANCEL)
 
     def _cancel_one(self, job_id: str, request: CancelRequest) -> JobResult:
-        if self.looks_first and (job := self._describe(job_id)).status in ENDED:
-            return _ended(job, Outcome.ALREADY_CANCELED)
         if self.looks_first:
+            job = self._describe(job_id)
+            if job.status in ENDED:
+                return _ended(job, Outcome.ALREADY_CANCELED)
+            if request.selector:
+                return self._denied(job, _LIVE)
             self.turn()
         refusal = self._ask_to_cancel(job_id, request)
         job = self._read_back(job_id, refusal)
@@ -134,12 +140,14 @@ class Canceler:
     def _end_executions(self, job_id: str, request: CancelRequest) -> JobResult:
         """The job's own count says whether all of them have ended. Those of a protected job run on.
 
-        The tag is asked for at first: this call concerns a job and a thing, and AWS does not say whose tags an IAM
-        condition sees then.
+        So do those of a selected job that somebody else cancelled after it was selected. The tag is asked for at first:
+        this call concerns a job and a thing, and AWS does not say whose tags an IAM condition sees then.
         """
         job = self._describe(job_id)
+        if request.selector and job.cancelled_with != request.cancels_with:
+            return _result(job, Outcome.ALREADY_CANCELED, "its executions run on: somebody else has cancelled it")
         if self._is_protected(job):
-            return _result(job, Outcome.ALREADY_CANCELED, f"its executions run on: {self._protection}")
+            return _result(job, Outcome.ALREADY_CANCELED, f"its executions run on: {self.policy.protection}")
         if request.dry_run:
             return _result(job, Outcome.ALREADY_CANCELED, "the executions that it has left would be ended")
         ending = end_executions(self.jobs, job_id, self.turn)
@@ -166,17 +174,11 @@ class Canceler:
         return _result(job, Outcome.FAILED, str(refusal))
 
     def _is_protected(self, job: Job) -> bool:
-        """Compared as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
         self._check_time()
-        tags = self.jobs.tags(job.arn).items()
-        return (self.policy.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags}
+        return self.policy.protects(self.jobs.tags(job.arn))
 
     def _protected(self, job: Job) -> JobResult:
-        return _result(job, Outcome.PROTECTED, self._protection)
-
-    @property
-    def _protection(self) -> str:
-        return f"the job is tagged {self.policy.protection_tag_key}=true"
+        return _result(job, Outcome.PROTECTED, self.policy.protection)
 
     def _outside_prefix(self) -> AccessDenied:
         return AccessDenied("OutsidePrefix", f"the id does not start with JobIdPrefix {self.policy.job_id_prefix!r}")

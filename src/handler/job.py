@@ -47,3 +47,13 @@ class Job:
     reason_code: str = ""
     comment: str = ""
     is_draining: bool = False
+
+    @property
+    def cancelled_with(self) -> tuple[str, str]:
+        """What tells whose cancel it was."""
+        return self.reason_code, self.comment
+
+    @property
+    def is_at_work(self) -> bool:
+        """True if devices run it, or may yet start an execution that the service has not come to."""
+        return self.executions_in_progress > 0 or self.is_draining

@@ -21,8 +21,8 @@ MOST_ASKED = 500
 def left_behind(selecting: Selecting, request: CancelRequest, known: Container[str], affordable: int) -> list[str]:
     """Ids of the jobs that the selection means, apart from their status, and that this request has cancelled.
 
-    They bear its reasonCode and comment, and have IN_PROGRESS executions. Those in `known` are left out. `affordable`
-    is how many questions there is time for. Raises JobsError.
+    They bear its reasonCode and comment, and are still at work. Those in `known` are left out. `affordable` is how
+    many questions there is time for. Raises JobsError.
     """
 
     def is_ours(summary: JobSummary) -> bool:
@@ -31,9 +31,8 @@ def left_behind(selecting: Selecting, request: CancelRequest, known: Container[s
             job = selecting.listing.describe(summary.job_id)
         except JobNotFound:
             return False
-        told = (job.reason_code, job.comment) == (request.reason_code, request.comment)
-        is_meant = told and job.namespace != GREENGRASS_NAMESPACE
-        return is_meant and job.executions_in_progress > 0 and selecting.passes(summary)
+        is_meant = job.cancelled_with == request.cancels_with and job.namespace != GREENGRASS_NAMESPACE
+        return is_meant and job.is_at_work and selecting.passes(summary)
 
     listed = selecting.listing.list_jobs(JobStatus.CANCELED, selecting.turn)
     cancelled = (each for each in listed if each.job_id not in known and selecting.covers_canceled(each))

@@ -55,6 +55,11 @@ class JobResult:
     executions_left_in_progress: int = 0
     is_draining: bool = False
 
+    @property
+    def is_at_work(self) -> bool:
+        """True while a device runs it, or may yet start an execution that the service has not come to."""
+        return self.executions_left_in_progress > 0 or self.is_draining
+
     def as_dict(self) -> dict[str, object]:
         """The job in the published shape of the report."""
         return {

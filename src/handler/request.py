@@ -35,6 +35,15 @@ class Policy:
     job_id_prefix: str
     protection_tag_key: str
 
+    def protects(self, tags: Mapping[str, str]) -> bool:
+        """Compared as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
+        return (self.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags.items()}
+
+    @property
+    def protection(self) -> str:
+        """What is said of a job that is protected."""
+        return f"the job is tagged {self.protection_tag_key}=true"
+
 
 @dataclass(frozen=True, slots=True)
 class CancelRequest:
@@ -51,6 +60,11 @@ class CancelRequest:
     reason_code: str
     comment: str
     wait_minutes: int = 0
+
+    @property
+    def cancels_with(self) -> tuple[str, str]:
+        """What a job that this request has cancelled is known by."""
+        return self.reason_code, self.comment
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from .left_behind import left_behind
 from .outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
 from .request import CancelRequest, Policy, check_cap
 from .selection import JobListing, Selecting
-from .selector import Selector, check_prefix
+from .selector import Selector, can_match, check_prefix
 from .timing import Deadline, Pace, Sleep
 from .waiting import Wait, wait_for_devices
 
@@ -49,11 +49,17 @@ class Run:
         return wait_for_devices(report, request, self.utc_now().timestamp() - self.wait.since if self.wait else 0.0)
 
     def _carry_out(self, request: CancelRequest, trigger: Trigger, passes: int) -> Report:
-        if self.wait:
-            return _report(request, trigger, self._cancel_all(self.wait.job_ids, request, looks_first=True))
-        if request.selector is None:
-            return _report(request, trigger, self._cancel_all(request.job_ids, request))
-        return self._carry_out_selection(request, request.selector, trigger, 1 if request.dry_run else passes)
+        if self.wait is None:
+            if request.selector is None:
+                return _report(request, trigger, self._cancel_all(request.job_ids, request))
+            return self._carry_out_selection(request, request.selector, trigger, passes)
+        look = _report(request, trigger, self._cancel_all(self.wait.job_ids, request, looks_first=True))
+        if trigger is not Trigger.TEARDOWN or request.selector is None or not _is_at_rest(look):
+            return look
+        # Another delivery may have cancelled more jobs meanwhile: of a deleted stack, the selection has the last word.
+        if not can_match(request.selector, self.policy.job_id_prefix):
+            return look
+        return _with_results_of(look, self._carry_out_selection(request, request.selector, trigger, passes))
 
     def _cancel_all(
         self, job_ids: Sequence[str], request: CancelRequest, *, looks_first: bool = False
@@ -65,6 +71,7 @@ class Run:
         check_prefix(selector, self.policy.job_id_prefix)
         results: dict[str, JobResult] = {}
         left_out: tuple[LeftOut, ...] = ()
+        passes = 1 if request.dry_run else passes
         for number in range(passes):
             try:
                 selection = self._selecting(selector, is_new=number == 0 and not self.admitted).select()
@@ -131,6 +138,17 @@ def _looks_back(request: CancelRequest, trigger: Trigger) -> bool:
 
 def _has_deferred(results: Iterable[JobResult]) -> bool:
     return any(result.outcome is Outcome.DEFERRED for result in results)
+
+
+def _is_at_rest(report: Report) -> bool:
+    return report.status is not RunStatus.UNFINISHED and not any(each.is_at_work for each in report.jobs)
+
+
+def _with_results_of(look: Report, report: Report) -> Report:
+    """The report, and the settled jobs of a look that are not in it."""
+    known = {each.job_id for each in report.jobs}
+    more = (each for each in look.jobs if each.outcome.settled and each.job_id not in known)
+    return replace(report, jobs=(*more, *report.jobs))
 
 
 def _unfinished(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str) -> Report:

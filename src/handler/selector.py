@@ -64,10 +64,15 @@ def parse_selector(value: object) -> Selector:
     )
 
 
+def can_match(selector: Selector, prefix: str) -> bool:
+    """True if the selector's glob can match an id that starts with `prefix`."""
+    head = re.split(r"[*?]", selector.job_id_glob or "*", maxsplit=1)[0]
+    return head.startswith(prefix) or prefix.startswith(head)
+
+
 def check_prefix(selector: Selector, prefix: str) -> None:
     """Raises RequestRejected for a glob that no id with this prefix can match: else it would mean no job, for ever."""
-    head = re.split(r"[*?]", selector.job_id_glob or "*", maxsplit=1)[0]
-    if not (head.startswith(prefix) or prefix.startswith(head)):
+    if not can_match(selector, prefix):
         raise RequestRejected(
             "select.jobIdGlob", f"must be able to match ids that start with {quoted(prefix)}, the stack's JobIdPrefix"
         )

@@ -32,22 +32,17 @@ def wait_for_devices(report: Report, request: CancelRequest, waited: float) -> R
 
     Devices that run a job which could not be cancelled are not waited for.
     """
-    running = [result for result in report.jobs if result.outcome.settled and _is_at_work(result)]
+    running = [result for result in report.jobs if result.outcome.settled and result.is_at_work]
     if not request.wait_minutes or request.dry_run or not running or report.status is RunStatus.UNFINISHED:
         return report
     left = request.wait_minutes * 60 - waited
     if left <= 0:
         reason = f"after {request.wait_minutes} min, {_told(running)}"
         return replace(report, status=RunStatus.UNSETTLED, reason=reason)
-    job_ids = tuple(each.job_id for each in report.jobs if _is_at_work(each) or not each.outcome.settled)
+    job_ids = tuple(each.job_id for each in report.jobs if each.is_at_work or not each.outcome.settled)
     interval = max(SHORTEST_LOOK_SECONDS, ceil(request.wait_minutes * 60 / _MOST_LOOKS))
     waiting = Waiting(job_ids, min(interval, ceil(left)))
     return replace(report, status=RunStatus.UNFINISHED, reason=_told(running), waiting=waiting)
-
-
-def _is_at_work(result: JobResult) -> bool:
-    """True also while a device may yet start an execution that the service has not come to."""
-    return result.executions_left_in_progress > 0 or result.is_draining
 
 
 def _told(running: Iterable[JobResult]) -> str:

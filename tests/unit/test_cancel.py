@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from handler.errors import JobsError
 from handler.job import ENDED, LIVE, JobStatus
 from handler.outcome import JobResult
 from handler.request import CancelRequest, Policy
+from handler.selector import parse_selector
 from tests.support.fakes import (
     POLICY,
     FakeClock,
@@ -31,12 +33,14 @@ def undocumented() -> JobsError:
 
 
 REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="too old")
+SELECTED = replace(REQUEST, job_ids=(), selector=parse_selector({"jobIdGlob": "*"}))
 PREFIXED = replace(POLICY, job_id_prefix="ota-")
 PROTECTED = {"cancel-protection": "true"}
 ONE_OF_EACH = {"thing-1": "QUEUED", "thing-2": "IN_PROGRESS", "thing-3": "SUCCEEDED"}
 TWO_RUN = {**ONE_OF_EACH, "thing-4": "IN_PROGRESS", "thing-5": "FAILED"}
 ENDED_ONE = "1 executions that an earlier cancel had left were ended"
 ENDED_TWO = "2 executions that an earlier cancel had left were ended"
+RUN_ON = "its executions run on: somebody else has cancelled it"
 WOULD_END = "the executions that it has left would be ended"
 OUTSIDE = "OutsidePrefix: the id does not start with JobIdPrefix 'ota-'"
 
@@ -638,6 +642,24 @@ def test_whoever_has_cancelled_the_job_its_history_stays_as_it_is(clock: FakeClo
     canceler(jobs, clock).cancel_all(["a"], replace(REQUEST, force=True))
     assert (jobs.jobs["a"].reason_code, jobs.jobs["a"].comment) == ("BY_HAND", "on call")
     assert len(jobs.executions_cancelled) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended", "detail"),
+    [
+        ({"reason_code": "STALE", "comment": "too old"}, 2, ENDED_TWO),
+        ({"reason_code": "STALE", "comment": "by hand"}, 0, RUN_ON),
+        ({"reason_code": "BY_HAND", "comment": "too old"}, 0, RUN_ON),
+        ({}, 0, RUN_ON),
+    ],
+)
+def test_of_a_selected_job_only_what_this_request_has_left_is_ended(
+    fields: dict[str, Any], ended: int, detail: str, clock: FakeClock
+) -> None:
+    """It was live when it was selected: a Greengrass deployment would look like any other job by now."""
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUN), **fields)}, clock)
+    (result,) = canceler(jobs, clock).cancel_all(["a"], replace(SELECTED, force=True))
+    assert (result.outcome, result.detail, len(jobs.executions_cancelled)) == ("ALREADY_CANCELED", detail, ended)
 
 
 def test_a_job_that_this_run_has_cancelled_is_read_once_and_has_nothing_ended_one_by_one(clock: FakeClock) -> None:

@@ -64,7 +64,8 @@ def find(
         (left(namespace="another"), True),
         (left(namespace="aws-gg-deployment"), False),
         (replace(left(), executions={}), False),
-        (replace(left(), executions={"a": "QUEUED", "b": "SUCCEEDED", "c": "CANCELED"}), False),
+        (replace(left(), executions={"a": "QUEUED", "b": "SUCCEEDED", "c": "CANCELED"}), True),
+        (replace(left(), executions={"b": "SUCCEEDED", "c": "CANCELED"}), False),
         (replace(left(), executions={"a": "QUEUED", "b": "IN_PROGRESS"}), True),
         (replace(left(), status="IN_PROGRESS"), False),
         (replace(left(), status="SCHEDULED"), False),
@@ -72,7 +73,7 @@ def find(
         (replace(left(), status="DELETION_IN_PROGRESS"), False),
     ],
 )
-def test_a_cancelled_job_is_left_behind_if_it_bears_both_texts_and_a_device_runs_it(
+def test_a_cancelled_job_is_left_behind_if_it_bears_both_texts_and_is_still_at_work(
     job: FakeJob, is_ours: bool, jobs: FakeJobs
 ) -> None:
     jobs.jobs["a"] = job

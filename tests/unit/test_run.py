@@ -46,7 +46,9 @@ def carry_out(
 ) -> Report:
     pace = Pace(per_second, clock, clock.sleep)
     run = Run(jobs, policy, pace, Deadline(seconds, clock), clock.sleep, clock.utc_now, admitted, delivery, wait)
-    request = parse_request(document or ALL, policy, Attribution("STALE", "old"))
+    # A stack's prefix that was set after the event had been admitted rejects it no more.
+    asked_of = replace(policy, job_id_prefix="") if wait else policy
+    request = parse_request(document or ALL, asked_of, Attribution("STALE", "old"))
     return run.carry_out(request, trigger, passes=passes)
 
 
@@ -467,7 +469,7 @@ def test_the_time_that_a_run_takes_is_no_part_of_a_wait_that_begins_after_it(job
 def test_a_wait_tries_again_what_could_not_be_cancelled(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= {"a": busy("CANCELED"), "b": FakeJob()}
     jobs.fault = failing("CancelJob", refused, times=1)
-    document = WAITING
+    document = {"jobIds": ["a", "b"], "waitForExecutionsMinutes": 5}
     first = carry_out(jobs, clock, document, wait=wait(clock, 0, "a", "b"))
     assert (outcomes(first), first.waiting) == (
         {"a": "ALREADY_CANCELED", "b": "FAILED"},
@@ -478,6 +480,62 @@ def test_a_wait_tries_again_what_could_not_be_cancelled(jobs: FakeJobs, clock: F
         {"a": "ALREADY_CANCELED", "b": "CANCELED"},
         Waiting(("a",), 20),
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome", "detail"),
+    [
+        ({}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
+        ({"status": "SCHEDULED"}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
+        ({"status": "COMPLETED"}, "ALREADY_FINISHED", ""),
+        ({"tags": {"cancel-protection": "true"}}, "PROTECTED", "the job is tagged cancel-protection=true"),
+    ],
+)
+@pytest.mark.parametrize("trigger", [Trigger.EVENT, Trigger.DIRECT])
+def test_a_wait_for_selected_jobs_cancels_none_for_an_id_may_be_another_jobs_by_now(
+    trigger: Trigger, fields: dict[str, Any], outcome: str, detail: str, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = FakeJob(**fields)
+    report = carry_out(jobs, clock, WAITING, trigger=trigger, wait=wait(clock, 60, "a"))
+    assert [(each.outcome, each.detail) for each in report.jobs] == [(outcome, detail)]
+    assert {operation for operation, _ in jobs.calls} <= {"DescribeJob", "ListTagsForResource"}
+
+
+LATE: dict[str, Any] = {"reason_code": "STALE", "comment": "old"}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "found", "status", "told", "waiting", "cancelled"),
+    [
+        # A job was created meanwhile, and a second delivery of the event has cancelled it, or nobody has.
+        ("", {"a-2": busy("CANCELED", **LATE)}, "UNFINISHED", ["a-1", "a-2"], Waiting(("a-2",), 20), []),
+        ("", {"a-2": busy()}, "UNFINISHED", ["a-1", "a-2"], Waiting(("a-2",), 20), ["a-2"]),
+        ("", {"a-2": FakeJob()}, "SETTLED", ["a-1", "a-2"], None, ["a-2"]),
+        ("", {"a-2": FakeJob("CANCELED", **LATE)}, "SETTLED", ["a-1"], None, []),
+        ("", {"b-2": busy()}, "SETTLED", ["a-1"], None, []),
+        # Another job has the id by now.
+        ("", {"a-1": FakeJob()}, "SETTLED", ["a-1"], None, ["a-1"]),
+        ("", {"a-1": FakeJob(target_selection="CONTINUOUS")}, "SETTLED", [], None, []),
+        # The stack's JobIdPrefix was set meanwhile: all that can be done has been done.
+        ("b-", {"a-2": busy()}, "SETTLED", ["a-1"], None, []),
+    ],
+)
+def test_a_deletion_selects_again_when_the_devices_have_reported(
+    prefix: str,
+    found: dict[str, FakeJob],
+    status: str,
+    told: list[str],
+    waiting: Waiting | None,
+    cancelled: list[str],
+    jobs: FakeJobs,
+    clock: FakeClock,
+) -> None:
+    jobs.jobs |= {"a-1": FakeJob("CANCELED")} | found
+    document = {"select": {"jobIdGlob": "a-*"}, "waitForExecutionsMinutes": 5}
+    policy, begun = replace(POLICY, job_id_prefix=prefix), wait(clock, 60, "a-1")
+    report = carry_out(jobs, clock, document, policy=policy, passes=3, trigger=Trigger.TEARDOWN, wait=begun)
+    assert (report.status, [each.job_id for each in report.jobs], report.waiting) == (status, told, waiting)
+    assert jobs.cancelled == cancelled
 
 
 @pytest.mark.parametrize("is_selected", [False, True])

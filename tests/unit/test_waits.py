@@ -313,7 +313,7 @@ def test_a_deletion_waits_for_its_devices_and_is_answered_once_when_all_have_rep
     }
 
 
-def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_lists_them_no_more(
+def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_selects_again_at_the_end(
     new_world: NewWorld,
 ) -> None:
     world = new_world(three_jobs())
@@ -323,10 +323,14 @@ def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_lis
     world.play()
     assert world.looks == [20, 40, 60, 80]
     assert world.answers == [(80, "answer", "SUCCESS", "")]
-    assert Counter(world.function.jobs.calls[told:]) == {
+    assert Counter(world.function.jobs.calls[told:-6]) == {
         ("DescribeJob", "firmware-1"): 4,
         ("DescribeJob", "firmware-2"): 4,
     }
+    assert sorted(world.function.jobs.calls[-6:]) == [
+        *(("DescribeJob", f"firmware-{number}") for number in (1, 2, 3)),
+        *(("ListJobs", f"{status}/1") for status in ("CANCELED", "IN_PROGRESS", "SCHEDULED")),
+    ]
     assert sorted(world.function.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
     assert world.invocations == 5
 
@@ -424,7 +428,7 @@ def test_devices_are_waited_for_though_another_job_can_not_be_cancelled_and_that
     world = new_world(three_jobs(), ends_at=50)
     world.function.jobs.fault = failing("CancelJob", denied, job_id="firmware-3")
     world.play((0, deletion(world.function.server, which="Select")))
-    reason = "job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
+    reason = "1 live jobs matched; job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
     assert (world.looks, world.answers) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
 
 
@@ -797,6 +801,8 @@ WAITS = [(20, 70, (4, 3)), (20, 400, (17, 17)), (2, None, (6, 6))]
 # How many calls a first delivery makes: IoT's and SendMessage. A selection is listed in two statuses twice and asked
 # for Greengrass's jobs once, and what an earlier delivery has left is looked for once.
 FIRST = {"JobId": 3, "event": 3, "Select": 10}
+# And the look at which all have reported: a deletion then selects once more, and asks about the job that it has left.
+LAST = {"JobId": 0, "event": 0, "Select": 4}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -805,7 +811,7 @@ def test_a_crash_at_any_call_of_a_wait_changes_nothing_but_the_time(
     minutes: int, ends_at: float | None, looks: tuple[int, int], kind: str, new_world: NewWorld
 ) -> None:
     # Each look renews, describes and keeps its message; the last one answers instead, or does not.
-    calls = FIRST[kind] + (3 * looks[1] - 1 if kind == "event" else 3 * looks[0])
+    calls = FIRST[kind] + (3 * looks[1] - 1 if kind == "event" else 3 * looks[0]) + (LAST[kind] if ends_at else 0)
     up = ends_at or minutes * 60
     status, reason = ("SUCCESS", "") if ends_at else ("FAILED", UP.format(minutes) + where_to_look())
     answer = [] if kind == "event" else [("answer", status, reason)]
