@@ -12,7 +12,7 @@ from .errors import JobNotFound
 from .job import JobStatus, JobSummary
 from .parallel import in_parallel
 from .request import CancelRequest
-from .selection import Selecting
+from .selection import GREENGRASS_NAMESPACE, Selecting
 
 # Cancelled jobs stay listed for two years. Only those that changed last are asked for what they were cancelled with.
 MOST_ASKED = 500
@@ -32,7 +32,8 @@ def left_behind(selecting: Selecting, request: CancelRequest, known: Container[s
         except JobNotFound:
             return False
         told = (job.reason_code, job.comment) == (request.reason_code, request.comment)
-        return told and job.executions_in_progress > 0 and selecting.passes(summary)
+        is_meant = told and job.namespace != GREENGRASS_NAMESPACE
+        return is_meant and job.executions_in_progress > 0 and selecting.passes(summary)
 
     listed = selecting.listing.list_jobs(JobStatus.CANCELED, selecting.turn)
     cancelled = (each for each in listed if each.job_id not in known and selecting.covers_canceled(each))

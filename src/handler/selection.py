@@ -91,6 +91,8 @@ class Selecting:
     def covers_canceled(self, summary: JobSummary) -> bool:
         """The same for a cancelled job, and with its age. Its last update is the cancel, and tells no age any more."""
         asked = self.selector
+        if summary.job_id.startswith(OTA_PREFIX):
+            return False
         return self.in_scope(summary) and (asked.age_from != "createdAt" or is_older(summary, asked, self.now))
 
     def _greengrass(self, candidates: Mapping[str, JobSummary]) -> list[str]:

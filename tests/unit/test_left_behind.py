@@ -61,6 +61,8 @@ def find(
         (left(reason_code=None, comment=None), False),
         (left(reason_code=None), False),
         (left(comment=None), False),
+        (left(namespace="another"), True),
+        (left(namespace="aws-gg-deployment"), False),
         (replace(left(), executions={}), False),
         (replace(left(), executions={"a": "QUEUED", "b": "SUCCEEDED", "c": "CANCELED"}), False),
         (replace(left(), executions={"a": "QUEUED", "b": "IN_PROGRESS"}), True),
@@ -75,6 +77,11 @@ def test_a_cancelled_job_is_left_behind_if_it_bears_both_texts_and_a_device_runs
 ) -> None:
     jobs.jobs["a"] = job
     assert find(jobs) == (["a"] if is_ours else [])
+
+
+def test_updates_of_freertos_are_never_found(jobs: FakeJobs) -> None:
+    jobs.jobs |= {"AFR_OTA-1": left(), "AFR_OTA": left()}
+    assert find(jobs) == ["AFR_OTA"]
 
 
 @pytest.mark.parametrize(
