@@ -44,6 +44,12 @@ down: setup ## Stop the local AWS of `make up`
 test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
 	pytest --numprocesses auto --dist loadfile --cov
 
+.PHONY: soak
+soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
+	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/test_account.py --capture=no --quiet
+
+EXAMPLES := 5000
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
 	ruff format --check
