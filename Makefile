@@ -64,6 +64,12 @@ FUZZ_SECONDS ?= 60
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
 	python -m local.audit src/requirements.txt requirements/dev.txt requirements/fuzz.txt
 
+.PHONY: soak
+soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
+	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/test_account.py --capture=no --quiet
+
+EXAMPLES := 5000
+
 .PHONY: lint
 lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
 	ruff format --check

@@ -1,0 +1,585 @@
+"""The whole function against a model of the account: whatever happens, in whatever order, the six promises hold.
+
+`make soak` plays more of it. What is modelled stands in docs/testing.md, the world itself in tests/support/account.py.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import Any, ClassVar, override
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from handler.request import Policy
+from tests.conftest import Log
+from tests.support.account import (
+    FAULTS,
+    GROUP,
+    SECRET,
+    STACK_ID,
+    STACK_TAG,
+    SWEEP,
+    Account,
+    Ask,
+    FakeTimer,
+    chosen,
+    totals,
+)
+from tests.support.fakes import FakeJob
+
+SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
+EXAMPLES, STEPS = 800, 40
+
+# Shrinking takes minutes where a failure needs many steps: a soak tells its blob, and shrinks with ACCOUNT_SHRINKS=yes.
+SHRINKS = os.environ.get("ACCOUNT_SHRINKS", "no" if SOAK else "yes") == "yes"
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if SHRINKS else ()))
+
+NAMES = ["fw-1", "fw-2", "fw-3", "ota-1", "ota-2", "AFR_OTA-1"]
+job_ids = st.sampled_from(NAMES)
+jobs = st.builds(
+    FakeJob,
+    status=st.sampled_from(["IN_PROGRESS", "IN_PROGRESS", "SCHEDULED", "CANCELED"]),
+    executions=st.dictionaries(
+        st.sampled_from(["t1", "t2", "t3"]), st.sampled_from(["QUEUED", "IN_PROGRESS", "IN_PROGRESS", "SUCCEEDED"])
+    ),
+    tags=st.sampled_from(
+        [{}, {}, {"env": "dev"}, {STACK_TAG: STACK_ID}, *[{"Cancel-Protection": "True", "env": "dev"}] * 2]
+    ),
+    targets=st.sampled_from([(), (GROUP,)]),
+    namespace=st.sampled_from([None, None, None, "aws-gg-deployment"]),
+    target_selection=st.sampled_from(["SNAPSHOT", "SNAPSHOT", "CONTINUOUS"]),
+)
+policies = st.builds(
+    Policy,
+    force=st.booleans(),
+    dry_run=st.sampled_from([False, False, False, True]),
+    max_jobs=st.sampled_from([1, 2, 100, 100]),
+    job_id_prefix=st.sampled_from(["", "", "", "fw-"]),
+    protection_tag_key=st.just("cancel-protection"),
+)
+selects: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"jobIdGlob": "fw-*"},
+        {"jobIdGlob": "*"},
+        {"jobIdGlob": "ota-*", "targetSelection": ["SNAPSHOT", "CONTINUOUS"]},
+        {"jobIdGlob": "*", "olderThanHours": 24},
+        {"tags": {"env": "dev"}},
+        {"thingGroupName": "fleet-a", "jobIdGlob": "*"},
+    ]
+)
+which: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    job_ids.map(lambda each: {"jobId": each}),
+    st.lists(job_ids, min_size=1, max_size=4, unique=True).map(lambda each: {"jobIds": each}),
+    selects.map(lambda each: {"select": each}),
+    selects.map(lambda each: {"select": each}),
+)
+requests = st.builds(
+    lambda meant, more: meant | more,
+    which,
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "force": st.booleans(),
+            "dryRun": st.booleans(),
+            "maxJobs": st.sampled_from([1, 2, 3]),
+            "waitForExecutionsMinutes": st.sampled_from([0, 1, 3]),
+            "comment": st.just("by hand"),
+        },
+    ),
+)
+bad_requests: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"jobId": "fw-1", "foo": 1},
+        {"select": {"jobIdGlob": "*", "tag": {"env": "prod"}}},
+        {"select": {"olderThanHours": 1}},
+        {"select": {}},
+        {"jobIds": ["fw-1", "a b"]},
+        {"jobId": "fw-1", "force": "false"},
+        {"jobId": "fw-1", "select": {"jobIdGlob": "*"}},
+    ]
+)
+properties = st.fixed_dictionaries(
+    {"WaitForExecutionsMinutes": st.sampled_from(["0", "2", "2", "5"])},
+    optional={
+        "Force": st.sampled_from(["true", "false", "?"]),
+        "DryRun": st.sampled_from(["true", "false", "false", "?"]),
+        "MaxJobs": st.sampled_from(["1", "3"]),
+        "OnIncomplete": st.sampled_from(["FAIL", "CONTINUE"]),
+        "ServiceTimeout": st.sampled_from(["900", "3600"]),
+        "Comment": st.just("the stack goes"),
+    },
+)
+numbers = st.integers(0, 99)
+type Plans = Mapping[int, tuple[str, int]]
+# At which calls of an invocation something goes wrong, or happens besides.
+plans: st.SearchStrategy[Plans] = st.one_of(
+    st.just({}),
+    st.tuples(st.integers(1, 6), st.sampled_from(FAULTS), numbers).map(lambda each: {each[0]: (each[1], each[2])}),
+    st.dictionaries(
+        st.one_of(st.integers(1, 4), st.integers(1, 12)),
+        st.tuples(st.sampled_from([*FAULTS, "meanwhile", "meanwhile"]), st.integers(0, 99)),
+        min_size=1,
+        max_size=3,
+    ),
+)
+
+
+class AccountMachine(RuleBasedStateMachine):
+    """One account from its first day on."""
+
+    log: ClassVar[Log]
+
+    def __init__(self) -> None:
+        super().__init__()
+        totals["examples"] += 1
+        self.account = Account(self.log)
+        self.serial = 0
+        self.theme = ""
+        self.account.meanwhile = [
+            lambda number: self.device_acts(number, number),
+            lambda number: self.somebody_cancels(number, is_forced=number % 2 == 0),
+            lambda number: self.redeliver(number, {}),
+            lambda number: self.redeliver(number, {}),
+            lambda number: self.queue_delivers(number, {}, is_late=False),
+            lambda number: self.somebody_creates_a_job(
+                number, FakeJob(executions={"t1": "IN_PROGRESS"}), is_old=number % 2 == 0
+            ),
+        ]
+
+    @initialize(
+        policy=policies,
+        lag=st.sampled_from([0, 0, 2, 7]),
+        seconds_a_call=st.sampled_from([0.0, 0.1, 0.9]),
+        page_size=st.sampled_from([1, 250]),
+        seconds=st.sampled_from([300.0, 300.0, 25.0]),
+        found=st.dictionaries(job_ids, jobs),
+        theme=st.sampled_from(["anything", "anything", "teardowns", "waits"]),
+        is_calm=st.sampled_from([False, False, True]),
+    )
+    def begin(
+        self,
+        policy: Policy,
+        lag: int,
+        seconds_a_call: float,
+        page_size: int,
+        seconds: float,
+        found: dict[str, FakeJob],
+        theme: str,
+        *,
+        is_calm: bool,
+    ) -> None:
+        """`theme` and `is_calm` make some accounts go deep into one thing: Deletes, those that wait, no faults."""
+        account = self.account
+        self.theme, account.is_calm = theme, is_calm
+        account.policy, account.seconds = policy, seconds
+        account.queue.lease = seconds + 30
+        account.jobs.lag, account.jobs.seconds_a_call, account.jobs.page_size = lag, seconds_a_call, page_size
+        for job_id, job in found.items():
+            self.create_job(job_id, job)
+
+    # The world
+
+    @rule(number=numbers, job=jobs, is_old=st.booleans())
+    def somebody_creates_a_job(self, number: int, job: FakeJob, *, is_old: bool) -> None:
+        if job_id := chosen([each for each in NAMES if each not in self.account.jobs.jobs], number):
+            self.create_job(job_id, job, is_old=is_old)
+
+    @rule(number=numbers, job=jobs)
+    def job_is_replaced(self, number: int, job: FakeJob) -> None:
+        """Another job gets the id of one that is deleted."""
+        if job_id := chosen([*self.account.jobs.jobs], number):
+            self.job_is_deleted(number, at_once=True)
+            self.create_job(job_id, job)
+
+    def create_job(self, job_id: str, job: FakeJob, *, is_old: bool = True) -> None:
+        age = timedelta(days=30) if is_old else timedelta()
+        self.account.jobs.jobs[job_id] = replace(deepcopy(job), created_at=self.account.clock.utc_now() - age)
+        self.account.version += 1
+
+    @rule(number=numbers, what=numbers)
+    def device_acts(self, number: int, what: int) -> None:
+        """A device starts what is queued for it, or ends what it runs."""
+        found = [
+            (job, thing, now)
+            for job in self.account.jobs.jobs.values()
+            for thing, now in job.executions.items()
+            if now in {"QUEUED", "IN_PROGRESS"}
+        ]
+        if each := chosen(found, number):
+            job, thing, now = each
+            job.executions[thing] = "IN_PROGRESS" if now == "QUEUED" else ["SUCCEEDED", "FAILED"][what % 2]
+            self.account.version += 1
+
+    @rule(number=numbers, is_forced=st.booleans())
+    def somebody_cancels(self, number: int, *, is_forced: bool) -> None:
+        if each := chosen([*self.account.live().values()], number):
+            each.status, each.reason_code, each.comment = "CANCELED", "OPERATOR", "by somebody else"
+            ends = {"QUEUED", "IN_PROGRESS"} if is_forced else {"QUEUED"}
+            each.executions |= {thing: "CANCELED" for thing, now in each.executions.items() if now in ends}
+            self.account.version += 1
+
+    @rule(number=numbers)
+    def job_completes(self, number: int) -> None:
+        unfinished = {"QUEUED", "IN_PROGRESS"}
+        done = [job for job in self.account.live().values() if not unfinished & set(job.executions.values())]
+        if each := chosen(done, number):
+            each.status = "COMPLETED"
+            self.account.version += 1
+
+    @rule(number=numbers, at_once=st.booleans())
+    def job_is_deleted(self, number: int, *, at_once: bool) -> None:
+        if job_id := chosen([*self.account.jobs.jobs], number):
+            if at_once:
+                del self.account.jobs.jobs[job_id]
+                self.account.jobs._stale.pop(job_id, None)
+            else:
+                self.account.jobs.jobs[job_id].status = "DELETION_IN_PROGRESS"
+            self.account.version += 1
+
+    @rule(policy=policies)
+    def operator_changes_the_stack(self, policy: Policy) -> None:
+        self.account.policy = policy
+        self.account.version += 1
+
+    @rule(
+        seconds=st.sampled_from([1.0, 30.0, 30.0, 301.0, 301.0, 1800.0, 46_800.0]),
+        promptly=st.sampled_from([False, True, True]),
+    )
+    def time_passes(self, seconds: float, *, promptly: bool) -> None:
+        self.account.pass_time(seconds, promptly=promptly and seconds < 46_800)
+
+    # Events
+
+    def deliver(self, ask: Ask, plan: Plans) -> None:
+        self.account.asks.append(ask)
+        self.account.deliver(ask, plan)
+
+    def next_id(self, kind: str) -> str:
+        self.serial += 1
+        return f"{kind}-{self.serial}"
+
+    @rule(document=requests, is_direct=st.booleans(), plan=plans)
+    def request(self, document: dict[str, Any], *, is_direct: bool, plan: Plans) -> None:
+        if self.theme == "waits":
+            return
+        name = self.next_id("event")
+        event: dict[str, Any] = {"cancel": document | ({"comment": name} if is_direct else {})}
+        if not is_direct:
+            detail_type = "IoT Job Cancellation Requested"
+            event = {"id": name, "source": "ops", "detail-type": detail_type, "detail": {"cancel": document}}
+        self.deliver(asked(event, document), plan)
+
+    @rule(
+        kind=st.sampled_from(["bad", "alarm", "ok", "sweep", "stack", "other"]),
+        job_id=job_ids,
+        document=bad_requests,
+        plan=plans,
+    )
+    def another_event(self, kind: str, job_id: str, document: dict[str, Any], plan: Plans) -> None:
+        match kind:
+            case "bad":
+                self.bad_request(document, plan)
+            case "alarm" | "ok":
+                self.alarm(job_id, "ALARM" if kind == "alarm" else "OK", plan)
+            case "sweep":
+                self.schedule_fires(plan)
+            case _:
+                self.stack_is_deleted("DELETE_COMPLETE" if kind == "stack" else "DELETE_IN_PROGRESS", plan)
+
+    def bad_request(self, document: dict[str, Any], plan: Plans) -> None:
+        detail_type = "IoT Job Cancellation Requested"
+        event = {
+            "id": self.next_id("event"),
+            "source": "ops",
+            "detail-type": detail_type,
+            "detail": {"cancel": document},
+        }
+        self.deliver(Ask(event, is_bad=True), plan)
+
+    def alarm(self, job_id: str, state: str, plan: Plans) -> None:
+        event = {
+            "id": self.next_id("alarm"),
+            "source": "aws.cloudwatch",
+            "detail-type": "CloudWatch Alarm State Change",
+            "detail": {
+                "alarmName": "failures",
+                "state": {"value": state},
+                "configuration": {
+                    "metrics": [{"id": "m1", "metricStat": {"metric": {"dimensions": {"JobId": job_id}}}}],
+                },
+            },
+        }
+        self.deliver(Ask(event, "alarm", (job_id,) if state == "ALARM" else ()), plan)
+
+    def schedule_fires(self, plan: Plans) -> None:
+        event = {
+            "id": self.next_id("sweep"),
+            "source": "aws.scheduler",
+            "detail-type": "Scheduled Event",
+            "detail": "{}",
+        }
+        self.deliver(Ask(event, "schedule", select=SWEEP), plan)
+
+    def stack_is_deleted(self, status: str, plan: Plans) -> None:
+        event = {
+            "id": self.next_id("stack"),
+            "source": "aws.cloudformation",
+            "detail-type": "CloudFormation Stack Status Change",
+            "detail": {"stack-id": STACK_ID, "status-details": {"status": status}},
+        }
+        select = {"tags": {STACK_TAG: STACK_ID}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}
+        is_asked = status == "DELETE_COMPLETE"
+        self.deliver(Ask(event, "stack", select=select if is_asked else None), plan)
+
+    @rule(
+        kind=st.sampled_from(["Create", "Update", "Delete", "Delete", "Delete", "Delete"]),
+        meant=st.one_of(job_ids, selects),
+        more=properties,
+        is_made_up=st.sampled_from([False, False, False, False, True]),
+        plan=plans,
+    )
+    def cloudformation_asks(
+        self, kind: str, meant: str | dict[str, Any], more: dict[str, str], *, is_made_up: bool, plan: Plans
+    ) -> None:
+        if self.theme != "anything":
+            kind, is_made_up = "Delete", False
+        if self.theme == "waits":
+            more = more | {"WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL", "DryRun": "false"}
+        self.deliver(self.resource(kind, meant, more, is_made_up=is_made_up), plan)
+
+    def resource(self, kind: str, meant: str | dict[str, Any], more: dict[str, str], *, is_made_up: bool) -> Ask:
+        name = self.next_id("request")
+        known = meant if isinstance(meant, str) else "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+        if is_made_up:
+            known = "firmware-dev-Teardown-1ABCDEFGHIJKL"
+        which = {"JobId": meant} if isinstance(meant, str) else {"Select": in_a_template(meant)}
+        now = self.account.clock.utc_now()
+        event: dict[str, Any] = {
+            "RequestType": kind,
+            "RequestId": name,
+            "ResponseURL": f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}",
+            "StackId": STACK_ID,
+            "LogicalResourceId": "Teardown",
+            "ResourceType": "Custom::IoTJobCancellation",
+            "ResourceProperties": {"ServiceToken": "arn", **which, **more},
+        }
+        if kind != "Create":
+            event["PhysicalResourceId"] = known
+        if kind == "Update":
+            event["OldResourceProperties"] = event["ResourceProperties"]
+        asks_for_jobs = kind == "Delete" and not is_made_up
+        return Ask(
+            event,
+            kind,
+            job_ids=(meant,) if isinstance(meant, str) and asks_for_jobs else (),
+            select=meant if isinstance(meant, dict) and asks_for_jobs else None,
+            force={"true": True, "false": False, "?": False}.get(more.get("Force", "")),
+            dry_run={"true": True, "false": False, "?": True}.get(more.get("DryRun", "")),
+            max_jobs=int(more["MaxJobs"]) if "MaxJobs" in more else None,
+            wait=int(more.get("WaitForExecutionsMinutes", "0")),
+            continues=more.get("OnIncomplete") == "CONTINUE",
+            timeout=float(more.get("ServiceTimeout", 3600)),
+            asked_at=self.account.clock(),
+            url=event["ResponseURL"],
+        )
+
+    @precondition(lambda self: self.account.asks)
+    @rule(number=numbers, plan=plans)
+    def redeliver(self, number: int, plan: Plans) -> None:
+        """Twice, late, or out of order: everything that delivers here does it at least once."""
+        if ask := chosen(self.account.asks, number):
+            self.account.deliver(ask, plan)
+
+    @precondition(lambda self: any(ask.kind == "Delete" for ask in self.account.asks))
+    @rule(number=numbers, plan=plans)
+    def delete_again(self, number: int, plan: Plans) -> None:
+        """The stack is deleted once more: the same resource, and another request."""
+        if ask := chosen([each for each in self.account.asks if each.kind == "Delete"], number):
+            name, now = self.next_id("request"), self.account.clock.utc_now()
+            url = f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}"
+            self.deliver(
+                replace(
+                    ask,
+                    event=ask.event | {"RequestId": name, "ResponseURL": url},
+                    url=url,
+                    asked_at=self.account.clock(),
+                    effects=0,
+                    was_disturbed=False,
+                    given_up=False,
+                    last=None,
+                    answers=[],
+                    cancelled=dict(ask.cancelled),
+                ),
+                plan,
+            )
+
+    @precondition(lambda self: self.account.queue.messages)
+    @rule(number=numbers, plan=plans, is_late=st.sampled_from([False, False, False, True]))
+    def queue_delivers(self, number: int, plan: Plans, *, is_late: bool) -> None:
+        """Any message; `is_late`: when another run has had the time to take it."""
+        if message := chosen(self.account.due(), number):
+            self.account.receive(message, {} if is_late else plan, late=is_late)
+
+    @precondition(lambda self: self.account.retries)
+    @rule(number=numbers, plan=plans)
+    def lambda_tries_again(self, number: int, plan: Plans) -> None:
+        self.account.retry(number % len(self.account.retries), plan)
+
+    @precondition(lambda self: self.account.queue.records)
+    @rule(number=numbers)
+    def queue_delivers_an_old_copy(self, number: int) -> None:
+        _, record = self.account.queue.records[number % len(self.account.queue.records)]
+        handle = record["Records"][0]["receiptHandle"]
+        if not any(message.receipt_handle == handle for message in self.account.queue.messages):
+            body = json.loads(record["Records"][0]["body"])
+            self.account.receive_copy(record, next(ask for ask in self.account.asks if ask.event == body))
+
+    # The end
+
+    @override
+    def teardown(self) -> None:
+        """Nothing fails any more: all is finished, all is answered, and once more changes nothing."""
+        account = self.account
+        account.drain()
+        assert account.violations == []
+        assert account.queue.messages == []
+        assert account.retries == []
+        for message in account.queue.dead:
+            assert account.status_of_message[message.message_id] == "REJECTED"
+            assert not message.group
+        for ask in account.asks:
+            self.check_end(ask)
+        fixed = [ask for ask in account.asks if not ask.given_up and "olderThanHours" not in (ask.select or {})]
+        for _ in range(2):
+            once = deepcopy(account.jobs.jobs)
+            for ask in fixed[:6]:
+                account.deliver(ask, {})
+                account.drain()
+        assert account.jobs.jobs == once
+
+    def check_end(self, ask: Ask) -> None:
+        """Nothing is lost, and CloudFormation always knows."""
+        if ask.given_up:
+            return
+        assert ask.last, f"no report of {ask.event}"
+        if not ask.is_teardown:
+            is_dead = any(json.loads(message.body) == ask.event for message in self.account.queue.dead)
+            assert ask.last.status.value != "UNFINISHED" or ask.last.dry_run or is_dead, f"unfinished: {ask.event}"
+            return
+        assert ask.answers, f"no answer to {ask.event}"
+        answers = [answer for answer in ask.answers if answer.counts]
+        for first, second in pairwise(answers):
+            if first.version == second.version and "olderThanHours" not in (ask.select or {}):
+                assert first.body["Status"] == second.body["Status"], f"{first} and then {second} to {ask.event}"
+
+
+def asked(event: dict[str, Any], document: dict[str, Any]) -> Ask:
+    named = [document["jobId"]] if "jobId" in document else document.get("jobIds", [])
+    return Ask(
+        event,
+        job_ids=tuple(named),
+        select=document.get("select"),
+        force=document.get("force"),
+        dry_run=document.get("dryRun"),
+        max_jobs=document.get("maxJobs"),
+        wait=document.get("waitForExecutionsMinutes", 0),
+    )
+
+
+def in_a_template(select: dict[str, Any]) -> dict[str, Any]:
+    """The keys in PascalCase, and every number a string."""
+    return {
+        key[0].upper() + key[1:]: value if isinstance(value, str | list | dict) else str(value)
+        for key, value in select.items()
+    }
+
+
+@pytest.fixture
+def machine(new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch) -> type[AccountMachine]:
+    """With the timer of a teardown by the machine's own clock."""
+    monkeypatch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=FakeTimer))
+    log = new_log()
+    monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would keep every line
+
+    class Machine(AccountMachine):
+        pass
+
+    Machine.log = log
+    return Machine
+
+
+def test_the_promises_hold_whatever_happens_in_an_account(machine: type[AccountMachine]) -> None:
+    totals.clear()
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=SOAK or EXAMPLES,
+            stateful_step_count=STEPS,
+            derandomize=not SOAK,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+            report_multiple_bugs=False,
+            phases=PHASES,
+        ),
+    )
+    print(  # noqa: T201 - the figures that `make soak` is for
+        f"\n{totals['examples']} examples, {totals['deliveries']} deliveries, {totals['crashes']} crashes, "
+        f"{totals['faults']} faults, no promise broken"
+    )
+    assert totals["deliveries"] >= (10_000 if SOAK else 1_000)
+
+
+# What the machine has found, each in as few steps as it takes.
+
+FLEET = {"jobIdGlob": "fw-*"}
+FIVE_MINUTES = {"WaitForExecutionsMinutes": "5"}
+
+
+def running(**fields: Any) -> FakeJob:
+    return FakeJob(executions={"t1": "IN_PROGRESS"}, **fields)
+
+
+def begun(machine: type[AccountMachine], *, force: bool = False) -> AccountMachine:
+    """An account with the job fw-1."""
+    started = machine()
+    started.account.policy = replace(started.account.policy, force=force)
+    started.create_job("fw-1", running(tags={"env": "dev"}))
+    return started
+
+
+def test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancelled(
+    machine: type[AccountMachine],
+) -> None:
+    """The message of the second delivery is dropped, for it differs from the first one's only in what it waits for."""
+    state = begun(machine)
+    state.cloudformation_asks("Delete", FLEET, FIVE_MINUTES, is_made_up=False, plan={})
+    state.create_job("fw-2", running())
+    state.redeliver(0, {})
+    state.device_acts(0, 0)
+    state.queue_delivers(0, {}, is_late=False)
+
+
+def test_a_look_does_not_cancel_another_job_that_has_got_the_id(machine: type[AccountMachine]) -> None:
+    state = begun(machine)
+    state.cloudformation_asks("Delete", {"tags": {"env": "dev"}}, FIVE_MINUTES, is_made_up=False, plan={})
+    state.job_is_replaced(0, running())
+    state.queue_delivers(0, {}, is_late=False)
+
+
+def test_a_deployment_that_is_cancelled_while_it_is_selected_runs_on(machine: type[AccountMachine]) -> None:
+    """The plain listing shows it live, the one of its namespace does not any more: so it passes for a plain job."""
+    state = begun(machine, force=True)
+    state.job_is_replaced(0, running(namespace="aws-gg-deployment"))
+    state.account.meanwhile = [lambda _number: state.somebody_cancels(0, is_forced=False)]
+    state.cloudformation_asks("Delete", FLEET, {}, is_made_up=False, plan={3: ("meanwhile", 0)})
