@@ -381,6 +381,7 @@ class FakeTimer:
     def start(self) -> None:
         self.ident = 1
         self._run.timer = self
+        self._run.began_late = bool(self._run.faults)
 
     def cancel(self) -> None:
         self._run.timer = None
@@ -410,6 +411,7 @@ class Run:
         self.began = account.clock()
         self.end = self.began + account.seconds
         self.is_disturbed = False
+        self.began_late = False  # something had hung before its timer was set
         self.waits_for = message.attributes.get("WaitsFor", {}).get("StringValue", "").split(",") if message else []
         self.is_admitted = message is not None and "Admitted" in message.attributes
         self.read_live = set(account.jobs._stale)
@@ -506,7 +508,7 @@ class Run:
         if self.timer and self.timer.at <= target:
             clock.now = self.timer.at  # it has a thread of its own, and so is on time
             self.timer.fire()
-            in_the_way = self._is_sending or self._is_offline or self.faults[:-1]
+            in_the_way = self._is_sending or self._is_offline or self.began_late or self.faults[:-1]
             self.account.check(self.has_answered or in_the_way, "the timer did not answer")
         clock.now = max(clock.now, target)
         if clock.now >= self.end:
@@ -649,6 +651,8 @@ class Run:
         waited_for = ask.cancelled | self.chain
         if ask.select is None:
             waited_for = {job_id: job for job_id, job in account.jobs.jobs.items() if job_id in ask.job_ids}
+            if self.is_disturbed:  # one may have been created between the decision and the answer
+                waited_for = {job_id: job for job_id, job in waited_for.items() if ask.cancelled.get(job_id) is job}
             kept = [job_id for job_id, job in waited_for.items() if job.status in LIVE]
             check(not kept or self.is_disturbed, f"{kept} live on: {what}")
         for job_id, job in waited_for.items() if ask.wait else ():
