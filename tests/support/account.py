@@ -286,9 +286,13 @@ class Account:
         if promptly:
             self._deliver_until(target)
         else:
-            for ask in self.asks:
-                ask.was_disturbed = ask.was_disturbed or not ask.answers
+            self.hold_up()
         self.clock.now = max(self.clock.now, target)
+
+    def hold_up(self) -> None:
+        """What is to be answered yet may be answered late."""
+        for ask in self.asks:
+            ask.was_disturbed = ask.was_disturbed or not ask.answers
 
     def drain(self) -> None:
         """Deliver all that there is, without faults."""
@@ -481,7 +485,8 @@ class Run:
             case "crash before":
                 self._die()
             case "hang":
-                # Lambda ends it, or the call comes back when the timer has answered.
+                # Lambda ends it, or the call comes back when the timer has answered. No queue is polled meanwhile.
+                self.account.hold_up()
                 self._pass(400 if number % 2 else self.end - self.account.clock() - 3)
             case "meanwhile":
                 self._meanwhile(number)
