@@ -4,6 +4,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 STAMP := $(VENV)/.installed
+CDK_STAMP := $(VENV)/.cdk-installed
 # First on the PATH, so that `sam build` finds this python3.13 and its pip.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -24,6 +25,11 @@ $(STAMP): requirements/dev.txt .python-version
 	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/dev.txt
 	touch $@
 
+# Apart from the rest, since it is larger than all of that, and only the tests need it.
+$(CDK_STAMP): requirements/cdk.txt $(STAMP)
+	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/cdk.txt
+	touch $@
+
 .PHONY: build
 build: setup ## Build the Lambda bundle into .aws-sam/build
 	sam build
@@ -41,7 +47,7 @@ down: setup ## Stop the local AWS of `make up`
 	python -m local down
 
 .PHONY: test
-test: setup ## Run every test, and hold branch coverage of src/handler to 100 %
+test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler to 100 %
 	pytest --numprocesses auto --dist loadfile --cov
 
 .PHONY: verify-aws
@@ -62,7 +68,7 @@ FUZZ_SECONDS ?= 60
 
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
-	python -m local.audit src/requirements.txt requirements/dev.txt requirements/fuzz.txt
+	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt
 
 .PHONY: soak
 soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
@@ -75,7 +81,7 @@ lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fail
 	ruff format --check
 	ruff check
 	mypy
-	cfn-lint template.yaml examples/*.yaml
+	cfn-lint template.yaml examples/*.yaml examples/*/*.yaml
 	sam validate --lint
 
 .PHONY: format
@@ -87,6 +93,7 @@ format: setup ## Format the code and mend what ruff can mend
 lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirements.txt
 	uv pip compile requirements/bundle.in --output-file src/requirements.txt $(LOCK)
 	uv pip compile requirements/dev.in --output-file requirements/dev.txt $(LOCK)
+	uv pip compile requirements/cdk.in --constraint requirements/dev.txt --output-file requirements/cdk.txt $(LOCK)
 	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url

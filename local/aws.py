@@ -1,5 +1,6 @@
 """MiniStack as a child process: an AWS that is this program's own, and gone when the program is done with it."""
 
+import copy
 import os
 import socket
 import subprocess
@@ -86,6 +87,7 @@ class LocalAws:
         self._keep = False
         self.port = 0
         self.log_path = Path()
+        self.region = REGION
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -118,8 +120,14 @@ class LocalAws:
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": REGION,
+            "AWS_DEFAULT_REGION": self.region,
         }
+
+    def in_region(self, region: str) -> "LocalAws":
+        """This AWS, as clients in another Region see it."""
+        elsewhere = copy.copy(self)
+        elsewhere.region = region
+        return elsewhere
 
     def leave_running(self) -> None:
         """From now on, the end of the `with` block does not end MiniStack."""
@@ -162,7 +170,7 @@ class LocalAws:
         return boto3.Session(botocore_session=session).client(  # type: ignore[call-overload]
             service,
             endpoint_url=self.endpoint_url,
-            region_name=REGION,
+            region_name=self.region,
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(connect_timeout=5, read_timeout=60, proxies={}, retries={"mode": "standard"}),

@@ -79,11 +79,7 @@ class Triggers:
             raise NotDelivered(f"put-events: {answer['Entries']}")
 
     def raise_alarm(self, job_id: str) -> None:
-        """Alarm: too many devices fail at the job, so that its alarm goes to ALARM. Raises NotDelivered.
-
-        On AWS, CloudWatch puts the change on the default bus. MiniStack's alarms tell nobody, so the event is made here
-        from the alarm as it reads back, and delivered by the deployed rule's own pattern.
-        """
+        """Alarm: too many devices fail at the job, so that its alarm goes to ALARM. Raises NotDelivered."""
         cloudwatch = self.aws.client("cloudwatch")
         name = f"{self.alarm_prefix}{job_id}"
         cloudwatch.put_metric_alarm(
@@ -98,7 +94,15 @@ class Triggers:
             ComparisonOperator="GreaterThanOrEqualToThreshold",
         )
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a device failed")
-        alarm = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+        self.tell_of_alarm(name)
+
+    def tell_of_alarm(self, name: str) -> None:
+        """Put the alarm's last change of state on the default bus. Raises NotDelivered.
+
+        On AWS, CloudWatch does. MiniStack's alarms tell nobody, so the event is made here from the alarm as it reads
+        back, and delivered by the deployed rule's own pattern.
+        """
+        alarm = self.aws.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
         deliver(self.aws, self.function_arn, _alarm_event(alarm))
 
 

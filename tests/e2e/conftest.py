@@ -103,6 +103,10 @@ class Canceler:
         """The job as DescribeJob has it."""
         return self.aws.client("iot").describe_job(jobId=job_id)["job"]
 
+    def statuses(self, *job_ids: str) -> list[str]:
+        """The status of each of the jobs."""
+        return [self.fleet.state(job_id).status for job_id in job_ids]
+
     @contextmanager
     def environment(self, **changed: str) -> Iterator[None]:
         """The function with other environment variables, and with its own again afterwards."""

@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.template import ROOT, load_template
 
-FILES = [ROOT / "template.yaml", *sorted((ROOT / "examples").glob("*.yaml"))]
-TEMPLATES = {path.name: load_template(path) for path in FILES}
+EXAMPLES = {path.relative_to(ROOT / "examples").as_posix(): path for path in (ROOT / "examples").rglob("*.yaml")}
+FILES = {"template.yaml": ROOT / "template.yaml", **EXAMPLES}
+TEMPLATES = {name: load_template(path) for name, path in FILES.items()}
 EACH = pytest.mark.parametrize("name", TEMPLATES)
 
 # Who may act by a statement or a permission, and which condition holds them to this stack or account.
@@ -24,6 +25,18 @@ SERVICES = {
         ("JobMakerRole", "lambda.amazonaws.com"): None,
     },
     "teardown.yaml": {},
+    "alarm.yaml": {},
+    "unapproved-jobs.yaml": {("UndeliveredPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn"},
+    "weekly-sweep.yaml": {("SweepRole", "scheduler.amazonaws.com"): "StringEquals aws:SourceAccount"},
+    "sam/template.yaml": {},
+    "stacksets/artifacts.yaml": {},
+    "stacksets/canceler.yaml": {},
+    "stacksets/sharing.yaml": {},
+}
+# Who may read code, or link to a sink: everybody of one organization.
+FOR_AN_ORGANIZATION = {
+    "stacksets/artifacts.yaml": ["s3:GetObject"],
+    "stacksets/sharing.yaml": ["oam:CreateLink", "oam:UpdateLink"],
 }
 # What nobody may write into a template.
 SECRETS = re.compile(
@@ -67,11 +80,17 @@ def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: 
 
 
 @EACH
-def test_everybody_is_denied_and_never_allowed(name: str) -> None:
+def test_everybody_is_denied_and_never_allowed_but_in_an_organization(name: str) -> None:
+    allowed = []
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
             is_for_everybody = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) or "NotPrincipal" in each
-            assert not (is_for_everybody and each["Effect"] == "Allow"), logical_id
+            if is_for_everybody and each["Effect"] == "Allow":
+                assert each["Condition"]["StringEquals"] == {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}}, (
+                    logical_id
+                )
+                allowed += each["Action"] if isinstance(each["Action"], list) else [each["Action"]]
+    assert allowed == FOR_AN_ORGANIZATION.get(name, [])
 
 
 @EACH
@@ -114,20 +133,24 @@ def test_the_function_has_a_log_group_of_its_own() -> None:
         assert function["LoggingConfig"]["LogGroup"]["Ref"] in resources("template.yaml", "AWS::Logs::LogGroup")
 
 
-def test_what_can_not_be_delivered_or_finished_has_a_queue_to_end_in() -> None:
+@EACH
+def test_what_can_not_be_handed_over_has_a_queue_to_end_in(name: str) -> None:
+    for rule in resources(name, "AWS::Events::Rule").values():
+        assert all("DeadLetterConfig" in target for target in rule["Targets"])
+    for schedule in resources(name, "AWS::Scheduler::Schedule").values():
+        assert "DeadLetterConfig" in schedule["Target"]
+
+
+def test_what_can_not_be_finished_has_a_queue_to_end_in() -> None:
     for queue_id, queue in resources("template.yaml", "AWS::SQS::Queue").items():
         assert ("RedrivePolicy" in queue) is (queue_id in {"Backlog", "Teardowns"})
-    for rule in resources("template.yaml", "AWS::Events::Rule").values():
-        assert all("DeadLetterConfig" in target for target in rule["Targets"])
-    for schedule in resources("template.yaml", "AWS::Scheduler::Schedule").values():
-        assert "DeadLetterConfig" in schedule["Target"]
     for function in resources("template.yaml", "AWS::Serverless::Function").values():
         assert "OnFailure" in function["EventInvokeConfig"]["DestinationConfig"]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_no_secret_stands_in_a_template(path: Any) -> None:
-    assert SECRETS.search(path.read_text()) is None
+@EACH
+def test_no_secret_stands_in_a_template(name: str) -> None:
+    assert SECRETS.search(FILES[name].read_text()) is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,183 @@
+"""Rules, alarms and schedules of examples/: the jobs that they are about are cancelled, and no others."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from local import sam, stacks
+from local.aws import LocalAws
+from local.errors import NotDelivered
+from tests.e2e.conftest import ALARM_PREFIX, Canceler
+
+EXAMPLES = sam.ROOT / "examples"
+EVENTS = sam.ROOT / "events"
+
+
+def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Canceler) -> None:
+    job_id, other = canceler.job("watched", started=2), canceler.job("other")
+    parameters = {"JobId": job_id, "AlarmNamePrefix": ALARM_PREFIX, "FailedDevices": "2"}
+    alarm = stacks.create(canceler.aws, f"guard-{job_id}", (EXAMPLES / "alarm.yaml").read_text(), parameters)["Alarm"]
+    fail(canceler.aws, job_id, devices=1)
+    with pytest.raises(NotDelivered):  # the alarm goes to OK
+        canceler.triggers.tell_of_alarm(alarm)
+    assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
+    fail(canceler.aws, job_id, devices=2)
+    canceler.triggers.tell_of_alarm(alarm)
+    assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
+    assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
+    assert canceler.described(job_id)["comment"] == f"Requested by alarm {alarm}"
+
+
+def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Canceler) -> None:
+    job_id = canceler.job("unwatched")
+    parameters = {"JobId": job_id, "FailedDevices": "1"}
+    alarm = stacks.create(canceler.aws, f"guard-{job_id}", (EXAMPLES / "alarm.yaml").read_text(), parameters)["Alarm"]
+    assert alarm == f"cancel-job-{job_id}"
+    fail(canceler.aws, job_id, devices=1)
+    with pytest.raises(NotDelivered):
+        canceler.triggers.tell_of_alarm(alarm)
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+
+
+def fail(aws: LocalAws, job_id: str, devices: int) -> None:
+    """What AWS IoT tells CloudWatch of a job at which so many devices have failed."""
+    aws.client("cloudwatch").put_metric_data(
+        Namespace="AWS/IoT",
+        MetricData=[
+            {
+                "MetricName": "FailedJobExecutionTotalCount",
+                "Dimensions": [{"Name": "JobId", "Value": job_id}],
+                "Value": devices,
+            }
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class Deployed:
+    outputs: Mapping[str, str]
+    account: str
+
+
+APPROVED, ALSO_APPROVED = "fleet-deployer", "ci/fleet-deployer"
+
+
+@pytest.fixture(scope="module")
+def job_guard(canceler: Canceler) -> Iterator[Deployed]:
+    account = canceler.service_token.split(":")[4]
+    roles = ",".join(f"arn:aws:iam::{account}:role/{role}" for role in (APPROVED, ALSO_APPROVED))
+    template = (EXAMPLES / "unapproved-jobs.yaml").read_text()
+    yield Deployed(stacks.create(canceler.aws, "job-guard", template, {"ApprovedRoleArns": roles}), account)
+    stacks.delete(canceler.aws, "job-guard")
+
+
+def recorded(guard: Deployed, job_id: str, identity: Mapping[str, object], **changed: object) -> dict[str, Any]:
+    """CloudTrail's record of the CreateJob, as EventBridge has it."""
+    event: dict[str, Any] = json.loads((EVENTS / "cloudtrail-create-job.json").read_text())
+    event["account"] = guard.account
+    event["detail"] |= {"userIdentity": identity, "requestParameters": {"jobId": job_id}, **changed}
+    return event
+
+
+def session_of(guard: Deployed, role: str) -> dict[str, object]:
+    issuer = {"type": "Role", "arn": f"arn:aws:iam::{guard.account}:role/{role}"}
+    return {"type": "AssumedRole", "sessionContext": {"sessionIssuer": issuer}}
+
+
+UNAPPROVED: dict[str, Callable[[Deployed], dict[str, object]]] = {
+    "another role": lambda guard: session_of(guard, "developer"),
+    "a role whose name begins like an approved one": lambda guard: session_of(guard, f"{APPROVED}-2"),
+    "an IAM user": lambda guard: {"type": "IAMUser", "arn": f"arn:aws:iam::{guard.account}:user/{APPROVED}"},
+    "the root user in the console": lambda guard: {
+        "type": "Root",
+        "arn": f"arn:aws:iam::{guard.account}:root",
+        "sessionContext": {"sessionIssuer": {}, "attributes": {"mfaAuthenticated": "false"}},
+    },
+    "an AWS service": lambda _guard: {"type": "AWSService", "invokedBy": "iot.amazonaws.com"},
+}
+
+
+@pytest.mark.parametrize("who", UNAPPROVED)
+def test_a_job_of_somebody_unapproved_is_cancelled(canceler: Canceler, job_guard: Deployed, who: str) -> None:
+    job_id, other = canceler.job("unapproved"), canceler.job("other")
+    canceler.deliver(recorded(job_guard, job_id, UNAPPROVED[who](job_guard)))
+    assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
+    assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
+
+
+@pytest.mark.parametrize("role", [APPROVED, ALSO_APPROVED])
+def test_a_job_of_an_approved_role_lives(canceler: Canceler, job_guard: Deployed, role: str) -> None:
+    job_id = canceler.job("approved")
+    with pytest.raises(NotDelivered):
+        canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, role)))
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"errorCode": "AccessDenied"}, {"eventName": "CancelJob"}, {"eventName": "DescribeJob"}]
+)
+def test_only_a_create_job_that_worked_is_told(
+    canceler: Canceler, job_guard: Deployed, changed: dict[str, str]
+) -> None:
+    job_id = canceler.job("told")
+    with pytest.raises(NotDelivered):
+        canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, "developer"), **changed))
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+
+
+def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deployed) -> None:
+    """MiniStack's EventBridge does not ask for that; AWS's does."""
+    rule = job_guard.outputs["Rule"]
+    policy = json.loads(canceler.aws.client("lambda").get_policy(FunctionName=canceler.function_name)["Policy"])
+    (statement,) = [each for each in policy["Statement"] if rule in json.dumps(each)]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert list(statement["Condition"].values()) == [{"AWS:SourceArn": rule}]
+
+
+def test_the_weekly_sweep_cancels_the_stale_jobs_of_its_name(canceler: Canceler) -> None:
+    stale, other = canceler.job("nightly", started=0, queued=1), canceler.job("kept")
+    due = datetime.now(UTC) + timedelta(seconds=6)  # older than that then
+    parameters = {
+        "JobIdGlob": stale.replace("nightly", "night*"),
+        "OlderThanHours": "0.001",
+        "Schedule": f"at({due:%Y-%m-%dT%H:%M:%S})",
+    }
+    template = (EXAMPLES / "weekly-sweep.yaml").read_text()
+    outputs = stacks.create(canceler.aws, f"sweep-{stale}", template, parameters)
+    assert canceler.report_on(stale)["jobs"] == [
+        {"jobId": stale, "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0}
+    ]
+    assert canceler.statuses(stale, other) == ["CANCELED", "IN_PROGRESS"]
+    described = canceler.described(stale)
+    assert (described["reasonCode"], described["comment"]) == ("WEEKLY_SWEEP", f"swept by stack sweep-{stale}")
+    assert may_invoke(canceler.aws, outputs["Role"], canceler.service_token)
+    assert not may_invoke(canceler.aws, outputs["Role"], f"{canceler.service_token}-2")
+
+
+def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
+    """MiniStack's Scheduler does not ask for that; AWS's does."""
+    answer = aws.client("iam").simulate_principal_policy(
+        PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[function]
+    )
+    return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+
+
+def test_the_weekly_sweep_is_weekly_and_spares_the_young(canceler: Canceler) -> None:
+    template = (EXAMPLES / "weekly-sweep.yaml").read_text()
+    name = stacks.create(canceler.aws, "sweep", template, {"JobIdGlob": "e2e-nightly-*"})["Schedule"]
+    schedule = canceler.aws.client("scheduler").get_schedule(Name=name)
+    assert schedule["ScheduleExpression"] == "cron(0 3 ? * SUN *)"
+    assert schedule["State"] == "ENABLED"
+    assert json.loads(schedule["Target"]["Input"]) == {
+        "cancel": {
+            "select": {"jobIdGlob": "e2e-nightly-*", "olderThanHours": 168},
+            "reasonCode": "WEEKLY_SWEEP",
+            "comment": "swept by stack sweep",
+        }
+    }
+    stacks.delete(canceler.aws, "sweep")
