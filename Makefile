@@ -46,6 +46,10 @@ up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to
 down: setup ## Stop the local AWS of `make up`
 	python -m local down
 
+.PHONY: picture
+picture: setup ## Draw docs/dashboard.svg: the dashboard with the figures of a `make run`
+	python -m local picture
+
 .PHONY: test
 test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler to 100 %
 	pytest --numprocesses auto --dist loadfile --cov

@@ -1,4 +1,4 @@
-"""`python -m local run | up | down | verify-aws | document`: what the Makefile calls."""
+"""`python -m local run | up | down | picture | verify-aws | document`: what the Makefile calls."""
 
 import argparse
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import background, demo, verify
+from . import background, demo, picture, verify
 from .beliefs import document
 from .errors import LocalError
 from .processes import termination_unwinds
@@ -17,6 +17,7 @@ _COMMANDS: dict[str, Callable[[Screen], int]] = {
     "run": demo.run,
     "up": background.up,
     "down": background.down,
+    "picture": picture.play,
     "document": document.write,
 }
 

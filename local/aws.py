@@ -185,7 +185,7 @@ class LocalAws:
         self.log_path = directory / "ministack.log"
         with self.log_path.open("wb") as log:
             self._process = start(
-                [sys.executable, "-m", "ministack"],
+                [sys.executable, "-P", str(Path(__file__).with_name("emulator.py"))],
                 environment=self._environment_of_ministack(directory),
                 cwd=directory,
                 output=log,

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -68,8 +68,8 @@ EXPECTED = (
 )
 
 
-def run(screen: Screen) -> int:
-    """Play it all, and give the exit code: 0 if every row is as expected."""
+def run(screen: Screen, *, before_the_end: Callable[[LocalAws], None] = lambda _: None) -> int:
+    """Play it all, and give the exit code: 0 if every row is as expected. The local AWS outlives `before_the_end`."""
     started = time.monotonic()
     with ExitStack() as until_the_end:
         build_dir = Path(until_the_end.enter_context(TemporaryDirectory(prefix="iot-job-canceler-build-")))
@@ -79,6 +79,7 @@ def run(screen: Screen) -> int:
             aws = until_the_end.enter_context(LocalAws())
         with logs_on_failure(screen, aws):
             rows, waited, swept, invocations = Demonstration(screen, aws, build_dir).play()
+            before_the_end(aws)
     right = all([_show(screen, rows), _show_wait(screen, waited), _show_sweep(screen, swept, invocations)])
     screen.say(
         f"Done in {time.monotonic() - started:.0f} s; the local AWS is gone. `make up` starts one to try things on."

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NotRequired, TypedDict, cast
 
 from .aws import LocalAws
@@ -49,8 +49,14 @@ class FunctionLog:
 
     def lines(self) -> Iterator[str]:
         """Every line, oldest first."""
+        return (line for _, line in self.timed_lines())
+
+    def timed_lines(self) -> Iterator[tuple[datetime, str]]:
+        """Every line with the time at which it was written, oldest first."""
         pages = self.aws.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.log_group)
-        return (event["message"] for page in pages for event in page["events"])
+        for page in pages:
+            for event in page["events"]:
+                yield datetime.fromtimestamp(event["timestamp"] / 1000, UTC), event["message"]
 
     def reports(self) -> list[Report]:
         """Every report, oldest first."""

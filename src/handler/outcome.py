@@ -87,8 +87,20 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Cause:
+    """Who asked for a run, and the reasonCode and comment that its jobs are cancelled with."""
+
+    asked_by: str
+    reason_code: str
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """One run: the function's return value and its last log line. `waiting` is not told: the reason says it."""
+    """One run: the function's return value and its last log line.
+
+    `waiting` is not told: the reason says it. `cause` is told beside the report, in the log line alone.
+    """
 
     status: RunStatus
     trigger: Trigger
@@ -98,6 +110,7 @@ class Report:
     jobs: tuple[JobResult, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     waiting: Waiting | None = None
+    cause: Cause | None = None
 
     @property
     def counts(self) -> dict[str, int]:

@@ -15,6 +15,7 @@ from .selector import Selector, check_prefix, parse_selector
 
 _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")  # CancelJob's own limits, as those of the comment
 _MAX_COMMENT = 2028
+_MAX_ASKED_BY = 512  # characters of a log line: room for a logical id and the ARN of its stack
 MAX_WAIT_MINUTES = 50  # an answer within ServiceTimeout, which is an hour at the most, is to have time left
 MAX_WAITED_JOBS = 500  # they are looked at again and again, within the service's quota
 
@@ -50,6 +51,7 @@ class CancelRequest:
     """A request that the policy allows: either for the jobs that it names, or for those that it selects.
 
     `wait_minutes`: how long to wait, after the cancel, for the executions that devices have started; 0 is not at all.
+    `asked_by` says who asks, whatever the comment says.
     """
 
     job_ids: tuple[str, ...]
@@ -60,6 +62,7 @@ class CancelRequest:
     reason_code: str
     comment: str
     wait_minutes: int = 0
+    asked_by: str = ""
 
     @property
     def cancels_with(self) -> tuple[str, str]:
@@ -98,6 +101,7 @@ def parse_request(document: object, policy: Policy, attribution: Attribution) ->
         reason_code=_reason_code(fields.get("reasonCode"), attribution),
         comment=_comment(fields.get("comment"), attribution),
         wait_minutes=wait_minutes,
+        asked_by=_comment(None, attribution)[:_MAX_ASKED_BY],
     )
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from .cancel import Canceler, Jobs
 from .errors import JobsError, JobsUnavailable, OutOfTime, RequestRejected
 from .left_behind import left_behind
-from .outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
+from .outcome import Cause, JobResult, LeftOut, Outcome, Report, RunStatus, Trigger, status_of
 from .request import CancelRequest, Policy, check_cap
 from .selection import JobListing, Selecting
 from .selector import Selector, can_match, check_prefix
@@ -157,4 +157,5 @@ def _unfinished(request: CancelRequest, trigger: Trigger, results: Iterable[JobR
 
 def _report(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str = "") -> Report:
     jobs = tuple(results)
-    return Report(status_of(jobs), trigger, request.force, request.dry_run, reason, jobs)
+    cause = Cause(request.asked_by, request.reason_code, request.comment)
+    return Report(status_of(jobs), trigger, request.force, request.dry_run, reason, jobs, cause=cause)

@@ -46,6 +46,18 @@ def _for_one_line(report: Report) -> dict[str, object]:
     return report.as_dict() | {"jobs": unsettled[:_JOBS_IN_LINE]}
 
 
+def _keys(report: Report) -> dict[str, object]:
+    """Who asked comes before the report: Logs Insights finds the first 200 keys of a line, and its jobs may be more."""
+    keys: dict[str, object] = {}
+    if report.cause:
+        keys = {
+            "asked_by": report.cause.asked_by,
+            "reason_code": report.cause.reason_code,
+            "comment": report.cause.comment,
+        }
+    return keys | {"report": _for_one_line(report)}
+
+
 def redact(text: str) -> str:
     """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
     return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))
@@ -102,9 +114,11 @@ class Telemetry:
         metrics.flush_metrics()
         all_is_well = report.status in _AS_IT_SHOULD_BE or report.waiting
         log = self._logger.info if all_is_well else self._logger.warning
-        log("report", report=_for_one_line(report))
+        log("report", extra=_keys(report))
 
     def _metrics(self) -> EphemeralMetrics:
+        """Each metric by trigger, and as one for the stack, which an alarm can watch."""
         metrics = EphemeralMetrics()
         metrics.add_dimension(name="trigger", value=self._trigger.value)
+        metrics.add_dimensions(service=metrics.service)
         return metrics

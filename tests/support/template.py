@@ -1,5 +1,6 @@
 """template.yaml as plain Python: short-form functions become {"Fn::Name": value} or {"Ref": value}."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,31 @@ def load_template(path: Path = ROOT / "template.yaml") -> dict[str, Any]:
     """The template at `path`."""
     template: dict[str, Any] = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
     return template
+
+
+PSEUDO = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws",
+    "AWS::Region": "eu-west-1",
+    "AWS::StackName": "canceler",
+}
+
+
+def resolved(value: Any, **parameters: str) -> Any:
+    """`value` as CloudFormation would make it of Ref, Fn::Sub and Fn::GetAtt.
+
+    A resource stands for its own logical id, and its attribute for `id.attribute`.
+    """
+    known = PSEUDO | parameters
+    match value:
+        case {"Ref": str(name)}:
+            return known.get(name, name)
+        case {"Fn::GetAtt": [*path]}:
+            return ".".join(path)
+        case {"Fn::Sub": str(text)}:
+            return re.sub(r"\$\{([^}]+)\}", lambda found: known.get(found[1], found[1]), text)
+        case dict():
+            return {key: resolved(each, **parameters) for key, each in value.items()}
+        case list():
+            return [resolved(each, **parameters) for each in value]
+    return value

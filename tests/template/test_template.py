@@ -12,7 +12,7 @@ from handler.errors import InvalidConfiguration
 from handler.request import MAX_WAIT_MINUTES
 from handler.selector import parse_selector
 from handler.waiting import SHORTEST_LOOK_SECONDS
-from tests.support.template import ROOT, load_template
+from tests.support.template import ROOT, load_template, resolved
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -32,6 +32,7 @@ DEFAULTS = {
     "EventBusName": "default",
     "AlarmNamePrefix": "",
     "CancelOnStackDelete": "false",
+    "AlarmTopicArn": "",
     "CancelsPerSecond": "8",
     "LogLevel": "INFO",
     "LogRetentionDays": 30,
@@ -89,6 +90,12 @@ def test_every_parameter_has_a_label_and_stands_in_one_group() -> None:
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/boundary", True),
         ("PermissionsBoundaryArn", "arn:aws-us-gov:iam::aws:policy/PowerUserAccess", True),
         ("PermissionsBoundaryArn", "boundary", False),
+        ("AlarmTopicArn", "", True),
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call", True),
+        ("AlarmTopicArn", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:on_call", True),
+        ("AlarmTopicArn", "arn:aws:sns:eu-central-1:123456789012:on-call.fifo", False),
+        ("AlarmTopicArn", "arn:aws:sqs:eu-central-1:123456789012:on-call", False),
+        ("AlarmTopicArn", "on-call", False),
     ],
 )
 def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:
@@ -282,9 +289,7 @@ def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> N
     ],
 )
 def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:
-    pattern = json.dumps(RESOURCES[rule]["Properties"]["EventPattern"])
-    pattern = pattern.replace('{"Ref": "AlarmNamePrefix"}', '"iot-job-failures-"')
-    pattern = pattern.replace('{"Ref": "AWS::AccountId"}', '"123456789012"')
+    pattern = json.dumps(resolved(RESOURCES[rule]["Properties"]["EventPattern"], AlarmNamePrefix="iot-job-failures-"))
     event = json.loads((ROOT / "events" / event_file).read_text())
     assert EventPattern.load(pattern).matches_event(event) is matches
 
@@ -444,6 +449,10 @@ def test_outputs_are_those_of_the_contract() -> None:
         "TeardownQueueUrl": {"Ref": "Teardowns"},
         "TeardownFailureQueueUrl": {"Ref": "TeardownFailures"},
         "LogGroupName": {"Ref": "LogGroup"},
+        "DashboardUrl": {
+            "Fn::Sub": "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}"
+            "#dashboards/dashboard/${Dashboard}"
+        },
     }
     assert outputs["ServiceToken"]["Export"]["Name"] == {"Fn::Sub": "${AWS::StackName}-ServiceToken"}
     assert RESOURCES["ServiceTokenParameter"]["Properties"]["Value"] == {"Fn::GetAtt": ["Function", "Arn"]}

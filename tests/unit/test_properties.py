@@ -30,6 +30,7 @@ PLAIN = CancelRequest(
     max_jobs=100,
     reason_code="STACK_TEARDOWN",
     comment="Teardown was deleted",
+    asked_by="Teardown was deleted",
 )
 
 ACCEPTED: list[Any] = [

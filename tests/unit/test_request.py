@@ -34,6 +34,7 @@ PLAIN = CancelRequest(
     max_jobs=100,
     reason_code="DIRECT_REQUEST",
     comment="Requested by a direct request",
+    asked_by="Requested by a direct request",
 )
 
 ACCEPTED: list[Any] = [
@@ -330,3 +331,9 @@ def test_any_other_request_is_rejected_with_the_field_and_what_it_allows(
 )
 def test_the_comment_that_we_write_ourselves_is_one_that_the_service_takes(attributed: str, comment: str) -> None:
     assert parse_request({"jobId": "a"}, POLICY, Attribution("R", attributed)).comment == comment
+
+
+@pytest.mark.parametrize(("attributed", "told"), [("alarm night\nshift", "alarm nightshift"), ("é" * 513, "é" * 512)])
+def test_who_asks_is_told_in_one_short_line_whatever_the_comment_says(attributed: str, told: str) -> None:
+    request = parse_request({"jobId": "a", "comment": "mine"}, POLICY, Attribution("R", attributed))
+    assert (request.asked_by, request.comment) == (told, "mine")

@@ -188,6 +188,7 @@ def test_a_delete_asks_for_what_the_properties_say() -> None:
             max_jobs=100,
             reason_code="MOVED",
             comment="to b",
+            asked_by=f"Teardown was deleted in {STACK}",
         )
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, Waiting
+from handler.outcome import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
 from handler.telemetry import Telemetry, redact
 from tests.conftest import Log
 
@@ -33,7 +33,7 @@ def emf(trigger: str, **values: float) -> dict[str, Any]:
     return {
         "_aws": {
             "CloudWatchMetrics": [
-                {"Namespace": "IoTJobCanceler", "Dimensions": [["trigger", "service"]], "Metrics": names}
+                {"Namespace": "IoTJobCanceler", "Dimensions": [["trigger", "service"], ["service"]], "Metrics": names}
             ]
         },
         "trigger": trigger,
@@ -259,6 +259,22 @@ def test_executions_that_run_on_are_counted(log: Log, metrics: Callable[[], list
         {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2},
         {"jobId": "b", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 3},
     ]
+
+
+def test_who_asked_and_why_stands_before_the_report_and_not_in_it(log: Log) -> None:
+    cause = Cause("Requested by event 1 from ops", "ROLLED_BACK", "bad image")
+    log.telemetry.start(Trigger.EVENT, "c", "i")
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, cause=cause))
+    (line,) = log.lines
+    told = {"asked_by": "Requested by event 1 from ops", "reason_code": "ROLLED_BACK", "comment": "bad image"}
+    assert {key: line[key] for key in told} == told
+    assert "cause" not in line["report"]
+    assert list(line)[-4:] == ["asked_by", "reason_code", "comment", "report"]
+
+
+def test_a_run_that_nobody_asked_for_tells_no_cause(log: Log) -> None:
+    log.telemetry.report(Report(RunStatus.REJECTED, Trigger.EVENT, reason="event: must be"))
+    assert not log.lines[0].keys() & {"asked_by", "reason_code", "comment"}
 
 
 @pytest.mark.parametrize("count", [999, 1000])
