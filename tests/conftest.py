@@ -18,6 +18,7 @@ from handler.app import lambda_handler
 from handler.pipeline import Services
 from handler.respond import Responder
 from handler.telemetry import Telemetry
+from tests.support.bus import FakeBus
 from tests.support.fakes import AnswerServer, FakeBacklog, FakeClock, FakeContext, FakeJobs, config
 from tests.support.threads import TurnTakingPool
 
@@ -136,11 +137,32 @@ def backlog(clock: FakeClock) -> FakeBacklog:
 
 
 @pytest.fixture
+def bus() -> FakeBus:
+    return FakeBus()
+
+
+@pytest.fixture
 def services(
-    server: AnswerServer, jobs: FakeJobs, backlog: FakeBacklog, responder: Responder, log: Log, clock: FakeClock
+    server: AnswerServer,
+    jobs: FakeJobs,
+    backlog: FakeBacklog,
+    bus: FakeBus,
+    responder: Responder,
+    log: Log,
+    clock: FakeClock,
 ) -> Services:
     """The function with the defaults of template.yaml, on a local AWS whose CloudFormation is `server`."""
-    return Services(config(server.url), jobs, backlog.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now)
+    return Services(
+        config(server.url),
+        jobs,
+        backlog.port,
+        bus.port,
+        responder,
+        log.telemetry,
+        clock,
+        clock.sleep,
+        clock.utc_now,
+    )
 
 
 @dataclass
@@ -150,6 +172,7 @@ class Function:
     services: Services
     jobs: FakeJobs
     backlog: FakeBacklog
+    bus: FakeBus
     server: AnswerServer
     log: Log
     clock: FakeClock
@@ -182,6 +205,12 @@ class Function:
 
 @pytest.fixture
 def function(
-    services: Services, jobs: FakeJobs, backlog: FakeBacklog, server: AnswerServer, log: Log, clock: FakeClock
+    services: Services,
+    jobs: FakeJobs,
+    backlog: FakeBacklog,
+    bus: FakeBus,
+    server: AnswerServer,
+    log: Log,
+    clock: FakeClock,
 ) -> Function:
-    return Function(services, jobs, backlog, server, log, clock)
+    return Function(services, jobs, backlog, bus, server, log, clock)

@@ -19,6 +19,7 @@ from .iot import IotJobs, iot_client
 from .message import Message
 from .outcome import RunStatus
 from .pipeline import Services, handle
+from .publish import Publisher, events_client
 from .respond import Responder
 from .telemetry import Telemetry
 from .timing import LambdaContext
@@ -32,6 +33,7 @@ def wire() -> Services:
         config=config,
         api=IotJobs(iot_client()),
         backlog=Backlog(sqs_client(), config.backlog_queue_url, config.teardown_queue_url),
+        publisher=Publisher(events_client(), config.event_bus_name),
         responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
         telemetry=Telemetry(),
         clock=time.monotonic,

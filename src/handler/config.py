@@ -25,6 +25,7 @@ class Config:
     sweep: Sweep
     backlog_queue_url: str
     teardown_queue_url: str
+    event_bus_name: str
     url_suffix: str
     log_group: str
     endpoint_url: str | None
@@ -51,6 +52,7 @@ class Config:
             sweep=Sweep(env.get("SWEEP_JOB_ID_GLOB", ""), _positive(env, "SWEEP_OLDER_THAN_HOURS")),
             backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
             teardown_queue_url=_filled(env, "TEARDOWN_QUEUE_URL"),
+            event_bus_name=_filled(env, "EVENT_BUS_NAME"),
             url_suffix=_filled(env, "URL_SUFFIX"),
             log_group=_text(env, "LOG_GROUP"),
             endpoint_url=env.get("AWS_ENDPOINT_URL"),

@@ -16,6 +16,7 @@ _REASON_CODES = {
     Trigger.DIRECT: "DIRECT_REQUEST",
 }
 REQUESTED = "IoT Job Cancellation Requested"
+REPORTED = "IoT Job Cancellation Report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def read_event(event: object, sweep: Mapping[str, object] | None) -> Asked | Ign
 
 def _read_envelope(event: Mapping[str, object]) -> Asked | Ignored:
     source, detail_type = _text(event.get("source")), _text(event["detail-type"])
+    if detail_type == REPORTED:  # whatever rule has brought it here
+        return Ignored("it is a canceler's report")
     parse = _REQUESTS_FROM_ANYONE.get(detail_type) or _AWS_EVENTS.get((source, detail_type))
     if parse is None:
         known = sorted({*_REQUESTS_FROM_ANYONE, *(name for _, name in _AWS_EVENTS)})

@@ -11,6 +11,7 @@ from .delivery import Delivery
 from .errors import RequestRejected, ResponseUndelivered
 from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .outcome import Report, RunStatus, Trigger
+from .publish import Publisher
 from .request import parse_request
 from .resource import ResourceRequest, read_resource_request
 from .respond import Responder, may_answer
@@ -20,7 +21,7 @@ from .telemetry import Telemetry
 from .timing import Clock, Deadline, Pace, Sleep
 from .waiting import SHORTEST_LOOK_SECONDS
 
-EVENT_RESERVE = 2.0  # seconds for the report, where nobody waits for an answer
+EVENT_RESERVE = 7.0  # seconds: to put the event on the backlog takes 5 at worst, to tell its report a moment
 LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
 
@@ -32,6 +33,7 @@ class Services:
     config: Config
     api: JobsApi
     backlog: Backlog
+    publisher: Publisher
     responder: Responder
     telemetry: Telemetry
     clock: Clock
@@ -65,7 +67,8 @@ def handle(event: object, delivery: Delivery, services: Services) -> Ended:
     """
     trigger = trigger_of(event)
     invocation_id = delivery.context.aws_request_id
-    services.telemetry.start(trigger, _correlation_id(event) or invocation_id, invocation_id)
+    correlation_id = _correlation_id(event) or invocation_id
+    services.telemetry.start(trigger, correlation_id, invocation_id)
     try:
         ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
     except RequestRejected as rejection:
@@ -74,10 +77,16 @@ def handle(event: object, delivery: Delivery, services: Services) -> Ended:
         services.telemetry.crashed(error)
         raise
     services.telemetry.report(ended.report)
+    if ended.waits:
+        ended = _leave_on_backlog(event, ended, delivery, services)
+    if ended.report.status is not RunStatus.IGNORED:
+        _publish(ended.report, correlation_id, delivery, services)
     if ended.problem:
         raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
-    if not ended.waits:
-        return ended
+    return ended
+
+
+def _leave_on_backlog(event: object, ended: Ended, delivery: Delivery, services: Services) -> Ended:
     if not delivery.is_to_be_put(ended.report):
         return replace(ended, keep_seconds=delivery.seconds_until_next(ended.report))
     if not is_custom_resource(event):
@@ -86,6 +95,14 @@ def handle(event: object, delivery: Delivery, services: Services) -> Ended:
     elif delivery.number:  # else it was put before it was left unanswered
         _put_teardown(event, ended.report, delivery, services)
     return ended
+
+
+def _publish(report: Report, correlation_id: str, delivery: Delivery, services: Services) -> None:
+    """What can't be published is told: the run itself is over."""
+    deadline = Deadline.of_invocation(delivery.context, reserve=0, clock=services.clock)
+    if problem := services.publisher.publish(report, correlation_id, deadline):
+        services.telemetry.warn(f"the report is not on the event bus: {problem}")
+        services.telemetry.count("ReportsUnpublished")
 
 
 def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:

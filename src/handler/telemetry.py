@@ -1,11 +1,9 @@
 """What the function tells the world: JSON log lines and EMF metrics. The only Powertools.
 
-ResponseURL is a bearer secret: whoever reads its query string can answer in the function's place. Nothing here is given
-an event to log, and what is logged passes `redact` on its way out.
+Nothing here is given an event to log, and what is logged passes `redact` on its way out.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import TextIO
 
@@ -13,10 +11,8 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from .outcome import Outcome, Report, RunStatus, Trigger
+from .redaction import redact
 
-_QUERY = re.compile(r"(https?://[^\s?\"\\]*)\?[^\s\"\\]*", re.IGNORECASE)
-
-_SIGNATURE = re.compile(r"(X-Amz-[a-z-]+)=[^&\s\"'\\]*", re.IGNORECASE)
 _JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
@@ -56,11 +52,6 @@ def _keys(report: Report) -> dict[str, object]:
             "comment": report.cause.comment,
         }
     return keys | {"report": _for_one_line(report)}
-
-
-def redact(text: str) -> str:
-    """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
-    return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))
 
 
 def _json(line: Mapping[str, object]) -> str:

@@ -21,6 +21,7 @@ ENVIRONMENT = {
     "SWEEP_OLDER_THAN_HOURS": "168",
     "BACKLOG_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/backlog",
     "TEARDOWN_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/teardowns.fifo",
+    "EVENT_BUS_NAME": "default",
     "JOB_ID_PREFIX": "",
     "PROTECTION_TAG_KEY": "cancel-protection",
     "URL_SUFFIX": "amazonaws.com",

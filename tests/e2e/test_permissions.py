@@ -57,6 +57,7 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
 # What MiniStack does in the role's name without asking, or is shown by test_iam.py → where.
 ELSEWHERE = {
     "sqs:ChangeMessageVisibility": "test_iam.py",
+    "events:PutEvents": "test_reports.py",
     "sqs:ReceiveMessage": "MiniStack's poller does not ask",
     "sqs:DeleteMessage": "MiniStack's poller does not ask",
     "sqs:GetQueueAttributes": "MiniStack's poller does not ask",

@@ -7,8 +7,8 @@ import urllib3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handler.redaction import redact
 from handler.respond import may_answer, response_body
-from handler.telemetry import redact
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=40)
 IDS = ("PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId")

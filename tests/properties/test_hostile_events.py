@@ -21,6 +21,7 @@ from handler.pipeline import Services
 from handler.request import Policy
 from handler.respond import Responder
 from tests.conftest import Log
+from tests.support.bus import FakeBus
 from tests.support.fakes import POLICY, FakeBacklog, FakeClock, FakeContext, FakeJob, FakeJobs, config
 
 EVENTS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parents[2] / "events").rglob("*.json"))]
@@ -224,6 +225,7 @@ class Run:
             replace(config(policy=policy), sweep=Sweep("*", 1)),
             self.jobs,
             self.backlog.port,
+            FakeBus().port,
             responder,
             log.telemetry,
             clock,

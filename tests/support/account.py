@@ -30,6 +30,7 @@ from handler.request import Policy
 from handler.respond import Responder
 from handler.timing import LambdaContext, Turn
 from tests.conftest import Log
+from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
 
 if TYPE_CHECKING:
@@ -440,6 +441,7 @@ class Run:
             sweep=Sweep("ota-*", 168),
             backlog_queue_url=account.queue.url,
             teardown_queue_url=account.queue.teardown_url,
+            event_bus_name="operations",
             url_suffix="amazonaws.com",
             log_group="/aws/lambda/canceler",
             endpoint_url=None,
@@ -448,7 +450,8 @@ class Run:
         responder = Responder(cast("urllib3.PoolManager", Http(self)), self.sleep, lambda _least, most: most)
         telemetry = cast("Telemetry", Told(self))
         clock = account.clock
-        return Services(settings, Api(self), queues, responder, telemetry, clock, self.sleep, clock.utc_now)
+        bus = FakeBus().port
+        return Services(settings, Api(self), queues, bus, responder, telemetry, clock, self.sleep, clock.utc_now)
 
     # Calls
 

@@ -54,6 +54,7 @@ def config(endpoint_url: str | None = None, policy: Policy = POLICY) -> Config:
         sweep=Sweep("", 168),
         backlog_queue_url=FakeBacklog.url,
         teardown_queue_url=FakeBacklog.teardown_url,
+        event_bus_name="operations",
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
         endpoint_url=endpoint_url,

@@ -14,6 +14,7 @@ from handler.iot import IotJobs
 from handler.pipeline import Services
 from handler.respond import Responder
 from tests.conftest import Log
+from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeContext
 from tests.support.iot_rules import Parameters
 from tests.support.iot_server import AwsError, TokenBuckets
@@ -110,12 +111,14 @@ class Lambda:
     ) -> None:
         self.clock, self.log, self.process, self.seconds = clock, log, process, seconds
         self.queue = FakeBacklog(clock)
+        self.bus = FakeBus()
         self.queue.lease = seconds + 30
         self.queue.fault = process.check_queue
         self.services = Services(
             settings,
             IotJobs(client),
             self.queue.port,
+            self.bus.port,
             responder,
             log.telemetry,
             clock,

@@ -40,6 +40,7 @@ EMITTED = {
     "TeardownsContinued",
     "TeardownsOutOfTime",
     "ResponsesUndelivered",
+    "ReportsUnpublished",
     "UnexpectedErrors",
 }
 TRIGGERS = {"TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"}

@@ -28,6 +28,7 @@ CALLS: dict[str, dict[str, str]] = {
         "send_message": "sqs:SendMessage",
         "change_message_visibility": "sqs:ChangeMessageVisibility",
     },
+    "publish": {"put_events": "events:PutEvents"},
 }
 # What the code calls only where the stack's Force is true, and IAM grants only there.
 WITH_FORCE_ALONE = {"iot:ListJobExecutionsForJob", "iot:CancelJobExecution"}
@@ -101,7 +102,11 @@ def test_every_call_of_the_sdk_is_in_the_table(module: str) -> None:
 
 def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
     made = {module: list(clients_made(tree)) for module, tree in MODULES.items()}
-    assert {module: services for module, services in made.items() if services} == {"iot": ["iot"], "backlog": ["sqs"]}
+    assert {module: services for module, services in made.items() if services} == {
+        "iot": ["iot"],
+        "backlog": ["sqs"],
+        "publish": ["events"],
+    }
 
 
 def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
@@ -153,7 +158,9 @@ def test_what_changes_a_job_is_held_to_the_prefix_and_under_the_deny(forces: boo
 @FORCE
 def test_every_arn_of_the_role_is_of_this_account_and_region(forces: bool) -> None:
     arns = {resource for _, resource in allowed(forces=forces) if resource.startswith("arn:")}
-    assert {arn.rpartition(":")[0] for arn in arns} == {"arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}"}
+    assert {arn.rpartition(":")[0] for arn in arns} == {
+        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}" for service in ("iot", "events")
+    }
 
 
 def test_only_lambda_may_take_on_the_role_and_no_managed_policy_adds_to_it() -> None:

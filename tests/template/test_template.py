@@ -114,6 +114,7 @@ def test_the_function_gets_the_environment_that_the_handler_reads() -> None:
         "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
         "BACKLOG_QUEUE_URL": {"Ref": "Backlog"},
         "TEARDOWN_QUEUE_URL": {"Ref": "Teardowns"},
+        "EVENT_BUS_NAME": {"Ref": "EventBusName"},
         "URL_SUFFIX": {"Ref": "AWS::URLSuffix"},
         "LOG_GROUP": {"Ref": "LogGroup"},
         "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
@@ -164,6 +165,9 @@ ALLOWED: dict[str, list[object]] = {
     "iot:DescribeJob": [f"{JOBS}*"],
     "iot:ListTagsForResource": [f"{JOBS}*"],
     "iot:ListJobs": ["*"],
+    "events:PutEvents": [
+        "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}",
+    ],
     "logs:CreateLogStream": [["LogGroup", "Arn"]],
     "logs:PutLogEvents": [["LogGroup", "Arn"]],
     "sqs:SendMessage": [BACKLOG, TEARDOWNS, ["FailureQueue", "Arn"]],

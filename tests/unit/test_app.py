@@ -62,6 +62,7 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
+    "canceler-report.json": ("EVENT", "IGNORED", "it is a canceler's report", {}, []),
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
     "cloudtrail-cancel-job.json": ("EVENT", "IGNORED", "the API call is 'CancelJob', not CreateJob", {}, []),
@@ -315,9 +316,9 @@ def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(func
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
 
 
-# An event's run keeps 2 s for its report, a teardown 12 s for its answer; a call of the fake takes 1 s at worst.
-@pytest.mark.parametrize(("seconds", "begun"), [(3.0, True), (2.999, False)])
-def test_a_run_stops_two_seconds_before_the_end_of_the_invocation(
+# An event's run keeps 7 s for the backlog, a teardown 12 s for its answer; a call of the fake takes 1 s at worst.
+@pytest.mark.parametrize(("seconds", "begun"), [(8.0, True), (7.999, False)])
+def test_a_run_stops_seven_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["a"] = FakeJob()
@@ -808,6 +809,7 @@ ENVIRONMENT = {
     "SWEEP_OLDER_THAN_HOURS": "168",
     "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
     "TEARDOWN_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
+    "EVENT_BUS_NAME": "default",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -838,6 +840,7 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         Sweep("ota-*", 168),
         "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
         "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
+        "default",
         "amazonaws.com",
         "/aws/lambda/canceler",
         None,

@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "SWEEP_OLDER_THAN_HOURS": "168",
     "BACKLOG_QUEUE_URL": QUEUE,
     "TEARDOWN_QUEUE_URL": TEARDOWNS,
+    "EVENT_BUS_NAME": "default",
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
 }
@@ -33,6 +34,7 @@ def test_the_environment_of_the_template_is_read() -> None:
         sweep=Sweep("", 168),
         backlog_queue_url=QUEUE,
         teardown_queue_url=TEARDOWNS,
+        event_bus_name="default",
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
         endpoint_url=None,
@@ -51,6 +53,7 @@ def test_every_variable_counts() -> None:
         "SWEEP_OLDER_THAN_HOURS": "72",
         "BACKLOG_QUEUE_URL": "http://localhost:4566/000000000000/backlog",
         "TEARDOWN_QUEUE_URL": "http://localhost:4566/000000000000/teardowns.fifo",
+        "EVENT_BUS_NAME": "operations",
         "URL_SUFFIX": "amazonaws.com.cn",
         "LOG_GROUP": "/own",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
@@ -62,6 +65,7 @@ def test_every_variable_counts() -> None:
         sweep=Sweep("ota-*", 72),
         backlog_queue_url="http://localhost:4566/000000000000/backlog",
         teardown_queue_url="http://localhost:4566/000000000000/teardowns.fifo",
+        event_bus_name="operations",
         url_suffix="amazonaws.com.cn",
         log_group="/own",
         endpoint_url="http://localhost:4566",
@@ -109,7 +113,9 @@ def test_a_number_that_is_none_is_refused(variable: str, value: str) -> None:
     assert str(caught.value) == f"environment variable {variable}: must be a whole number from 1"
 
 
-@pytest.mark.parametrize("variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "URL_SUFFIX"])
+@pytest.mark.parametrize(
+    "variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "EVENT_BUS_NAME", "URL_SUFFIX"]
+)
 def test_what_must_not_be_empty_is_not(variable: str) -> None:
     """An empty suffix would let an answer go to any host, an empty tag key would protect no job."""
     with pytest.raises(InvalidConfiguration) as caught:

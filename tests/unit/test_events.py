@@ -43,6 +43,7 @@ EXPECTED: dict[str, tuple[str, Asked | Ignored | str | None]] = {
         Asked({"jobIds": ["firmware-2026-11"]}, "alarm iot-job-failures-firmware-2026-11"),
     ),
     "alarm-to-ok.json": ("EVENT", Ignored("the alarm went to OK")),
+    "canceler-report.json": ("EVENT", Ignored("it is a canceler's report")),
     "cloudtrail-create-job.json": (
         "EVENT",
         Asked({"jobId": "firmware-2026-11"}, "CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f"),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from handler.outcome import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
-from handler.telemetry import Telemetry, redact
+from handler.redaction import redact
+from handler.telemetry import Telemetry
 from tests.conftest import Log
 
 SIGNED = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret&X-Amz-Expires=7199"

@@ -18,6 +18,7 @@ from handler.request import Policy
 from handler.respond import Responder
 from handler.timing import Deadline
 from tests.conftest import Function, Log
+from tests.support.bus import FakeBus
 from tests.support.fakes import (
     POLICY,
     AnswerServer,
@@ -262,9 +263,12 @@ def new_world(server: AnswerServer, http: urllib3.PoolManager, new_log: Callable
         responder = CheckedResponder(http, clock.sleep, lambda _least, most: most)
         object.__setattr__(responder, "calls", calls)
         settings = replace(config(server.url), cancels_per_second=1_000_000)
-        services = Services(settings, api, backlog.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now)
+        bus = FakeBus()
+        services = Services(
+            settings, api, backlog.port, bus.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now
+        )
         times = {} if ends_at is None else dict.fromkeys(running_in(meant), ends_at)
-        return World(Function(services, api, backlog, server, log, clock), calls, times)
+        return World(Function(services, api, backlog, bus, server, log, clock), calls, times)
 
     return new
 

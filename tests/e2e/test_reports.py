@@ -1,0 +1,115 @@
+"""Reports on the event bus: received by somebody's own rule and queue, and by no rule of the canceler's."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.polling import wait_for
+from tests.e2e.conftest import Canceler
+from tests.e2e.test_iam import without
+from tests.e2e.test_triggers import TRIGGERS
+
+
+@contextmanager
+def subscribed(canceler: Canceler, bus: str) -> Iterator[str]:
+    """The URL of a queue that takes the reports of a bus, as a user of the stack would set it up."""
+    events, sqs = canceler.aws.client("events"), canceler.aws.client("sqs")
+    url = sqs.create_queue(QueueName=f"reports-{bus}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["iot-job-canceler"], "detail-type": ["IoT Job Cancellation Report"]}
+    rule = events.put_rule(Name=f"reports-{bus}", EventBusName=bus, EventPattern=json.dumps(pattern))["RuleArn"]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    events.put_targets(Rule=f"reports-{bus}", EventBusName=bus, Targets=[{"Id": "Queue", "Arn": arn}])
+    try:
+        yield url
+    finally:
+        events.remove_targets(Rule=f"reports-{bus}", EventBusName=bus, Ids=["Queue"])
+        events.delete_rule(Name=f"reports-{bus}", EventBusName=bus)
+        sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def queue(canceler: Canceler) -> Iterator[str]:
+    with subscribed(canceler, "default") as url:
+        yield url
+
+
+def received(canceler: Canceler, queue: str) -> list[dict[str, Any]]:
+    """The events that have arrived since the last time."""
+    messages = canceler.aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        canceler.aws.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in messages]
+
+
+def told(canceler: Canceler, queue: str, job_id: str) -> dict[str, Any]:
+    """The event that tells what became of the job."""
+
+    def found() -> dict[str, Any] | None:
+        for event in received(canceler, queue):
+            if any(job["jobId"] == job_id for job in event["detail"]["jobs"]):
+                return event
+        return None
+
+    return wait_for(f"an event on {job_id}", found, seconds=20)
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+def test_a_run_is_told_on_the_bus_with_what_it_logs(canceler: Canceler, queue: str, trigger: str) -> None:
+    job_id = canceler.job(f"told-{trigger.lower()}")
+    TRIGGERS[trigger](canceler, job_id)
+    event = told(canceler, queue, job_id)
+    assert (event["source"], event["detail-type"]) == ("iot-job-canceler", "IoT Job Cancellation Report")
+    assert (event["detail"]["part"], event["detail"]["parts"]) == (1, 1)
+    report = canceler.report_on(job_id)
+    assert {key: event["detail"][key] for key in report} == report
+
+
+def test_a_rejected_run_is_told_too(canceler: Canceler, queue: str) -> None:
+    event_id = canceler.put_event("ops", "IoT Job Cancellation Requested", {"cancel": {"jobId": "not a job id"}})
+
+    def found() -> dict[str, Any] | None:
+        return next((each for each in received(canceler, queue) if each["detail"]["correlationId"] == event_id), None)
+
+    detail = wait_for("the report of a rejected run", found, seconds=20)["detail"]
+    assert (detail["status"], detail["jobs"]) == ("REJECTED", [])
+    assert detail["reason"].startswith("jobId: must be")
+
+
+def test_a_report_makes_the_function_do_nothing(canceler: Canceler, queue: str) -> None:
+    """The next event is told as the next run: no run for the report lies between them."""
+    first, second = canceler.job("first"), canceler.job("second")
+    canceler.put_event("ops", "IoT Job Cancellation Requested", {"cancel": {"jobId": first}})
+    told(canceler, queue, first)
+    canceler.put_event("ops", "IoT Job Cancellation Requested", {"cancel": {"jobId": second}})
+    told(canceler, queue, second)
+    jobs = [[job["jobId"] for job in report["jobs"]] for report in canceler.log.reports()]
+    assert jobs[jobs.index([first]) :] == [[first], [second]]
+
+
+def test_a_stack_with_a_bus_of_its_own_tells_it_there(forceful: Canceler) -> None:
+    job_id = forceful.job("told", prefix="forceful-")
+    with subscribed(forceful, "forceful") as queue:
+        assert forceful.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
+        assert told(forceful, queue, job_id)["detail"]["force"] is True
+
+
+def test_without_the_permission_the_job_is_cancelled_and_the_log_says_what_was_not_told(canceler: Canceler) -> None:
+    job_id = canceler.job("untold")
+    with without(canceler, "events:PutEvents"):
+        assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
+        line = wait_for(
+            "a warning", lambda: [each for each in canceler.log.lines() if "not on the event bus" in each], seconds=30
+        )
+    assert "AccessDenied" in line[-1]

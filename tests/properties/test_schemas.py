@@ -1,0 +1,175 @@
+"""The published JSON Schemas say what the parser takes, and what the function tells."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from handler.errors import RequestRejected
+from handler.outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger
+from handler.publish import details_of
+from handler.request import Attribution, Policy, parse_request
+
+ROOT = Path(__file__).parents[2]
+# All that a stack can allow.
+OPEN = Policy(force=True, dry_run=False, max_jobs=25_000, job_id_prefix="", protection_tag_key="cancel-protection")
+
+
+def validator(name: str) -> Draft202012Validator:
+    schema = json.loads((ROOT / "docs" / f"{name}.schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+REQUEST, REPORT = validator("request"), validator("report")
+
+
+def is_taken(document: object) -> bool:
+    try:
+        parse_request(document, OPEN, Attribution("STALE", "old"))
+    except RequestRejected:
+        return False
+    return True
+
+
+# Key → values that are taken, and values that are not.
+FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
+    "force": ([True, False], ["false", 0, None]),
+    "dryRun": ([True, False], ["true", 1, None]),
+    "maxJobs": ([1, 25_000], [0, 25_001, "5", 1.5, True, None]),
+    "reasonCode": (["A", "STALE_JOB_2", "A" * 128], ["", "stale", "A" * 129, "A-B", 5, None]),
+    "comment": (["x", "ä" * 2028, "two words"], ["", "x" * 2029, "a\nb", "\x7f", "\x85", 5, None]),
+    "waitForExecutionsMinutes": ([0, 50], [-1, 51, "5", 2.5, True, None]),
+    "unknown": ([], [1, None]),
+}
+WHICH: dict[str, tuple[list[Any], list[Any]]] = {
+    "jobId": (["a", "A_b-9", "a" * 64], ["", "a" * 65, "a b", "ä", 5, None]),
+    "jobIds": ([["a"], ["a", "b", "a"]], [[], "a", ["a", "a b"], [5], None]),
+    "select": ([{"jobIdGlob": "*"}], [{}, {"olderThanHours": 5}, [], "ota-*", None]),
+}
+SELECT: dict[str, tuple[list[Any], list[Any]]] = {
+    "jobIdGlob": (["ota-*", "?", "a" * 64], ["", "a" * 65, "ota[1]", 5, None]),
+    "excludeJobIdGlobs": ([["ota-keep-*"]], [[], "ota-*", [""], None]),
+    "status": ([["IN_PROGRESS"], ["SCHEDULED", "IN_PROGRESS"]], [[], ["CANCELED"], "SCHEDULED", None]),
+    "olderThanHours": ([0.5, 99_999, 72], [0, -1, 100_000, "72", True, None]),
+    "ageFrom": (["createdAt", "lastUpdatedAt"], ["completedAt", 5, None]),
+    "targetSelection": ([["SNAPSHOT", "CONTINUOUS"]], [[], ["snapshot"], "SNAPSHOT", None]),
+    "thingGroupName": (["fleet-a:1"], ["", "a b", "a" * 129, 5, None]),
+    "tags": (
+        [{"env": ""}, {"k" * 128: "v" * 256}, {str(each): "" for each in range(50)}],
+        [{}, {"": "x"}, {"env": 5}, {"k" * 129: ""}, {"k": "v" * 257}, {str(each): "" for each in range(51)}, None],
+    ),
+}
+
+
+def rows(fields: dict[str, tuple[list[Any], list[Any]]]) -> list[tuple[str, Any, bool]]:
+    return [(key, value, value in taken) for key, (taken, not_) in fields.items() for value in [*taken, *not_]]
+
+
+@pytest.mark.parametrize(("key", "value", "taken"), rows(FIELDS))
+def test_a_key_of_a_request_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+    document = {"jobId": "a", key: value}
+    taken = taken and any(type(value) is type(each) for each in FIELDS[key][0])
+    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+
+
+@pytest.mark.parametrize(("key", "value", "taken"), rows(WHICH))
+def test_which_jobs_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+    document = {key: value}
+    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+
+
+@pytest.mark.parametrize(("key", "value", "taken"), rows(SELECT))
+def test_a_key_of_a_selection_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+    document = {"select": {"jobIdGlob": "*"} | {key: value}}
+    taken = taken and value is not True
+    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+
+
+def some(fields: dict[str, tuple[list[Any], list[Any]]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of the keys, mostly with a value that is taken."""
+    values = {
+        key: st.one_of(*[st.sampled_from(taken)] * 4, st.sampled_from(not_)) if taken else st.sampled_from(not_)
+        for key, (taken, not_) in fields.items()
+        if key != "unknown"
+    }
+    return st.fixed_dictionaries({}, optional=values)
+
+
+@given(which=some(WHICH), select=some(SELECT), fields=some(FIELDS))
+def test_any_request_is_taken_by_both_or_by_neither(
+    which: dict[str, Any], select: dict[str, Any], fields: dict[str, Any]
+) -> None:
+    document = which | fields | ({"select": select} if "select" in which else {})
+    assert REQUEST.is_valid({"cancel": document}) is is_taken(document)
+
+
+@pytest.mark.parametrize("document", [{}, {"cancel": []}, {"cancel": {"jobId": "a"}, "more": 1}, [], "a"])
+def test_what_is_no_request_at_all_is_no_request_for_the_schema(document: object) -> None:
+    assert not REQUEST.is_valid(document)
+
+
+reports = st.builds(
+    Report,
+    status=st.sampled_from(RunStatus),
+    trigger=st.sampled_from(Trigger),
+    force=st.booleans(),
+    dry_run=st.booleans(),
+    reason=st.text(),
+    jobs=st.lists(
+        st.builds(
+            JobResult,
+            job_id=st.text(),
+            outcome=st.sampled_from(Outcome),
+            detail=st.text(),
+            executions_left_in_progress=st.integers(0, 10_000),
+        )
+    ).map(tuple),
+    left_out=st.lists(st.builds(LeftOut, job_id=st.text(), why=st.text())).map(tuple),
+)
+
+
+@given(report=reports)
+def test_every_report_is_of_the_published_shape_where_it_is_returned_and_where_it_is_told(report: Report) -> None:
+    REPORT.validate(report.as_dict())
+    for detail in details_of(report, "event-1"):
+        REPORT.validate(json.loads(detail))
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((ROOT / "events" / "canceler-report.json").read_text())["detail"]
+    return report | changes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "DONE"},
+        {"trigger": "ALARM"},
+        {"force": "false"},
+        {"dryRun": None},
+        {"reason": None},
+        {"counts": {"CANCELLED": 1}},
+        {"counts": {"CANCELED": 0}},
+        {"executionsLeftInProgress": -1},
+        {"jobs": [{"jobId": "a"}]},
+        {"jobs": None},
+        {"leftOut": []},
+        {"part": 0},
+        {"more": 1},
+    ],
+)
+def test_what_the_function_never_tells_is_not_of_the_shape(changes: dict[str, Any]) -> None:
+    assert REPORT.is_valid(told())
+    assert not REPORT.is_valid(told(**changes))
+
+
+@pytest.mark.parametrize("key", sorted(told()))
+def test_an_event_without_one_of_its_keys_is_not_of_the_shape(key: str) -> None:
+    detail = told()
+    del detail[key]
+    assert not REPORT.is_valid(detail)
