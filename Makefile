@@ -74,6 +74,10 @@ FUZZ_SECONDS ?= 60
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
 	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt
 
+.PHONY: breaks
+breaks: setup ## Break each promise in a copy of the code, and see its test fail
+	python -m tests.breaks
+
 .PHONY: soak
 soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
 	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/test_account.py --capture=no --quiet

@@ -1,0 +1,43 @@
+"""The breaks of the promises are those of the code and of the tests as they are, and docs/testing.md lists them."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.breaks import BREAKS, Break
+
+ROOT = Path(__file__).parents[2]
+BREAK = pytest.mark.parametrize("each", BREAKS, ids=[each.what for each in BREAKS])
+
+
+@BREAK
+def test_the_code_has_the_place_once(each: Break) -> None:
+    assert (ROOT / "src" / "handler" / f"{each.module}.py").read_text().count(each.text) == 1
+    assert each.text != each.instead
+
+
+@BREAK
+def test_what_is_broken_is_still_python(each: Break) -> None:
+    source = (ROOT / "src" / "handler" / f"{each.module}.py").read_text()
+    ast.parse(source.replace(each.text, each.instead))
+
+
+@BREAK
+def test_the_test_is_there(each: Break) -> None:
+    path, _, name = each.test.partition("::")
+    tree = ast.parse((ROOT / path).read_text())
+    assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@BREAK
+def test_the_documentation_lists_it(each: Break) -> None:
+    row = f"| {each.promise} | {each.what} | `{each.test.rpartition('::')[2]}` |"
+    assert row in (ROOT / "docs" / "testing.md").read_text()
+
+
+def test_every_promise_is_broken_more_than_once() -> None:
+    promises = [each.promise for each in BREAKS]
+    assert {promise: promises.count(promise) > 1 for promise in promises} == dict.fromkeys(
+        ["1 convergent", "2 only safer", "3 fails closed", "4 nothing lost", "5 always answered", "6 no secret"], True
+    )

@@ -1,0 +1,209 @@
+"""Each promise, the test that holds it, and what happens to that test when the code no longer keeps the promise.
+
+A break is a piece of src/handler and what stands there instead. `make breaks` tries them all in a copy of the project.
+"""
+
+from typing import NamedTuple
+
+
+class Break(NamedTuple):
+    """A break of a promise: in this module, this text is replaced, and this test has to fail."""
+
+    promise: str
+    what: str
+    module: str
+    text: str
+    instead: str
+    test: str
+
+
+CONVERGENT = "1 convergent"
+SAFER = "2 only safer"
+FAILS_CLOSED = "3 fails closed"
+NOTHING_LOST = "4 nothing lost"
+ANSWERED = "5 always answered"
+NO_SECRET = "6 no secret"
+
+BREAKS = [
+    Break(
+        CONVERGENT,
+        "a refusal decides, and not the status that is read",
+        "cancel",
+        "return _ended(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)",
+        "return _result(job, Outcome.FAILED if refusal else Outcome.CANCELED)",
+        "tests/properties/test_convergence.py::test_running_an_event_twice_leaves_the_same_as_once",
+    ),
+    Break(
+        CONVERGENT,
+        "a repeated deletion forgets the devices of the first",
+        "run",
+        "if not _has_deferred(results.values()) and _looks_back(request, trigger):",
+        "if False:",
+        "tests/unit/test_waits.py"
+        "::test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_the_devices_are_done",
+    ),
+    Break(
+        CONVERGENT,
+        "a wait cancels whatever has the id by now",
+        "cancel",
+        "if request.selector:\n                return self._denied",
+        "if False:\n                return self._denied",
+        "tests/properties/test_account.py::test_a_look_does_not_cancel_another_job_that_has_got_the_id",
+    ),
+    Break(
+        CONVERGENT,
+        "a deletion does not select again after its wait",
+        "run",
+        "return _with_results_of(look, self._carry_out_selection(request, request.selector, trigger, passes))",
+        "return look",
+        "tests/properties/test_account.py"
+        "::test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancelled",
+    ),
+    Break(
+        SAFER,
+        "a request turns force on",
+        "request",
+        "if asked and not policy.force:",
+        "if False:",
+        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+    ),
+    Break(
+        SAFER,
+        "a request turns dry run off",
+        "request",
+        "if policy.dry_run and not asked:",
+        "if False:",
+        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+    ),
+    Break(
+        SAFER,
+        "a request raises the cap",
+        "request",
+        "not 1 <= value <= policy.max_jobs:",
+        "value < 1:",
+        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+    ),
+    Break(
+        SAFER,
+        "the prefix is not looked at",
+        "cancel",
+        "if not job_id.startswith(self.policy.job_id_prefix):\n            return self._outside_prefix()",
+        "if False:\n            return self._outside_prefix()",
+        "tests/unit/test_cancel.py::test_a_dry_run_and_a_job_outside_the_prefix_never_call_cancel_job",
+    ),
+    Break(
+        FAILS_CLOSED,
+        "unknown keys are overlooked",
+        "fields",
+        "if unknown:",
+        "if False:",
+        "tests/properties/test_request_policy.py::test_a_key_that_nobody_knows_is_never_overlooked",
+    ),
+    Break(
+        FAILS_CLOSED,
+        "a selection over the cap is carried out",
+        "run",
+        'check_cap("select", matches, request.max_jobs)',
+        "pass",
+        "tests/unit/test_run.py::test_a_run_that_matches_more_than_the_cap_cancels_none",
+    ),
+    Break(
+        FAILS_CLOSED,
+        "a listing that fails is an empty one",
+        "run",
+        'return _unfinished(request, trigger, results.values(), f"select: {error}")',
+        "break",
+        "tests/unit/test_run.py::test_a_listing_that_may_work_later_leaves_the_run_unfinished",
+    ),
+    Break(
+        FAILS_CLOSED,
+        "a flag of a deletion that can't be read counts as left out",
+        "properties",
+        "if key in _SAFE:",
+        "if False:",
+        "tests/unit/test_properties.py::test_delete_leaves_out_what_it_cannot_read_and_says_so",
+    ),
+    Break(
+        NOTHING_LOST,
+        "an unfinished event is not put on the backlog",
+        "pipeline",
+        "services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))",
+        "pass",
+        "tests/unit/test_app.py::test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_came",
+    ),
+    Break(
+        NOTHING_LOST,
+        "a message is deleted though its event is unfinished",
+        "app",
+        "keep_seconds = ended.keep_seconds",
+        "keep_seconds = None",
+        "tests/unit/test_app.py"
+        "::test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none",
+    ),
+    Break(
+        NOTHING_LOST,
+        "a throttled job counts as settled",
+        "outcome",
+        "return self not in {Outcome.PROTECTED, Outcome.DEFERRED, Outcome.FAILED}",
+        "return self not in {Outcome.PROTECTED, Outcome.FAILED}",
+        "tests/properties/test_convergence.py::test_a_job_is_called_settled_only_if_it_was_read_back_as_ended",
+    ),
+    Break(
+        ANSWERED,
+        "an error status counts as delivered",
+        "respond",
+        "if 200 <= response.status < 300 else",
+        "if 200 <= response.status < 600 else",
+        "tests/unit/test_custom_resource.py::test_an_error_status_is_not_delivery",
+    ),
+    Break(
+        ANSWERED,
+        "the timer and the run both answer",
+        "custom_resource",
+        "claimed, self._answered = not self._answered, True",
+        "claimed = True",
+        "tests/unit/test_custom_resource.py"
+        "::test_the_timer_answers_with_the_events_own_id_and_the_late_answer_is_not_sent",
+    ),
+    Break(
+        ANSWERED,
+        "nobody answers for a run that hangs",
+        "custom_resource",
+        "        self._timer.start()\n",
+        "",
+        "tests/unit/test_custom_resource.py"
+        "::test_the_timer_answers_with_the_events_own_id_and_the_late_answer_is_not_sent",
+    ),
+    Break(
+        ANSWERED,
+        "an answer that did not arrive is not told to Lambda",
+        "pipeline",
+        "    if ended.problem:\n",
+        "    if False:\n",
+        "tests/unit/test_custom_resource.py::test_an_answer_that_is_not_delivered_reaches_lambda",
+    ),
+    Break(
+        ANSWERED,
+        "a deletion answers with another id",
+        "resource",
+        'return self.physical_id or f"{_FAILED_CREATE}',
+        'return f"{_FAILED_CREATE}',
+        "tests/unit/test_custom_resource.py::test_delete_never_changes_the_id",
+    ),
+    Break(
+        NO_SECRET,
+        "nothing is redacted",
+        "redaction",
+        'return _SIGNATURE.sub(r"\\1=REDACTED", _QUERY.sub(r"\\1?REDACTED", text))',
+        "return text",
+        "tests/unit/test_telemetry.py::test_the_query_string_of_every_url_is_redacted",
+    ),
+    Break(
+        NO_SECRET,
+        "crhelper logs what it does",
+        "custom_resource",
+        'for name in ("crhelper.resource_helper", "crhelper.utils"):',
+        "for name in ():",
+        "tests/unit/test_custom_resource.py::test_nothing_at_any_level_of_any_logger_holds_the_urls_query",
+    ),
+]
