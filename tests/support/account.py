@@ -24,8 +24,9 @@ from handler.backlog import Backlog
 from handler.config import Config, Sweep
 from handler.errors import ExecutionEnded
 from handler.job import Job, JobStatus, JobSummary
-from handler.outcome import Report, Trigger
+from handler.outcome import Report, RunStatus, Trigger
 from handler.pipeline import Services
+from handler.publish import Publisher
 from handler.request import Policy
 from handler.respond import Responder
 from handler.timing import LambdaContext, Turn
@@ -34,6 +35,7 @@ from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
 
 if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
     from handler.telemetry import Telemetry
@@ -413,6 +415,7 @@ class Run:
         self.faults: list[str] = []
         self.ended = ""
         self.timer: FakeTimer | None = None
+        self.bus = FakeBus()
         self.began = account.clock()
         self.end = self.began + account.seconds
         self.is_disturbed = False
@@ -450,7 +453,7 @@ class Run:
         responder = Responder(cast("urllib3.PoolManager", Http(self)), self.sleep, lambda _least, most: most)
         telemetry = cast("Telemetry", Told(self))
         clock = account.clock
-        bus = FakeBus().port
+        bus = Publisher(cast("EventBridgeClient", Events(self)), FakeBus.name)
         return Services(settings, Api(self), queues, bus, responder, telemetry, clock, self.sleep, clock.utc_now)
 
     # Calls
@@ -573,6 +576,15 @@ class Run:
             self._judge_report(self.report)
         if self.ended == "returned" and self.message is None and isinstance(answer, dict) and "status" in answer:
             check(self.report is not None, "a run ended without a report")
+        self._judge_told()
+
+    def _judge_told(self) -> None:
+        """The bus is told what the log is told, once, or nothing if something was in the way."""
+        told = [detail["status"] for detail in self.bus.details]
+        is_silent = self.report is None or self.report.status is RunStatus.IGNORED
+        expected = [] if is_silent or self.report is None else [self.report.status.value]
+        is_sure = self.ended == "returned" and not self.faults and not self.is_disturbed
+        self.account.check(told == expected or (not is_sure and told == []), f"told {told} and not {expected}")
 
     def _judge_effect(self, effect: Effect) -> None:
         account, ask, policy, job = self.account, self.ask, self.policy, effect.job
@@ -776,15 +788,25 @@ class Sqs:
                 account, request_id = self._run.account, self._run.ask.event["RequestId"]
                 account.check(account.groups.setdefault(request_id, group) == group, "one request has two groups")
 
-        self._run.call(act, lambda: sqs_error("SendMessage"))
+        self._run.call(act, lambda: unavailable("SendMessage"))
 
     def change_message_visibility(self, **parameters: Any) -> None:
         self._run.call(
-            lambda: self._queue.change_message_visibility(**parameters), lambda: sqs_error("ChangeMessageVisibility")
+            lambda: self._queue.change_message_visibility(**parameters), lambda: unavailable("ChangeMessageVisibility")
         )
 
 
-def sqs_error(operation: str) -> ClientError:
+class Events:
+    """The event bus of one run."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def put_events(self, **parameters: Any) -> dict[str, Any]:
+        return self._run.call(lambda: self._run.bus.put_events(**parameters), lambda: unavailable("PutEvents"))
+
+
+def unavailable(operation: str) -> ClientError:
     error = {"Error": {"Code": "ServiceUnavailable", "Message": "Service unavailable"}}
     return ClientError(cast("Any", error), operation)
 
