@@ -610,7 +610,6 @@ class Run:
     def _judge_report(self, report: Report) -> None:
         account, ask = self.account, self.ask
         check, status = account.check, report.status.value
-        ask.last = report
         what = f"{report} for {ask.kind} {ask.event}"
         if self.message:
             account.status_of_message[self.message.message_id] = status
@@ -726,7 +725,7 @@ class Told:
 
     def report(self, report: Report) -> None:
         self._run.account.check(self._run.report is None, "two reports of one run")
-        self._run.report = report
+        self._run.report = self._run.ask.last = report
         self._telemetry.report(report)
 
 
