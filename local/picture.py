@@ -21,10 +21,11 @@ _FONT_OR_COMMENT = re.compile(r"@font-face \{.*?\}|<!--.*?-->", re.DOTALL)
 
 
 def play(screen: Screen) -> int:
-    """Play the demonstration, draw what CloudWatch would show of it, and what it has printed itself."""
+    """Play the demonstration, draw what CloudWatch would show of it, and what it has printed if all was as expected."""
     console = Console(record=True, highlight=False)
     exit_code = demo.run(Screen(console), before_the_end=partial(_draw, screen))
-    RUN.write_text(svg_of(console, "make run"))
+    if exit_code == 0:
+        RUN.write_text(svg_of(console, "make run"))
     return exit_code
 
 
