@@ -1,4 +1,4 @@
-"""What the documents name is there: files, headings, targets of make, parameters, outputs. Pictures need no other host."""
+"""What the documents name is there: files, headings, targets of make, parameters, outputs. No picture needs a host."""
 
 import re
 from pathlib import Path
