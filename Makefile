@@ -47,7 +47,7 @@ down: setup ## Stop the local AWS of `make up`
 	python -m local down
 
 .PHONY: picture
-picture: setup ## Draw docs/dashboard.svg: the dashboard with the figures of a `make run`
+picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures
 	python -m local picture
 
 .PHONY: test

@@ -8,6 +8,7 @@ import fcntl
 import json
 import shutil
 import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import IO, Literal, TypedDict, cast
 
@@ -20,6 +21,7 @@ from .processes import signal_group
 from .screen import Screen
 
 _FOLDER = sam.ROOT / ".local"
+_SHELL = _FOLDER / "env.sh"
 _STOP_SECONDS = 10
 
 
@@ -86,6 +88,7 @@ def _start(screen: Screen, note: IO[str]) -> Note:
             environment=aws.environment,
             function=outputs["ServiceToken"],
         )
+        _SHELL.write_text(_for_a_shell(known["environment"]))
         _write(note, known)
         aws.leave_running()
     return known
@@ -130,9 +133,14 @@ def _read(note: IO[str]) -> Note | None:
     return cast("Note | None", json.loads(note.read() or "null"))
 
 
+def _for_a_shell(environment: Mapping[str, str]) -> str:
+    """What points a shell in this folder at the local AWS, and at the tools of .venv."""
+    exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
+    return f'unset AWS_PROFILE\n{exports}export PATH="$PWD/.venv/bin:$PATH" SAM_CLI_TELEMETRY=0\n'
+
+
 def _how_to_use(known: Note) -> str:
     """Lines to copy. `aws` is the AWS CLI, which this repository does not install; `python` is the one of .venv."""
-    exports = "\n".join(f"export {name}={value}" for name, value in known["environment"].items())
     account = known["function"].split(":")[4]
     thing = f"arn:aws:iot:{known['environment']['AWS_DEFAULT_REGION']}:{account}:thing/device-1"
     return f"""
@@ -140,10 +148,8 @@ The stack {sam.STACK_NAME} is deployed to a local AWS at {known["environment"]["
 (process {known["pid"]}, log {known["log"]}). `make down` ends it.
 Each step needs nothing but .venv. What is written with `python` stands behind it, as a comment, for the AWS CLI.
 
-# Point a shell in this folder at it
-unset AWS_PROFILE
-{exports}
-export PATH="$PWD/.venv/bin:$PATH" SAM_CLI_TELEMETRY=0
+# Point a shell in this folder at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
+. {_SHELL.relative_to(sam.ROOT)}
 
 # A thing, and two jobs for it
 python -c "import boto3

@@ -1,7 +1,10 @@
-"""`make picture`: the stack's dashboard with the figures of a demonstration, as docs/dashboard.svg."""
+"""`make picture`: docs/run.svg, which is what a demonstration prints, and docs/dashboard.svg, with its figures."""
 
+import re
 from datetime import timedelta
 from functools import partial
+
+from rich.console import Console
 
 from . import demo, sam
 from .aws import REGION, LocalAws
@@ -12,16 +15,28 @@ from .reports import FunctionLog
 from .screen import Screen
 from .stacks import outputs
 
-PATH = sam.ROOT / "docs" / "dashboard.svg"
+DASHBOARD = sam.ROOT / "docs" / "dashboard.svg"
+RUN = sam.ROOT / "docs" / "run.svg"
+_FONT_OR_COMMENT = re.compile(r"@font-face \{.*?\}|<!--.*?-->", re.DOTALL)
 
 
 def play(screen: Screen) -> int:
-    """Play the demonstration, and draw what CloudWatch would show of it."""
-    return demo.run(screen, before_the_end=partial(_draw, screen))
+    """Play the demonstration, draw what CloudWatch would show of it, and what it has printed if all was as expected."""
+    console = Console(record=True, highlight=False)
+    exit_code = demo.run(Screen(console), before_the_end=partial(_draw, screen))
+    if exit_code == 0:
+        RUN.write_text(svg_of(console, "make run"))
+    return exit_code
+
+
+def svg_of(console: Console, title: str) -> str:
+    """What `console` has recorded, as a terminal's picture that needs nothing of another host."""
+    svg = console.export_svg(title=title, unique_id="run")
+    return "\n".join(line.rstrip() for line in _FONT_OR_COMMENT.sub("", svg).splitlines() if line.strip()) + "\n"
 
 
 def _draw(screen: Screen, aws: LocalAws) -> None:
-    with screen.step(f"Draw the deployed dashboard to {PATH.relative_to(sam.ROOT)}"):
+    with screen.step(f"Draw the deployed dashboard to {DASHBOARD.relative_to(sam.ROOT)}"):
         cloudwatch, stack = aws.client("cloudwatch"), outputs(aws, sam.STACK_NAME)
         log = FunctionLog(aws, stack["LogGroupName"])
         values = list(values_in(log.timed_lines(), stack["FunctionName"]))
@@ -34,4 +49,4 @@ def _draw(screen: Screen, aws: LocalAws) -> None:
             for line in widget.lines
         }
         states = {each["AlarmArn"]: each["StateValue"] for each in cloudwatch.describe_alarms()["MetricAlarms"]}
-        PATH.write_text(draw(widgets, data, states, seconds))
+        DASHBOARD.write_text(draw(widgets, data, states, seconds))

@@ -70,11 +70,15 @@ class RollOut:
     def time_line(self, log: FunctionLog) -> list[Moment]:
         """What the APIs tell of the deletion, in order; of moments at the same time, the cause comes first.
 
-        Some times are in whole seconds: none is taken for earlier than the beginning.
+        Jobs tell whole seconds: in the second in which Teardown's deletion began, none is taken for earlier than that.
         """
-        began = min(moment.at for moment in self._of_stack() if moment.what == "DELETE_IN_PROGRESS")
-        told = [*self._of_job(), *self._of_devices(), *self._of_canceler(log), *self._of_stack()]
-        since = [replace(each, at=max(each.at, began)) for each in told if each.at >= began.replace(microsecond=0)]
+        stack = list(self._of_stack())
+        began = min(moment.at for moment in stack if moment.what == "DELETE_IN_PROGRESS")
+        teardown = ("stack's Teardown", "DELETE_IN_PROGRESS")
+        asked = next(moment.at for moment in stack if (moment.who, moment.what) == teardown)
+        told = [*self._of_job(), *self._of_devices(), *self._of_canceler(log), *stack]
+        known = [replace(each, at=asked) if each.at == asked.replace(microsecond=0) else each for each in told]
+        since = [each for each in known if each.at >= began]
         return sorted(since, key=lambda moment: (moment.at, moment.what != "DELETE_IN_PROGRESS"))
 
     def _of_job(self) -> Iterator[Moment]:

@@ -1,6 +1,7 @@
-"""Stacks of examples/ whose deletion cancels their jobs, and no others."""
+"""Stacks of examples/ and of the README whose deletion cancels their jobs, and no others."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -72,6 +73,21 @@ def test_deleting_the_stack_cancels_its_job(canceler: Canceler, source: Source, 
     assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
     stacks.delete(canceler.aws, name)
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
+
+
+def test_deleting_the_stack_of_the_readmes_tutorial_cancels_its_job(canceler: Canceler) -> None:
+    """Its job is another one here, since the tests' canceler has a prefix."""
+    readme = (sam.ROOT / "README.md").read_text()
+    found = re.search(r"<<'END'\n(Resources:\n.*?)^END$", readme, re.DOTALL | re.MULTILINE)
+    assert found
+    job_id = canceler.job("tutorial")
+    template = found[1].replace("JobId: my-job\n", f"JobId: {job_id}\n")
+    stacks.create(canceler.aws, "my-stack", template, {})
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+    stacks.delete(canceler.aws, "my-stack")
+    assert canceler.statuses(job_id) == ["CANCELED"]
+    job = canceler.aws.client("iot").describe_job(jobId=job_id)["job"]
+    assert (job["reasonCode"], job["comment"]) == ("STACK_TEARDOWN", "my own stack is gone")
 
 
 def test_deleting_the_sam_application_cancels_every_job_that_it_has_made(canceler: Canceler) -> None:

@@ -244,7 +244,8 @@ def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> N
     for name in names:
         deliver(name, function)
     told = [(report["dryRun"], report["counts"]) for report in function.reports]
-    assert told == [(True, {"WOULD_CANCEL": 1})] * 8
+    assert names
+    assert told == [(True, {"WOULD_CANCEL": 1})] * len(names)
     assert function.jobs.cancelled == []
 
 
