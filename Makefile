@@ -62,6 +62,10 @@ verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real 
 document: setup ## Write docs/aws-behaviour.md from the beliefs
 	python -m local document
 
+.PHONY: release
+release: setup ## Build dist/ from the checked out commit: bundle, bill of materials, template, sums; always the same bytes
+	python -m local release
+
 .PHONY: fuzz
 fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
 	@python -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt \

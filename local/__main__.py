@@ -1,4 +1,4 @@
-"""`python -m local run | up | down | picture | verify-aws | document`: what the Makefile calls."""
+"""`python -m local run | up | down | picture | verify-aws | document | release`: what the Makefile calls."""
 
 import argparse
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import background, demo, picture, verify
+from . import background, demo, picture, release, verify
 from .beliefs import document
 from .errors import LocalError
 from .processes import termination_unwinds
@@ -19,6 +19,7 @@ _COMMANDS: dict[str, Callable[[Screen], int]] = {
     "down": background.down,
     "picture": picture.play,
     "document": document.write,
+    "release": release.run,
 }
 
 

@@ -16,9 +16,9 @@ _TOOLS = Path(sys.executable).parent
 _SECONDS = 300
 
 
-def build(build_dir: Path = ROOT / ".aws-sam" / "build") -> Path:
-    """Build the bundle and the template that deploys it into `build_dir`. Raises SamFailed."""
-    _sam({}, "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(build_dir))
+def build(build_dir: Path = ROOT / ".aws-sam" / "build", *, root: Path = ROOT) -> Path:
+    """Build the bundle of `root`, and the template that deploys it, into `build_dir`. Raises SamFailed."""
+    _sam({}, "build", "--template-file", str(root / "template.yaml"), "--build-dir", str(build_dir))
     return build_dir
 
 
