@@ -46,6 +46,10 @@ up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to
 down: setup ## Stop the local AWS of `make up`
 	python -m local down
 
+.PHONY: plan
+plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on the local AWS of `make up`: a dry run
+	python -m local plan $(EVENT) $(if $(STACK),--stack $(STACK))
+
 .PHONY: picture
 picture: setup ## Draw docs/dashboard.svg: the dashboard with the figures of a `make run`
 	python -m local picture
