@@ -46,6 +46,10 @@ up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to
 down: setup ## Stop the local AWS of `make up`
 	python -m local down
 
+.PHONY: plan
+plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on the local AWS of `make up`: a dry run
+	python -m local plan $(EVENT) $(if $(STACK),--stack $(STACK))
+
 .PHONY: picture
 picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures
 	python -m local picture
@@ -61,6 +65,10 @@ verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real 
 .PHONY: document
 document: setup ## Write docs/aws-behaviour.md from the beliefs
 	python -m local document
+
+.PHONY: release
+release: setup ## Build dist/ from the checked out commit: bundle, bill of materials, template, sums; always the same bytes
+	python -m local release
 
 .PHONY: fuzz
 fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)

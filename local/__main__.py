@@ -1,4 +1,4 @@
-"""`python -m local run | up | down | picture | verify-aws | document`: what the Makefile calls."""
+"""`python -m local run | up | down | plan | picture | verify-aws | document | release`: what the Makefile calls."""
 
 import argparse
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from . import background, demo, picture, verify
+from . import background, demo, picture, plan, release, verify
 from .beliefs import document
 from .errors import LocalError
 from .processes import termination_unwinds
@@ -19,6 +19,7 @@ _COMMANDS: dict[str, Callable[[Screen], int]] = {
     "down": background.down,
     "picture": picture.play,
     "document": document.write,
+    "release": release.run,
 }
 
 
@@ -30,6 +31,8 @@ def main() -> int:
         with termination_unwinds():
             if options.command == "verify-aws":
                 return verify.verify(screen, options)
+            if options.command == "plan":
+                return plan.plan(screen, options)
             return _COMMANDS[options.command](screen)
     except (LocalError, BotoCoreError, ClientError) as error:
         screen.say(str(error), style="red")
@@ -44,6 +47,7 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in _COMMANDS:
         commands.add_parser(name)
+    plan.add_arguments(commands.add_parser("plan", description=plan.__doc__))
     verify.add_arguments(commands.add_parser("verify-aws", description=verify.__doc__))
     return parser.parse_args()
 

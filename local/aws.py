@@ -89,6 +89,13 @@ class LocalAws:
         self.log_path = Path()
         self.region = REGION
 
+    @classmethod
+    def running_at(cls, port: int) -> Self:
+        """One that runs already, and goes on."""
+        running = cls()
+        running.port = port
+        return running
+
     def __enter__(self) -> Self:
         with ExitStack() as undo:
             undo.enter_context(termination_unwinds())

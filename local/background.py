@@ -61,6 +61,12 @@ def down(screen: Screen) -> int:
     return 0
 
 
+def running() -> Note | None:
+    """The note of the local AWS of `up`, or None if there is none (yet)."""
+    with _open_note() as note:
+        return None if _claim(note) else _read(note)
+
+
 def _already_running(screen: Screen, known: Note | None) -> int:
     if known is None:
         screen.say("Another `make up` is at work right now.")

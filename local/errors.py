@@ -4,6 +4,8 @@ LocalError
 ├── MiniStackFailed   the local AWS did not start, or ended
 ├── SamFailed         `sam` answered with an error
 ├── StackFailed       CloudFormation did not bring a stack where it should be
+├── NotReleasable     the checkout is not what could be published
+├── NotPlanned        there is no plan to show
 ├── TimedOut          something did not happen before its deadline
 └── NotDelivered      an event did not get to the function
 
@@ -25,6 +27,14 @@ class SamFailed(LocalError):
 
 class StackFailed(LocalError):
     """CloudFormation did not bring a stack where it should be; the message holds its reasons."""
+
+
+class NotReleasable(LocalError):
+    """The checkout is not what could be published; the message says why not."""
+
+
+class NotPlanned(LocalError):
+    """There is no plan to show; the message says why not."""
 
 
 class TimedOut(LocalError):

@@ -1,9 +1,11 @@
 """The real SAM CLI with the real template, pointed at a local AWS."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from .aws import LocalAws, own_environment
 from .errors import SamFailed
@@ -16,9 +18,9 @@ _TOOLS = Path(sys.executable).parent
 _SECONDS = 300
 
 
-def build(build_dir: Path = ROOT / ".aws-sam" / "build") -> Path:
-    """Build the bundle and the template that deploys it into `build_dir`. Raises SamFailed."""
-    _sam({}, "build", "--template-file", str(ROOT / "template.yaml"), "--build-dir", str(build_dir))
+def build(build_dir: Path = ROOT / ".aws-sam" / "build", *, root: Path = ROOT) -> Path:
+    """Build the bundle of `root`, and the template that deploys it, into `build_dir`. Raises SamFailed."""
+    _sam({}, "build", "--template-file", str(root / "template.yaml"), "--build-dir", str(build_dir))
     return build_dir
 
 
@@ -40,6 +42,26 @@ def deploy(
     # The CLI asks every five seconds how far the stack is. Here it is ready before that.
     _sam(aws.environment | {"SAM_CLI_POLL_DELAY": "0.3"}, *command)
     return outputs(aws, stack_name)
+
+
+def remote_invoke(environment: Mapping[str, str], stack_name: str, event: Mapping[str, object]) -> object:
+    """What the stack's function returns for `event`, reached by the CLI in `environment`. Raises SamFailed."""
+    command = [str(_TOOLS / "sam"), "remote", "invoke", "Function", "--stack-name", stack_name]
+    done = subprocess.run(
+        [*command, "--event-file", "-", "--output", "json"],
+        input=json.dumps(event),
+        env={**environment, "SAM_CLI_TELEMETRY": "0"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SamFailed(f"sam remote invoke ended with exit code {done.returncode}:\n{done.stderr}")
+    answer = json.loads(done.stdout)
+    if "FunctionError" in answer:
+        raise SamFailed(f"the function failed: {answer['Payload']}")
+    return cast("object", json.loads(answer["Payload"]))
 
 
 def _sam(environment: Mapping[str, str], *arguments: str) -> None:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from .outcome import Outcome, Report, RunStatus, Trigger
 from .redaction import redact
+from .version import VERSION
 
 _JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
@@ -70,6 +71,7 @@ class Telemetry:
             stream=stream,
             json_serializer=_json,
         )
+        self._logger.append_keys(version=VERSION)
         self._trigger = Trigger.DIRECT
 
     def start(self, trigger: Trigger, correlation_id: str, invocation_id: str) -> None:

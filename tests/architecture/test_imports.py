@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "parallel": set(),
     "redaction": set(),
     "timing": set(),
+    "version": set(),
     "fields": {"errors"},
     "selector": {"errors", "fields", "job"},
     "request": {"errors", "fields", "selector"},
@@ -37,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "message": {"fields", "waiting"},
     "backlog": {"message"},
     "delivery": {"message", "outcome", "timing", "waiting"},
-    "telemetry": {"outcome", "redaction"},
+    "telemetry": {"outcome", "redaction", "version"},
     "custom_resource": {"resource", "respond", "teardown", "timing"},
     "config": {"errors", "request"},
     "pipeline": {
@@ -98,6 +99,7 @@ ONLY_IN: dict[str, set[str]] = {
 PURE = [
     *("errors", "job", "outcome", "fields", "selector", "request", "properties", "resource", "selection", "cancel"),
     *("executions", "left_behind", "waiting", "run", "events", "teardown", "message", "delivery", "config"),
+    "version",
 ]
 PURE_MAY_IMPORT = {
     *(

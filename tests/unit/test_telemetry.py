@@ -10,6 +10,7 @@ import pytest
 from handler.outcome import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
 from handler.redaction import redact
 from handler.telemetry import Telemetry
+from handler.version import VERSION
 from tests.conftest import Log
 
 SIGNED = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret&X-Amz-Expires=7199"
@@ -99,6 +100,14 @@ def test_every_line_tells_the_event_the_invocation_and_the_trigger(log: Log) -> 
         "invocation-1",
         "TEARDOWN",
     )
+
+
+def test_every_line_tells_the_release(log: Log) -> None:
+    log.telemetry.warn("before the invocation is known")
+    log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
+    log.telemetry.crashed(division_by_zero("why"))
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.TEARDOWN))
+    assert [line["version"] for line in log.lines] == [VERSION] * 3
 
 
 def test_a_line_of_the_next_invocation_tells_nothing_of_the_last(

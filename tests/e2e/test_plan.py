@@ -1,0 +1,258 @@
+"""`make plan`: it tells the jobs that the same event cancels then, and changes nothing itself."""
+
+import json
+import re
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from local import background, plan, sam
+from local.aws import own_environment
+from local.errors import NotPlanned, SamFailed
+from local.screen import Screen
+from tests.e2e.conftest import Canceler
+from tests.support.iot_server import IotServer
+
+REQUESTED = "IoT Job Cancellation Requested"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def event_file(tmp_path: Path) -> Path:
+    return tmp_path / "event.json"
+
+
+def planned(canceler: Canceler, event_file: Path, event: object) -> tuple[int, str]:
+    """Exit code and output of the command, as somebody calls it whose shell has a stack's AWS."""
+    event_file.write_text(json.dumps(event))
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "local", "plan", str(event_file), "--stack", sam.STACK_NAME],
+        cwd=sam.ROOT,
+        env=own_environment() | canceler.aws.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+def rows(output: str) -> dict[str, str]:
+    """Job id → what would happen, of the lines of the table."""
+    _, _, table = output.partition("──\n")
+    cells = (re.split(r"\s{2,}", line.strip()) for line in table.partition("\n\n")[0].splitlines())
+    return {job_id: words for job_id, words, _ in cells}
+
+
+def statuses(canceler: Canceler) -> dict[str, tuple[str, int]]:
+    """Each job that has to do with the plan: its status, and how many executions of it are cancelled."""
+    iot = canceler.aws.client("iot")
+    ids = [job["jobId"] for job in iot.list_jobs()["jobs"] if "planned" in job["jobId"]]
+    jobs = [iot.describe_job(jobId=job_id)["job"] for job_id in ids]
+    return {job["jobId"]: (job["status"], job["jobProcessDetails"].get("numberOfCanceledThings", 0)) for job in jobs}
+
+
+def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Canceler, event_file: Path) -> None:
+    started = canceler.job("planned-started", started=2)
+    queued = canceler.job("planned-queued", queued=1, started=0)
+    protected = canceler.job("planned-protected", tags={"cancel-protection": "true"})
+    elsewhere = canceler.job("unplanned")
+    kept = canceler.job("planned-keep")
+    target = canceler.described(started)["targets"]
+    iot = canceler.aws.client("iot")
+    iot.create_job(jobId="e2e-planned-continuous", targets=target, document="{}", targetSelection="CONTINUOUS")
+    iot.create_job(jobId="e2e-planned-greengrass", targets=target, document="{}", namespaceId="aws-gg-deployment")
+    asked = {"cancel": {"select": {"jobIdGlob": "e2e-planned-*", "excludeJobIdGlobs": ["*-keep-*"]}}}
+    event = {"version": "0", "id": "1", "source": "ops", "detail-type": REQUESTED, "detail": asked}
+    before = statuses(canceler)
+
+    code, output = planned(canceler, event_file, event)
+
+    assert code == 0, output
+    assert rows(output) == {
+        started: "would be cancelled",
+        queued: "would be cancelled",
+        protected: "is protected",
+        "e2e-planned-greengrass": "left out",
+    }
+    assert "it is live; 2 devices have started it, and would go on" in output
+    assert "it is live, and no device has started it" in output
+    assert "the job is tagged cancel-protection=true" in output
+    assert "owned by AWS IoT Greengrass" in output
+    assert "2 would be cancelled, 1 is protected, 1 left out. 3 live jobs matched" in output
+    assert statuses(canceler) == before
+
+    canceler.put_event("ops", REQUESTED, asked)
+    report = canceler.log.wait_for_report(
+        "the real run", lambda each: not each["dryRun"] and started in str(each["jobs"]), seconds=60
+    )
+    canceled = {job["jobId"] for job in report["jobs"] if job["outcome"] == "CANCELED"}
+    assert canceled == {job_id for job_id, words in rows(output).items() if words == "would be cancelled"}
+    changed = {job_id for job_id, status in statuses(canceler).items() if status != before[job_id]}
+    assert changed == {started, queued}
+    assert canceler.statuses(protected, elsewhere, kept) == ["IN_PROGRESS"] * 3
+
+
+def test_a_deletion_is_planned_without_an_answer_to_cloudformation(canceler: Canceler, event_file: Path) -> None:
+    job_id = canceler.job("deleted")
+    event = json.loads((sam.ROOT / "events" / "custom-resource-delete.json").read_text())
+    event |= {"PhysicalResourceId": job_id, "ResponseURL": "http://127.0.0.1:1/nobody-may-answer-here"}
+    event["ResourceProperties"] |= {"JobId": job_id}
+    code, output = planned(canceler, event_file, event)
+    assert (code, rows(output)) == (0, {job_id: "would be cancelled"}), output
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+    told = [report for report in canceler.log.reports() if job_id in str(report["jobs"])]
+    assert [(report["trigger"], report["dryRun"]) for report in told] == [("DIRECT", True)]
+
+
+def test_the_stacks_own_sweep_is_planned_with_the_stacks_parameters(canceler: Canceler, event_file: Path) -> None:
+    event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}", "id": "1"}
+    sweep = {"SWEEP_JOB_ID_GLOB": "e2e-stale-*", "SWEEP_OLDER_THAN_HOURS": "2"}
+    with IotServer("eu-central-1") as iot, canceler.environment(AWS_ENDPOINT_URL_IOT=iot.url, **sweep):
+        for job_id, hours in {"e2e-stale-old": 3, "e2e-stale-young": 1, "e2e-fresh-old": 3}.items():
+            iot.backend.add_job(job_id, created_at=NOW - timedelta(hours=hours))
+        code, output = planned(canceler, event_file, event)
+        assert (code, rows(output)) == (0, {"e2e-stale-old": "would be cancelled", "e2e-stale-young": "left out"})
+        assert "not older than 2 h" in output
+        assert iot.backend.jobs_cancelled == {}
+        assert canceler.invoke(event)["counts"] == {"CANCELED": 1}
+        assert set(iot.backend.jobs_cancelled) == {"e2e-stale-old"}
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "told"),
+    [
+        ({"cancel": {"jobId": "other-prefix"}}, 1, "It would be rejected. jobId: must start with 'e2e-'"),
+        ({"cancel": {"jobId": "e2e-1", "force": True}}, 1, "It would be rejected. force: must be false or left out"),
+        ({"detail-type": "Something else"}, 1, "It would be rejected. detail-type: must be one of"),
+        ({"detail-type": "IoT Job Cancellation Report"}, 0, "Nothing would be cancelled: it is a canceler's report."),
+        ({"cancel": {"jobId": "e2e-gone"}}, 0, "1 is gone."),
+        ({"cancel": {"select": {"jobIdGlob": "e2e-none-*"}}}, 0, "no job. 0 live jobs matched"),
+    ],
+)
+def test_what_would_cancel_nothing_says_why(
+    canceler: Canceler, event_file: Path, event: object, code: int, told: str
+) -> None:
+    seen, output = planned(canceler, event_file, event)
+    assert (seen, told in output) == (code, True), output
+
+
+# In this process, where more can be seen
+
+
+@contextmanager
+def noted(canceler: Canceler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if `make up` had started the local AWS: its note is held."""
+    monkeypatch.setattr(background, "_FOLDER", folder)
+    known = {"port": canceler.aws.port, "environment": canceler.aws.environment}
+    with background._open_note() as note:
+        assert background._claim(note)
+        background._write(note, known)  # type: ignore[arg-type] # what the others read is not needed here
+        yield
+
+
+def in_process(*arguments: str) -> tuple[int, str]:
+    stream = StringIO()
+    parser = ArgumentParser()
+    plan.add_arguments(parser)
+    code = plan.plan(Screen(Console(file=stream, width=120)), parser.parse_args(arguments))
+    return code, stream.getvalue()
+
+
+def test_without_a_stack_it_is_the_local_aws_of_make_up(
+    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = canceler.job("of-make-up")
+    event_file.write_text(json.dumps({"cancel": {"jobId": job_id, "dryRun": False}}))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # somebody else's AWS
+    with noted(canceler, tmp_path / "local", monkeypatch):
+        code, output = in_process(str(event_file))
+    assert (code, rows(output)) == (0, {job_id: "would be cancelled"})
+    assert f"on the stack iot-job-canceler, on the local AWS at {canceler.aws.endpoint_url}" in output
+    assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+
+
+def test_without_any_of_them_it_says_what_to_do(
+    event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "_FOLDER", tmp_path)
+    with pytest.raises(NotPlanned, match="`make up` starts one, or STACK=… names a stack on AWS"):
+        in_process(str(event_file))
+
+
+def stack_of(canceler: Canceler, name: str = sam.STACK_NAME) -> plan.Stack:
+    aws = canceler.aws
+    environment = own_environment() | aws.environment
+    return plan.Stack(name, "here", environment, aws.client("cloudformation"), aws.client("lambda"))
+
+
+@pytest.mark.parametrize("question", [{"cancel": {"jobId": "e2e-1"}}, {"cancel": {"jobId": "e2e-1", "dryRun": False}}])
+def test_what_is_no_dry_run_is_not_sent(
+    canceler: Canceler, question: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(sam, "remote_invoke", lambda *arguments: sent.append(arguments))
+    with pytest.raises(NotPlanned, match="no dry run, so nothing was sent"):
+        stack_of(canceler).ask(question)
+    assert sent == []
+
+
+DRY = {"cancel": {"jobId": "e2e-gone", "dryRun": True}}
+
+
+def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: Canceler) -> None:
+    with pytest.raises(SamFailed, match="sam remote invoke ended with exit code 1"):
+        stack_of(canceler, "no-such-stack").ask(DRY)
+    with canceler.environment(FORCE="perhaps"), pytest.raises(SamFailed, match=r"the function failed: .*FORCE"):
+        stack_of(canceler).ask(DRY)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("hello", "no answer of an iot-job-canceler"),
+        ({"status": "SETTLED"}, "no answer of an iot-job-canceler"),
+        ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not take it for a dry run"),
+    ],
+)
+def test_another_functions_answer_is_no_plan(
+    canceler: Canceler, answer: object, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sam, "remote_invoke", lambda *_: answer)
+    with pytest.raises(NotPlanned, match=told):
+        stack_of(canceler).ask(DRY)
+
+
+def test_a_plan_that_is_not_whole_is_a_failure() -> None:
+    stream = StringIO()
+    job = {"jobId": "a", "outcome": "DEFERRED", "detail": "throttled", "executionsLeftInProgress": 0}
+    report: Any = {"status": "UNFINISHED", "dryRun": True, "force": False, "reason": "", "jobs": [job]}
+    assert plan.show(Screen(Console(file=stream, width=120)), report) == 1
+    assert "This is not the whole plan" in stream.getvalue()
+
+
+def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
+    event_file.write_text("{")
+    with pytest.raises(NotPlanned, match=r"event\.json can't be read as JSON"):
+        plan._read(event_file)
+    with pytest.raises(NotPlanned, match=r"nowhere\.json can't be read as JSON"):
+        plan._read(event_file.with_name("nowhere.json"))
+
+
+@pytest.mark.parametrize(
+    ("stack", "called"),
+    [("STACK=prod", "python -m local plan events/x.json --stack prod"), ("", "python -m local plan events/x.json ")],
+)
+def test_make_calls_it_with_the_event_and_the_stack(stack: str, called: str) -> None:
+    command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]
+    told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
+    assert called in told.stdout.splitlines()
