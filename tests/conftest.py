@@ -18,6 +18,7 @@ from handler.app import lambda_handler
 from handler.pipeline import Services
 from handler.respond import Responder
 from handler.telemetry import Telemetry
+from tests.faults.tally import summary
 from tests.support.bus import FakeBus
 from tests.support.fakes import AnswerServer, FakeBacklog, FakeClock, FakeContext, FakeJobs, config
 from tests.support.threads import TurnTakingPool
@@ -25,6 +26,13 @@ from tests.support.threads import TurnTakingPool
 # The same examples on every machine and in every run.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=100, database=None)
 settings.load_profile("repeatable")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many combinations of the fault matrix there were, in whatever process."""
+    if told := summary(terminalreporter.stats):
+        terminalreporter.write_line(told)
+
 
 _service_numbers = itertools.count(1)
 

@@ -93,7 +93,7 @@ class Canceler:
             if job.status in ENDED:
                 return _ended(job, Outcome.ALREADY_CANCELED)
             if request.selector:
-                return self._denied(job, _LIVE)
+                return self._denied(job, _LIVE) if job.status in LIVE else _result(job, Outcome.DEFERRED, job.status)
             self.turn()
         refusal = self._ask_to_cancel(job_id, request)
         job = self._read_back(job_id, refusal)
@@ -196,4 +196,4 @@ def _ended(job: Job, if_canceled: Outcome) -> JobResult:
 
 def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
     is_draining = job.status == JobStatus.CANCELED and job.is_draining
-    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining)
+    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining, job.status in LIVE)

@@ -3,6 +3,7 @@
 The only IoT client, and the only place that reads an AWS error code.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -56,7 +57,7 @@ _MEANINGS: dict[str, type[JobsError]] = {
 
 def iot_client() -> "IoTClient":
     """A client whose calls end within `IotJobs.worst_call` seconds. Retries are the SDK's."""
-    return boto3.client(
+    client = boto3.client(
         "iot",
         config=Config(
             connect_timeout=CONNECT_TIMEOUT,
@@ -64,6 +65,18 @@ def iot_client() -> "IoTClient":
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         ),
     )
+    for listing in ("ListJobs", "ListJobExecutionsForJob", "ListTagsForResource"):
+        client.meta.events.register(f"before-parse.iot.{listing}", _check_body)
+    return client
+
+
+def _check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: object) -> None:
+    """The SDK takes a body that is no JSON, or not the service's, for an empty listing. Raises ValueError."""
+    if response_dict["status_code"] >= 300:  # noqa: PLR2004 - HTTP
+        return
+    body, known = json.loads(response_dict["body"]), operation_model.output_shape.members
+    if not isinstance(body, dict) or (body and not body.keys() & known.keys()):
+        raise ValueError("not an answer of the service")
 
 
 class IotJobs:
@@ -173,7 +186,7 @@ def _errors_by_meaning() -> Iterator[None]:
         raise JobsUnavailable(type(error).__name__, "no usable answer from the service") from error
     except BotoCoreError as error:
         raise JobsError(type(error).__name__, str(error)) from error
-    except (AttributeError, TypeError, ValueError) as error:  # what botocore makes of a body that it can't read
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # of a body that nobody can read
         raise JobsUnavailable("MalformedResponse", type(error).__name__) from error
 
 

@@ -46,7 +46,8 @@ class RunStatus(StrEnum):
 class JobResult:
     """One job's outcome. `detail` says why, where the outcome alone does not.
 
-    `is_draining`: it is cancelled, and executions that wait for their devices are still being cancelled. Not told.
+    Not told: `is_draining`, it is cancelled, and executions that wait for their devices are still being cancelled; and
+    `is_live`, it reads so.
     """
 
     job_id: str
@@ -54,6 +55,7 @@ class JobResult:
     detail: str = ""
     executions_left_in_progress: int = 0
     is_draining: bool = False
+    is_live: bool = False
 
     @property
     def is_at_work(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from .events import REPORTED
 from .outcome import Report
@@ -48,11 +49,13 @@ class Publisher:
                         {"Source": SOURCE, "DetailType": REPORTED, "Detail": detail, "EventBusName": self._bus_name}
                     ]
                 )
-            except (BotoCoreError, ClientError) as error:
+                if answer["FailedEntryCount"]:
+                    failed = answer["Entries"][0]
+                    return f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
+            except (BotoCoreError, ClientError, ResponseParserError) as error:
                 return str(error)
-            if answer["FailedEntryCount"]:
-                failed = answer["Entries"][0]
-                return f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
+            except (AttributeError, LookupError, TypeError, ValueError) as error:  # of a body that nobody can read
+                return f"no usable answer: {type(error).__name__}"
         return ""
 
 

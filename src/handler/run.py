@@ -59,7 +59,11 @@ class Run:
         # Another delivery may have cancelled more jobs meanwhile: of a deleted stack, the selection has the last word.
         if not can_match(request.selector, self.policy.job_id_prefix):
             return look
-        return _with_results_of(look, self._carry_out_selection(request, request.selector, trigger, passes))
+        try:
+            again = self._carry_out_selection(request, request.selector, trigger, passes)
+        except RequestRejected as rejection:  # of what has cancelled jobs before
+            return replace(look, status=RunStatus.UNSETTLED, reason=str(rejection))
+        return _with_results_of(look, again)
 
     def _cancel_all(
         self, job_ids: Sequence[str], request: CancelRequest, *, looks_first: bool = False
@@ -145,10 +149,11 @@ def _is_at_rest(report: Report) -> bool:
 
 
 def _with_results_of(look: Report, report: Report) -> Report:
-    """The report, and the settled jobs of a look that are not in it."""
+    """The report, with the jobs of a look that it does not know; but for the live ones, which it would have selected."""
     known = {each.job_id for each in report.jobs}
-    more = (each for each in look.jobs if each.outcome.settled and each.job_id not in known)
-    return replace(report, jobs=(*more, *report.jobs))
+    jobs = (*(each for each in look.jobs if not each.is_live and each.job_id not in known), *report.jobs)
+    is_unfinished = report.status is RunStatus.UNFINISHED
+    return replace(report, jobs=jobs, status=report.status if is_unfinished else status_of(jobs))
 
 
 def _unfinished(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str) -> Report:

@@ -520,8 +520,12 @@ def test_an_answer_that_cannot_be_read_is_unavailable(body: bytes, iot: IotJobs,
     assert caught.value.code == "MalformedResponse"
 
 
+# botocore takes each of them for an answer without members, which is an empty listing.
+NO_ANSWERS = [b"", b"<html>not JSON", b'{"jobs": [{"jobId": "a"', b"null", b"[]", b'{"message": "Bad Gateway"}']
+
+
 @pytest.mark.parametrize(
-    "body", [b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
+    "body", [*NO_ANSWERS, b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
 )
 def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
@@ -530,12 +534,55 @@ def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJob
     assert caught.value.code == "MalformedResponse"
 
 
-@pytest.mark.parametrize("body", [b"[1]", b'"tags"', b'{"tags": 5}', b'{"tags": [5]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *NO_ANSWERS,
+        b"[1]",
+        b'"tags"',
+        b'{"tags": 5}',
+        b'{"tags": [5]}',
+        b'{"tags": [{}]}',
+        b'{"tags": [{"Value": "x"}]}',
+    ],
+)
 def test_tags_that_cannot_be_read_are_not_no_tags(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
     with pytest.raises(JobsUnavailable) as caught:
         iot.tags(ARN)
     assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize("body", NO_ANSWERS)
+def test_executions_that_cannot_be_read_are_not_none(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    answers.append(body)
+    with pytest.raises(JobsUnavailable) as caught:
+        running(iot)
+    assert caught.value.code == "MalformedResponse"
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"jobs": []}', b'{"nextToken": null}', b'{"jobs": [], "else": 1}'])
+def test_a_listing_of_nothing_is_one(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+    """The service model requires none of the members."""
+    answers.append(body)
+    assert listing(iot) == []
+
+
+def test_the_body_of_an_error_need_not_be_read(iot: IotJobs, client: "IoTClient") -> None:
+    class Raw:
+        def stream(self, **_: object) -> Iterator[bytes]:
+            yield b"<html>"
+
+    def send(**_: object) -> Any:
+        return AWSResponse(URL, 404, HTTPHeaders(), Raw())
+
+    client.meta.events.register("before-send.iot", send)
+    try:
+        with pytest.raises(JobsError) as caught:
+            listing(iot)
+    finally:
+        client.meta.events.unregister("before-send.iot", send)
+    assert (type(caught.value), caught.value.code) == (JobsError, "404")
 
 
 # Over the service's rules, with the SDK's own attempts

@@ -488,6 +488,7 @@ def test_a_wait_tries_again_what_could_not_be_cancelled(jobs: FakeJobs, clock: F
         ({}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
         ({"status": "SCHEDULED"}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
         ({"status": "COMPLETED"}, "ALREADY_FINISHED", ""),
+        ({"status": "PAUSED"}, "DEFERRED", "PAUSED"),
         ({"tags": {"cancel-protection": "true"}}, "PROTECTED", "the job is tagged cancel-protection=true"),
     ],
 )
@@ -536,6 +537,23 @@ def test_a_deletion_selects_again_when_the_devices_have_reported(
     report = carry_out(jobs, clock, document, policy=policy, passes=3, trigger=Trigger.TEARDOWN, wait=begun)
     assert (report.status, [each.job_id for each in report.jobs], report.waiting) == (status, told, waiting)
     assert jobs.cancelled == cancelled
+
+
+@pytest.mark.parametrize(
+    ("fails", "status", "outcome"),
+    [
+        (("DescribeJob", refused, "a"), "UNSETTLED", "FAILED"),
+        (("ListJobs", refused, ""), "UNSETTLED", "ALREADY_CANCELED"),
+    ],
+)
+def test_what_a_last_look_or_the_selection_after_it_can_not_read_is_told_and_no_rejected_run(
+    fails: tuple[str, Any, str], status: str, outcome: str, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = FakeJob("CANCELED")
+    operation, error, job_id = fails
+    jobs.fault = failing(operation, error, times=1, **({"job_id": job_id} if job_id else {}))
+    report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, wait=wait(clock, 60, "a"))
+    assert (report.status, outcomes(report)) == (status, {"a": outcome})
 
 
 @pytest.mark.parametrize("is_selected", [False, True])

@@ -1,0 +1,130 @@
+"""The function's own clients over sockets without a network, and worlds for them."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import urllib3
+from botocore.retries.quota import RetryQuota
+from botocore.retries.standard import RetryContext
+
+from handler.backlog import Backlog, sqs_client
+from handler.iot import IotJobs, iot_client
+from handler.pipeline import Services
+from handler.publish import Publisher, events_client
+from handler.respond import Responder
+from tests.conftest import Log
+from tests.faults.matrix import NewWorld
+from tests.faults.scenarios import Scenario
+from tests.faults.sockets import Request, all_served_by
+from tests.faults.tally import Tally
+from tests.faults.world import World
+from tests.support.bus import FakeBus
+from tests.support.fakes import FakeBacklog, FakeClock, config
+from tests.support.iot_rules import Parameters, RulesBackend
+from tests.support.iot_server import access_denied
+
+
+@pytest.fixture
+def tally(record_property: Callable[[str, object], None]) -> Tally:
+    """Counts the combinations of one test."""
+    return Tally(record_property)
+
+
+class _Timer:
+    """In place of the timer that answers in the function's place: by the real clock it would never be due."""
+
+    ident = None
+
+    def __init__(self, _seconds: float, _function: Callable[[], None]) -> None:
+        self.daemon = False
+
+    def start(self) -> None:
+        """A World says if an invocation takes so long that the timer would have been due."""
+
+    def cancel(self) -> None:
+        """Nothing is running."""
+
+
+def _greatest_delay(_backoff: object, context: RetryContext) -> float:
+    return float(2 ** (context.attempt_number - 1))
+
+
+def protect(backend: RulesBackend) -> None:
+    """As the IAM policy of template.yaml."""
+
+    def deny(operation: str, parameters: Parameters) -> None:
+        job = backend._jobs.get(parameters.get("jobId", ""))
+        tags = {key.lower(): tag.lower() for key, tag in job.tags.items()} if job else {}
+        if operation in {"CancelJob", "CancelJobExecution"} and tags.get("cancel-protection") == "true":
+            raise access_denied()
+
+    backend.fault = deny
+
+
+@pytest.fixture(scope="package")
+def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
+    """One after the other, over the same clients. What the SDK sleeps and draws goes by the world's clock."""
+    worlds: list[World] = []
+    quotas: list[RetryQuota] = []
+
+    def serve(request: Request, timeout: float) -> bytes:
+        return worlds[-1].serve(request, timeout)
+
+    def sleep(seconds: float) -> None:
+        worlds[-1].clock.sleep(seconds)
+
+    def new_quota() -> RetryQuota:
+        quotas.append(RetryQuota())
+        return quotas[-1]
+
+    with pytest.MonkeyPatch.context() as patch, all_served_by(serve):
+        for name, value in {
+            "DEFAULT_REGION": "eu-west-1",
+            "ACCESS_KEY_ID": "test",
+            "SECRET_ACCESS_KEY": "test",
+        }.items():
+            patch.setenv(f"AWS_{name}", value)
+        for name in ("SESSION_TOKEN", "PROFILE", "ENDPOINT_URL"):
+            patch.delenv(f"AWS_{name}", raising=False)
+        patch.setattr("botocore.retries.quota.RetryQuota", new_quota)
+        patch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", _greatest_delay)
+        patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=sleep))
+        patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _self: "test")
+        patch.setattr("botocore.signers.RequestSigner.sign", lambda *_args, **_kwargs: None)
+        patch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=_Timer))
+        iot, sqs, bus, http, log = iot_client(), sqs_client(), events_client(), urllib3.PoolManager(), new_log()
+
+        def new(scenario: Scenario) -> World:
+            log.stream.seek(0)
+            log.stream.truncate()
+            for quota in quotas:
+                quota.release(10_000)
+            clock = FakeClock()
+            backend = RulesBackend("eu-west-1", "123456789012")
+            backend.now = clock.utc_now
+            protect(backend)
+            for job_id, fields in {**scenario.others, **scenario.jobs}.items():
+                backend.add_job(job_id, **fields)
+            services = Services(
+                replace(config(policy=scenario.policy), sweep=scenario.sweep),
+                IotJobs(iot),
+                Backlog(sqs, FakeBacklog.url, FakeBacklog.teardown_url),
+                Publisher(bus, FakeBus.name),
+                Responder(http, clock.sleep, lambda _least, most: most),
+                log.telemetry,
+                clock,
+                clock.sleep,
+                clock.utc_now,
+            )
+            world = World(services, backend, FakeBacklog(clock), log.stream)
+            world.reports_at = dict(scenario.reports_at)
+            world.meant = scenario.meant
+            world.waits = bool(scenario.reports_at) or scenario.policy.force
+            worlds[:] = [world]
+            return world
+
+        yield new
+        http.clear()

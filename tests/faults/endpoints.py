@@ -1,0 +1,118 @@
+"""The services behind the sockets: AWS IoT with its rules, SQS, and S3, which takes the answers to CloudFormation."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from botocore.model import OperationModel, ServiceModel
+from moto.core.exceptions import JsonRESTError
+
+from tests.faults.sockets import Request, response
+from tests.support.bus import FakeBus
+from tests.support.fakes import FakeBacklog
+from tests.support.iot_rules import RulesBackend
+
+IOT, SQS = "iot.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"
+EVENTS = "events.eu-west-1.amazonaws.com"
+S3 = "cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com"
+PUT = "PUT"
+_OPERATIONS = (
+    *("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"),
+    *("ListJobExecutionsForJob", "CancelJobExecution"),
+)
+
+type Act = Callable[[], bytes]
+
+
+def error(status: int, code: str, message: str) -> bytes:
+    """An error as IoT and SQS answer it."""
+    body = {"__type": code, "message": message}
+    return response(status, json.dumps(body).encode(), headers={"x-amzn-ErrorType": code})
+
+
+def iot(request: Request, backend: RulesBackend) -> tuple[str, Act]:
+    """The operation that is asked for, and what carries it out."""
+    operation, in_path = _operation(request)
+
+    def act() -> bytes:
+        try:
+            answer = backend.call(operation.name, _parameters(operation, request, in_path))
+        except JsonRESTError as refusal:
+            return error(int(refusal.code), str(refusal.error_type), str(refusal.message))
+        return response(200, json.dumps(answer, default=datetime.timestamp).encode())
+
+    return operation.name, act
+
+
+def sqs(request: Request, queues: FakeBacklog) -> tuple[str, Act]:
+    """The same for the two queues."""
+    operation = request.headers["x-amz-target"].removeprefix("AmazonSQS.")
+
+    def act() -> bytes:
+        asked = json.loads(request.body)
+        try:
+            if operation == "SendMessage":
+                queues.send_message(**asked)
+            else:
+                assert operation == "ChangeMessageVisibility"
+                queues.change_message_visibility(**asked)
+        except ClientError as refusal:
+            return error(400, f"com.amazonaws.sqs#{refusal.response['Error']['Code']}", "refused")
+        return response(200, b"{}")
+
+    return operation, act
+
+
+def events(request: Request, bus: FakeBus) -> tuple[str, Act]:
+    """The same for the event bus."""
+    operation = request.headers["x-amz-target"].removeprefix("AWSEvents.")
+    assert operation == "PutEvents"
+    return operation, lambda: response(200, json.dumps(bus.put_events(**json.loads(request.body))).encode())
+
+
+def s3(request: Request, take: Callable[[Mapping[str, Any]], None]) -> tuple[str, Act]:
+    """The same for the bucket behind ResponseURL."""
+
+    def act() -> bytes:
+        assert (request.method, request.headers["content-type"]) == ("PUT", "")
+        take(json.loads(request.body))
+        return response(200)
+
+    return PUT, act
+
+
+@cache
+def _routes() -> list[tuple[str, re.Pattern[str], OperationModel]]:
+    model = ServiceModel(Loader().load_service_model("iot", "service-2"))
+    operations = [model.operation_model(name) for name in _OPERATIONS]
+    return [(each.http["method"], _pattern(each.http["requestUri"]), each) for each in operations]
+
+
+def _pattern(uri: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", uri))
+
+
+def _operation(request: Request) -> tuple[OperationModel, Mapping[str, str]]:
+    found = [
+        (operation, match.groupdict())
+        for method, pattern, operation in _routes()
+        if method == request.method and (match := pattern.fullmatch(request.url.path))
+    ]
+    assert len(found) == 1, f"{request.method} {request.url.path} is no call that the function may make"
+    return found[0]
+
+
+def _parameters(operation: OperationModel, request: Request, in_path: Mapping[str, str]) -> dict[str, Any]:
+    asked = {name: unquote(value) for name, value in in_path.items()} | dict(parse_qsl(request.url.query))
+    members: Any = operation.input_shape and operation.input_shape.members
+    body: dict[str, Any] = json.loads(request.body or b"{}")
+    return body | {name: _TYPES[members[name].type_name](value) for name, value in asked.items()}
+
+
+_TYPES: dict[str, Callable[[str], object]] = {"boolean": lambda text: text == "true", "integer": int, "string": str}

@@ -1,0 +1,148 @@
+"""Combinations, and what has to hold in each: by literal expectation, and not by the words of the code."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.faults.injection import Fault
+from tests.faults.scenarios import SCENARIOS, STACK_ID, Point, Scenario
+from tests.faults.world import SECRET, Answer, Due, World
+
+type NewWorld = Callable[[Scenario], World]
+
+IDS = {"StackId": STACK_ID, "RequestId": "request-1", "LogicalResourceId": "Teardown"}
+# The name of a trigger, and True if its points of failure are counted from the backlog on.
+WAYS = [(name, later) for name, scenario in SCENARIOS.items() for later in (False, True) if scenario.later or not later]
+
+
+def combinations(points: Sequence[Point], faults: Sequence[Fault]) -> Iterator[tuple[int, Point, Fault]]:
+    """Each fault at each point, with the point's number."""
+    for at, point in enumerate(points, 1):
+        for fault in faults:
+            if fault.can_strike(point.operation):
+                yield at, point, fault
+
+
+def name_of(at: int, point: Point, *, later: bool = False) -> str:
+    """The point, for people."""
+    return f"call {at}{' from the backlog' if later else ''} ({point.operation})"
+
+
+def played(
+    new_world: NewWorld, scenario: Scenario, fault: Fault, at: int, *, later: bool = False, receives: int = 100
+) -> World:
+    """A world in which the fault has struck, and all is over."""
+    world = new_world(scenario)
+    world.fault, world.at, world.busy, world.queues.max_receives = fault, at, int(later), receives
+    world.play(Due(0, scenario.event))
+    return world
+
+
+# What never may be
+
+
+def whatever_happens(world: World, scenario: Scenario) -> list[str]:
+    """What is wrong in any case."""
+    cancelled = world.backend.jobs_cancelled
+    rules = {
+        "the fault did not happen": world.struck,
+        "a job was cancelled more than once": set(cancelled.values()) <= {1},
+        "a job was cancelled that was not meant": cancelled.keys() <= set(scenario.meant),
+        "an execution was ended more than once": set(world.backend.executions_cancelled.values()) <= {1},
+        "a device was forced": scenario.policy.force or not _forced(world, scenario),
+        "the signature of ResponseURL was told": SECRET not in world.log.getvalue() + world.printed.getvalue(),
+        "somebody else's job was touched": all(
+            world.backend._jobs[job_id].status == "IN_PROGRESS"
+            and world.executions(job_id) == fields.get("executions", {})
+            for job_id, fields in scenario.others.items()
+        ),
+    }
+    broken = [rule for rule, holds in rules.items() if not holds]
+    return [*world.wrong, *broken, *(each for answer in world.answers for each in _wrong_in(answer, scenario))]
+
+
+def _forced(world: World, scenario: Scenario) -> list[str]:
+    return [
+        thing
+        for job_id, fields in scenario.jobs.items()
+        for thing, status in fields.get("executions", {}).items()
+        if status == "IN_PROGRESS" and world.executions(job_id)[thing] not in {"IN_PROGRESS", "SUCCEEDED"}
+    ]
+
+
+def _wrong_in(answer: Answer, scenario: Scenario) -> list[str]:
+    told, expected = answer.body, scenario.answer or {}
+    if {name: told[name] for name in IDS} != IDS or told["PhysicalResourceId"] != expected["PhysicalResourceId"]:
+        return [f"the answer {told} has wrong ids"]
+    if told["Status"] == "SUCCESS" and answer.unsettled and not scenario.continues:
+        return [f"SUCCESS, but {answer.unsettled} are not settled"]
+    return []
+
+
+# How it may end
+
+
+def as_ever(world: World, scenario: Scenario) -> list[str]:
+    """What is not as it is if nothing happens."""
+    heard = heard_by_cloudformation(world, scenario)
+    wrong = [f"CloudFormation was told {told}" for told in heard if told != scenario.answer]
+    if scenario.is_teardown and not heard:
+        wrong.append("CloudFormation was not answered in time")
+    return [*as_ever_but_for_the_answer(world, scenario), *wrong]
+
+
+def as_ever_but_for_the_answer(world: World, scenario: Scenario) -> list[str]:
+    """The same, apart from what CloudFormation was told."""
+    wrong = []
+    for job_id, end in scenario.ends.items():
+        job = world.backend._jobs[job_id]
+        if (job.status, world.executions(job_id)) != end:
+            wrong.append(f"{job_id} is {job.status}, {world.executions(job_id)}")
+        if job_id in scenario.meant and (job.reason_code, job.comment) not in {scenario.told, scenario.also_told}:
+            wrong.append(f"{job_id} was cancelled with {job.reason_code}, {job.comment}")
+    if world.failed:
+        wrong.append("the event is in a failure queue")
+    if world.reports[-1]["status"] != scenario.status:
+        wrong.append(f"the last report is {world.reports[-1]}")
+    return wrong
+
+
+def first_told(world: World, scenario: Scenario) -> list[str]:
+    """What is wrong where CloudFormation is told FAILED, and the work goes on all the same.
+
+    What it hears first is what counts.
+    """
+    heard = heard_by_cloudformation(world, scenario)
+    wrong = [f"CloudFormation was told {told}" for told in heard[1:] if told != scenario.answer]
+    if [(told["Status"], told["Reason"].split(" ")[0]) for told in heard[:1]] != [("FAILED", "unexpected")]:
+        wrong.append(f"CloudFormation was first told {heard[:1]}")
+    return [*as_ever_but_for_the_answer(world, scenario), *wrong]
+
+
+def told(world: World, scenario: Scenario, status: str, code: str) -> list[str]:
+    """What is wrong where the run ends in this `status` for an error of the service with this `code`."""
+    report, level = world.reports[-1], world.levels[-1]
+    wrong = []
+    if (report["status"], level) != (status, "WARNING"):
+        wrong.append(f"the last report, at level {level}, is {report}")
+    outcomes = {job["jobId"]: job["outcome"] for job in report["jobs"]}
+    reasons = " ".join([report["reason"], *(job["detail"] for job in report["jobs"])])
+    if code not in reasons:
+        wrong.append(f"nobody was told of {code}")
+    if status == "UNSETTLED" and any(outcomes.get(each) != "FAILED" for each in world.unsettled()):
+        wrong.append(f"{world.unsettled()} are not reported as FAILED")
+    if status == "REJECTED" and world.backend.jobs_cancelled:
+        wrong.append(f"{set(world.backend.jobs_cancelled)} were cancelled")
+    if world.failed:
+        wrong.append("the event is in a failure queue")
+    expected = "SUCCESS" if scenario.continues else "FAILED"
+    heard = heard_by_cloudformation(world, scenario)
+    if scenario.is_teardown and [(each["Status"], code in each["Reason"]) for each in heard] != [(expected, True)]:
+        wrong.append(f"CloudFormation was told {heard}")
+    return wrong
+
+
+def heard_by_cloudformation(world: World, scenario: Scenario) -> list[Mapping[str, Any]]:
+    """What it is told as long as it listens."""
+    names = ("Status", "PhysicalResourceId", "Reason", "Data")
+    until = scenario.service_timeout if scenario.is_teardown else 0.0
+    return [{name: answer.body[name] for name in names} for answer in world.answers if answer.at <= until]

@@ -1,0 +1,61 @@
+"""How many combinations there were, over all tests and processes."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+_PROPERTY = "fault matrix"
+
+
+class Tally:
+    """The combinations of one test."""
+
+    def __init__(self, record_property: Callable[[str, object], None]) -> None:
+        self.number = 0
+        self._record_property = record_property
+        self._lost: dict[str, list[str]] = {}
+        self._points: set[str] = set()
+        self._triggers: set[str] = set()
+        self._faults: set[str] = set()
+
+    def add(self, trigger: str, point: str, fault: str, wrong: list[str]) -> None:
+        """One combination, and what was wrong in it."""
+        self.number += 1
+        self._triggers.add(trigger)
+        self._points.add(f"{trigger}, {point}")
+        self._faults.add(fault)
+        if wrong:
+            self._lost[f"{trigger}, {point}, {fault}"] = wrong
+
+    def assert_nothing_lost(self) -> None:
+        """Leave the figures for the summary, too."""
+        told = {
+            "combinations": self.number,
+            "triggers": sorted(self._triggers),
+            "points": sorted(self._points),
+            "faults": sorted(self._faults),
+            "lost": len(self._lost),
+        }
+        self._record_property(_PROPERTY, json.dumps(told))
+        assert self._lost == {}
+
+
+def summary(stats: Mapping[str, Iterable[Any]]) -> str:
+    """One line over all reports of pytest, or nothing if no combination was tried."""
+    told = [
+        json.loads(value)
+        for reports in stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == _PROPERTY
+    ]
+    if not told:
+        return ""
+    triggers, points, faults = ({each for one in told for each in one[key]} for key in ("triggers", "points", "faults"))
+    lost = sum(one["lost"] for one in told)
+    return (
+        f"fault matrix: {sum(one['combinations'] for one in told):,} combinations of {len(triggers)} triggers, "
+        f"{len(points):,} points of failure and {len(faults)} faults; "
+        f"{f'something lost in {lost} of them' if lost else 'nothing lost in any'}"
+    )

@@ -1,0 +1,103 @@
+"""Every trigger, at every point of failure, delivered as AWS does: twice, late, out of order, concurrently.
+
+With the two faults that leave the function least to know by, an answer that is lost and a kill, each after the service
+acted; and with none, where a delivery in the middle of a call is what happens. test_passing.py has every other fault,
+with a plain delivery.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+
+from tests.faults.injection import KILLED, LOST, NOTHING, Fault
+from tests.faults.matrix import NewWorld, as_ever, combinations, first_told, name_of, whatever_happens
+from tests.faults.scenarios import SCENARIOS, Point, Scenario
+from tests.faults.tally import Tally
+from tests.faults.world import OTHER, Due, World
+
+
+def once(scenario: Scenario) -> list[Due]:
+    return [Due(0, scenario.event)]
+
+
+def twice(scenario: Scenario) -> list[Due]:
+    return [Due(0, scenario.event), Due(0, scenario.event)]
+
+
+def twice_the_second_late(scenario: Scenario) -> list[Due]:
+    """Later than leases last, and than SQS knows what it was sent; but as long as CloudFormation listens."""
+    return [Due(0, scenario.event), Due(700 if scenario.is_teardown else 5 * 3600, scenario.event)]
+
+
+def with_another_in_between(scenario: Scenario) -> list[Due]:
+    """Somebody else wants the same jobs cancelled, before anything is tried again."""
+    job_ids = list(scenario.jobs) or ["firmware"]
+    return [Due(0, scenario.event), Due(1, OTHER | {"detail": {"cancel": {"jobIds": job_ids}}})]
+
+
+# What the jobs may bear then. A selection does not wait for the devices of jobs that somebody else has cancelled.
+TOLD_BY_ANOTHER = ("EVENT_REMEDIATION", "Requested by event other from fleet.console")
+DOES_NOT_WAIT = {"Delete of a selection that waits", "request of a selection that waits"}
+
+
+@dataclass(frozen=True)
+class Deliveries:
+    """How events arrive: those of `make`, and once more in the `middle` of the call that the fault strikes."""
+
+    make: Callable[[Scenario], list[Due]]
+    faults: tuple[Fault, ...]
+    number: int
+    middle: str = ""
+    message_late: bool = False
+
+    def world(self, new_world: NewWorld, trigger: str, fault: Fault | None = None, at: int = 0) -> World:
+        """All is over in it."""
+        scenario = SCENARIOS[trigger]
+        world = new_world(scenario)
+        world.fault, world.at, world.struck = fault, at, fault is None
+        world.busy, world.late = int(self.message_late), self.message_late
+        world.before += [scenario.event] if self.middle == "before it acts" else []
+        world.after += [scenario.event] if self.middle == "after it acted" else []
+        if self.make is with_another_in_between and trigger in DOES_NOT_WAIT:
+            world.waits = False
+        world.play(*self.make(scenario))
+        return world
+
+
+DELIVERIES: dict[str, Deliveries] = {
+    "twice": Deliveries(twice, (LOST, KILLED), 516),
+    "twice, the second one late": Deliveries(twice_the_second_late, (LOST, KILLED), 488),
+    "another one in between": Deliveries(with_another_in_between, (LOST, KILLED), 446),
+    "a message once its lease has ended": Deliveries(once, (LOST, KILLED), 402, message_late=True),
+    "once more in the middle of a call, before it acts": Deliveries(
+        once, (NOTHING, LOST, KILLED), 480, middle="before it acts"
+    ),
+    "once more in the middle of a call, after it acted": Deliveries(
+        once, (NOTHING, LOST, KILLED), 480, middle="after it acted"
+    ),
+}
+
+
+def ends(world: World, scenario: Scenario, point: Point, fault: Fault) -> list[str]:
+    """What is wrong in the end."""
+    wrong = as_ever(world, scenario)
+    if wrong and scenario.is_teardown and point.operation == "SendMessage" and fault is LOST:
+        return first_told(world, scenario)
+    return wrong
+
+
+@pytest.mark.parametrize("name", DELIVERIES)
+def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_world: NewWorld, tally: Tally) -> None:
+    deliveries = DELIVERIES[name]
+    for trigger, known in SCENARIOS.items():
+        if deliveries.message_late and not known.later:
+            continue
+        scenario = replace(known, also_told=TOLD_BY_ANOTHER) if deliveries.make is with_another_in_between else known
+        points = [Point(operation, "") for operation in deliveries.world(new_world, trigger).calls]
+        for at, point, fault in combinations(points, deliveries.faults):
+            world = deliveries.world(new_world, trigger, fault, at)
+            wrong = [*whatever_happens(world, scenario), *ends(world, scenario, point, fault)]
+            tally.add(trigger, f"{name}: {name_of(at, point)}", str(fault), wrong)
+    tally.assert_nothing_lost()
+    assert tally.number == deliveries.number

@@ -1,0 +1,92 @@
+"""Every trigger, at every point of failure, with a fault without an end: it is told, or in a failure queue.
+
+A message comes 12 times here, not 100. A ServiceTimeout ends before that, so that CloudFormation is answered.
+"""
+
+import pytest
+
+from tests.faults.injection import DENIED, KILLED, LOST, PAUSED, UNAVAILABLE, for_ever
+from tests.faults.matrix import (
+    NewWorld,
+    as_ever,
+    combinations,
+    first_told,
+    heard_by_cloudformation,
+    name_of,
+    played,
+    whatever_happens,
+)
+from tests.faults.scenarios import SCENARIOS, Scenario
+from tests.faults.tally import Tally
+from tests.faults.world import World
+
+RECEIVES = 12
+SERVICE_TIMEOUT = {False: 300, True: 480}  # seconds, without a wait for devices and with one
+FAULTS = tuple(map(for_ever, (UNAVAILABLE, LOST, DENIED, KILLED, PAUSED)))
+
+TOLD, QUEUE, AS_EVER = "told", "failure queue", "as ever"
+FIRST_TOLD = "told, and as ever all the same"
+# The message of a look at the devices is leased for 310 s, so that a kill leaves no time for an answer.
+TOO_LATE = "told once CloudFormation has given up"
+# How it may end: 503, answer lost, denied, killed, status PAUSED. "As ever" is where the job has ended, or another way
+# is found: a cancelled job is not selected any more, and a message need not be sent once the devices are done.
+OF_EVENTS: dict[str, tuple[set[str], ...]] = {
+    "CancelJob": ({QUEUE}, {QUEUE, AS_EVER}, {TOLD, AS_EVER}, {QUEUE, AS_EVER}),
+    "CancelJobExecution": ({QUEUE}, {AS_EVER}, {TOLD}, {AS_EVER}),
+    "ChangeMessageVisibility": ({QUEUE}, {QUEUE}, {QUEUE}, {QUEUE}),
+    "DescribeJob": ({QUEUE, AS_EVER}, {QUEUE, AS_EVER}, {TOLD, AS_EVER}, {QUEUE, AS_EVER}, {QUEUE, AS_EVER}),
+    "ListJobExecutionsForJob": ({QUEUE}, {QUEUE}, {TOLD}, {QUEUE}),
+    "ListJobs": ({QUEUE}, {QUEUE}, {TOLD, QUEUE}, {QUEUE}),
+    "ListTagsForResource": ({QUEUE}, {QUEUE}, {TOLD, AS_EVER}, {QUEUE}),
+    "SendMessage": ({AS_EVER}, {AS_EVER}, {AS_EVER}, {AS_EVER}),
+    "PutEvents": ({AS_EVER}, {AS_EVER}, {AS_EVER}, {QUEUE}),
+}
+OF_TEARDOWNS: dict[str, tuple[set[str], ...]] = {
+    "CancelJob": ({TOLD}, {TOLD, AS_EVER}, {TOLD, AS_EVER}, {QUEUE, AS_EVER}),
+    "CancelJobExecution": ({TOLD}, {AS_EVER}, {TOLD}, {AS_EVER}),
+    "ChangeMessageVisibility": ({QUEUE}, {QUEUE}, {QUEUE}, {QUEUE}),
+    "DescribeJob": ({TOLD, AS_EVER}, {TOLD, AS_EVER}, {TOLD}, {QUEUE, AS_EVER, TOO_LATE}, {TOLD, AS_EVER}),
+    "ListJobExecutionsForJob": ({TOLD}, {TOLD}, {TOLD}, {QUEUE}),
+    "ListJobs": ({TOLD}, {TOLD}, {TOLD}, {QUEUE, TOO_LATE}),
+    "ListTagsForResource": ({TOLD}, {TOLD}, {TOLD}, {QUEUE}),
+    "SendMessage": ({FIRST_TOLD}, {FIRST_TOLD}, {FIRST_TOLD}, {AS_EVER}),
+    "PUT": ({QUEUE}, {QUEUE}, {QUEUE}, {QUEUE}),
+    "PutEvents": ({AS_EVER}, {AS_EVER}, {AS_EVER}, {QUEUE}),
+}
+
+
+def end_of(world: World, scenario: Scenario) -> str:
+    """How it ended, in a word; empty if silently."""
+    if world.failed:
+        return QUEUE if all(event == scenario.event for event in world.failed) else ""
+    if not as_ever(world, scenario):
+        return AS_EVER
+    if scenario.is_teardown and not first_told(world, scenario):
+        return FIRST_TOLD
+    if world.levels[-1] != "WARNING" or world.reports[-1]["status"] not in {"UNSETTLED", "REJECTED"}:
+        return ""
+    if not scenario.is_teardown:
+        return TOLD
+    status = "SUCCESS" if scenario.continues else "FAILED"
+    heard = [(told["Status"], told["Reason"] != "") for told in heard_by_cloudformation(world, scenario)]
+    return {((status, True),): TOLD, (): TOO_LATE}.get(tuple(heard), "")
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_fault_without_an_end_is_not_silent(name: str, new_world: NewWorld, tally: Tally) -> None:
+    known = SCENARIOS[name]
+    scenario = known.answered_within(SERVICE_TIMEOUT[bool(known.reports_at)])
+    ends = OF_TEARDOWNS if scenario.is_teardown else OF_EVENTS
+    for at, point, fault in combinations(scenario.points(later=False), FAULTS):
+        world = played(new_world, scenario, fault, at, receives=RECEIVES)
+        wrong = whatever_happens(world, scenario)
+        end = end_of(world, scenario)
+        if end not in ends[point.operation][FAULTS.index(fault)]:
+            wrong.append(f"ended: {end or 'in silence'}")
+        tally.add(name, name_of(at, point), str(fault), wrong)
+    tally.assert_nothing_lost()
+
+
+def test_the_matrix_has_not_shrunk() -> None:
+    each = [list(combinations(scenario.points(later=False), FAULTS)) for scenario in SCENARIOS.values()]
+    assert sum(map(len, each)) == 676
