@@ -149,7 +149,7 @@ def _is_at_rest(report: Report) -> bool:
 
 
 def _with_results_of(look: Report, report: Report) -> Report:
-    """The report, with the jobs of a look that it does not know; but for the live ones, which it would have selected."""
+    """The report, with the jobs of a look that it lacks; but for the live ones, which it would have selected."""
     known = {each.job_id for each in report.jobs}
     jobs = (*(each for each in look.jobs if not each.is_live and each.job_id not in known), *report.jobs)
     is_unfinished = report.status is RunStatus.UNFINISHED
