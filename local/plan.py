@@ -34,7 +34,7 @@ _WORDS = {
     "GONE": "is gone",
     "PROTECTED": "is protected",
     "DEFERRED": "not known yet",
-    "FAILED": "could not be cancelled",
+    "FAILED": "could not be read",
 }
 
 
@@ -53,7 +53,7 @@ class Stack:
         found = self.cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId="Function")
         function = found["StackResourceDetail"]["PhysicalResourceId"]
         configuration = self.functions.get_function_configuration(FunctionName=function)
-        return Config.from_env(configuration["Environment"]["Variables"])
+        return Config.from_env(configuration.get("Environment", {}).get("Variables", {}))
 
     def ask(self, question: Mapping[str, object]) -> Report:
         """The function's report. Raises NotPlanned if the question is no dry run, and SamFailed."""

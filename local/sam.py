@@ -58,7 +58,10 @@ def remote_invoke(environment: Mapping[str, str], stack_name: str, event: Mappin
     )
     if done.returncode:
         raise SamFailed(f"sam remote invoke ended with exit code {done.returncode}:\n{done.stderr}")
-    answer = json.loads(done.stdout)
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError as error:
+        raise SamFailed(f"sam remote invoke printed what is no JSON:\n{done.stdout}") from error
     if "FunctionError" in answer:
         raise SamFailed(f"the function failed: {answer['Payload']}")
     return cast("object", json.loads(answer["Payload"]))

@@ -18,7 +18,7 @@ from .events import is_custom_resource, trigger_of
 from .iot import IotJobs, iot_client
 from .message import Message
 from .outcome import RunStatus
-from .pipeline import Services, handle
+from .pipeline import Services, conclude, handle
 from .publish import Publisher, events_client
 from .respond import Responder
 from .telemetry import Telemetry
@@ -51,7 +51,10 @@ def lambda_handler(event: object, context: LambdaContext, services: Services | N
     services = services or wire()
     message = services.backlog.read(event)
     if message is None:
-        return handle(event, Delivery(context, services.now), services).report.as_dict()
+        delivery = Delivery(context, services.now)
+        ended = handle(event, delivery, services)
+        conclude(event, ended, delivery, services)
+        return ended.report.as_dict()
     done = _take_from_backlog(message, Delivery.of_message(message, context, services.now), services)
     return {"batchItemFailures": [] if done else [{"itemIdentifier": message.message_id}]}
 
@@ -66,9 +69,10 @@ def _take_from_backlog(message: Message, delivery: Delivery, services: Services)
     try:
         ended = handle(message.event, delivery, services)
         was_begun = delivery.admitted and not is_custom_resource(message.event)
-        if not (was_begun and ended.report.status is RunStatus.REJECTED):  # else it ends in the failure queue
-            keep_seconds = ended.keep_seconds
+        if not ended.problem and not (was_begun and ended.report.status is RunStatus.REJECTED):
+            keep_seconds = ended.keep_seconds  # else it comes again, until it ends in the failure queue
     finally:
         if keep_seconds is not None:
             services.backlog.keep(message, keep_seconds)
+    conclude(message.event, ended, delivery, services)
     return keep_seconds is None

@@ -20,9 +20,6 @@ from .timing import Deadline, Sleep, Turn
 READ_BACK_WAITS = (0.5, 1.0, 2.0, 4.0)
 
 
-# Of a job that was selected in an earlier delivery.
-_LIVE = JobNotCancelable("IsLive", "it could not be cancelled, or another job has its id by now")
-
 type _Act = Callable[[str, CancelRequest], JobResult]
 
 
@@ -93,7 +90,7 @@ class Canceler:
             if job.status in ENDED:
                 return _ended(job, Outcome.ALREADY_CANCELED)
             if request.selector:
-                return self._denied(job, _LIVE) if job.status in LIVE else _result(job, Outcome.DEFERRED, job.status)
+                return self._left_alone(job)
             self.turn()
         refusal = self._ask_to_cancel(job_id, request)
         job = self._read_back(job_id, refusal)
@@ -105,6 +102,12 @@ class Canceler:
             return self._denied(job, refusal)
         # A status that nobody documented is on its way to another one; a live job that can't be cancelled is not.
         return _result(job, Outcome.FAILED if job.status in LIVE else Outcome.DEFERRED, str(refusal))
+
+    def _left_alone(self, job: Job) -> JobResult:
+        """What was selected in an earlier delivery: by now its id may be another job's."""
+        if job.status not in LIVE:
+            return _result(job, Outcome.DEFERRED, f"the job reads {job.status}")
+        return self._denied(job, JobNotCancelable("IsLive", "it was not cancelled, or another job has its id by now"))
 
     def _ask_to_cancel(self, job_id: str, request: CancelRequest) -> JobsError | None:
         """The service's refusal, be it for a reason that nobody documented, or None if it accepted.
@@ -185,15 +188,11 @@ class Canceler:
 
 
 def _ended(job: Job, if_canceled: Outcome) -> JobResult:
-    match job.status:
-        case JobStatus.CANCELED:
-            return _result(job, if_canceled)
-        case JobStatus.COMPLETED:
-            return _result(job, Outcome.ALREADY_FINISHED)
-        case _:
-            return _result(job, Outcome.GONE, "the job is being deleted")
+    if job.status == JobStatus.DELETION_IN_PROGRESS:
+        return _result(job, Outcome.GONE, "the job is being deleted")
+    return _result(job, if_canceled if job.status == JobStatus.CANCELED else Outcome.ALREADY_FINISHED)
 
 
 def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
     is_draining = job.status == JobStatus.CANCELED and job.is_draining
-    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining, job.status in LIVE)
+    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining)

@@ -46,8 +46,7 @@ class RunStatus(StrEnum):
 class JobResult:
     """One job's outcome. `detail` says why, where the outcome alone does not.
 
-    Not told: `is_draining`, it is cancelled, and executions that wait for their devices are still being cancelled; and
-    `is_live`, it reads so.
+    `is_draining`: it is cancelled, and executions that wait for their devices are still being cancelled. Not told.
     """
 
     job_id: str
@@ -55,12 +54,11 @@ class JobResult:
     detail: str = ""
     executions_left_in_progress: int = 0
     is_draining: bool = False
-    is_live: bool = False
 
     @property
     def is_at_work(self) -> bool:
-        """True while a device runs it, or may yet start an execution that the service has not come to."""
-        return self.executions_left_in_progress > 0 or self.is_draining
+        """True while a device runs what has ended, or may yet start an execution that the service has not come to."""
+        return self.outcome.settled and (self.executions_left_in_progress > 0 or self.is_draining)
 
     def as_dict(self) -> dict[str, object]:
         """The job in the published shape of the report."""
@@ -99,7 +97,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One run: the function's return value and its last log line.
+    """One run: the function's return value, a log line and an event.
 
     `waiting` is not told: the reason says it. `cause` is told beside the report, in the log line alone.
     """

@@ -21,7 +21,7 @@ from .telemetry import Telemetry
 from .timing import Clock, Deadline, Pace, Sleep
 from .waiting import SHORTEST_LOOK_SECONDS
 
-EVENT_RESERVE = 7.0  # seconds: to put the event on the backlog takes 5 at worst, to tell its report a moment
+EVENT_RESERVE = 7.0  # seconds: to put or keep the event on the backlog takes 5 at worst, to tell its report a moment
 LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
 
@@ -61,14 +61,12 @@ class Ended:
 
 
 def handle(event: object, delivery: Delivery, services: Services) -> Ended:
-    """Do what `event` asks for, as far as there is time, and report it.
+    """Do what `event` asks for, as far as there is time, and report it in the log.
 
-    Raises ResponseUndelivered. Bad input is reported as REJECTED, and not raised.
+    Bad input is reported as REJECTED, and not raised.
     """
     trigger = trigger_of(event)
-    invocation_id = delivery.context.aws_request_id
-    correlation_id = _correlation_id(event) or invocation_id
-    services.telemetry.start(trigger, correlation_id, invocation_id)
+    services.telemetry.start(trigger, _correlation_id(event, delivery), delivery.context.aws_request_id)
     try:
         ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
     except RequestRejected as rejection:
@@ -77,16 +75,8 @@ def handle(event: object, delivery: Delivery, services: Services) -> Ended:
         services.telemetry.crashed(error)
         raise
     services.telemetry.report(ended.report)
-    if ended.waits:
-        ended = _leave_on_backlog(event, ended, delivery, services)
-    if ended.report.status is not RunStatus.IGNORED:
-        _publish(ended.report, correlation_id, delivery, services)
-    if ended.problem:
-        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
-    return ended
-
-
-def _leave_on_backlog(event: object, ended: Ended, delivery: Delivery, services: Services) -> Ended:
+    if not ended.waits:
+        return ended
     if not delivery.is_to_be_put(ended.report):
         return replace(ended, keep_seconds=delivery.seconds_until_next(ended.report))
     if not is_custom_resource(event):
@@ -97,12 +87,18 @@ def _leave_on_backlog(event: object, ended: Ended, delivery: Delivery, services:
     return ended
 
 
-def _publish(report: Report, correlation_id: str, delivery: Delivery, services: Services) -> None:
-    """What can't be published is told: the run itself is over."""
-    deadline = Deadline.of_invocation(delivery.context, reserve=0, clock=services.clock)
-    if problem := services.publisher.publish(report, correlation_id, deadline):
-        services.telemetry.warn(f"the report is not on the event bus: {problem}")
-        services.telemetry.count("ReportsUnpublished")
+def conclude(event: object, ended: Ended, delivery: Delivery, services: Services) -> None:
+    """Tell the event bus of the run. Nothing hangs on that: what can't be told there is logged.
+
+    Raises ResponseUndelivered, so that the event is delivered again.
+    """
+    if ended.report.status is not RunStatus.IGNORED:
+        deadline = Deadline.of_invocation(delivery.context, reserve=0, clock=services.clock)
+        if problem := services.publisher.publish(ended.report, _correlation_id(event, delivery), deadline):
+            services.telemetry.warn(f"the report is not on the event bus: {problem}")
+            services.telemetry.count("ReportsUnpublished")
+    if ended.problem:
+        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
 
 
 def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
@@ -184,8 +180,9 @@ def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
     )
 
 
-def _correlation_id(event: object) -> str:
-    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or nothing."""
+def _correlation_id(event: object, delivery: Delivery) -> str:
+    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or the invocation's."""
     known = event if isinstance(event, Mapping) else {}
     found = known.get("RequestId") or known.get("id")
-    return found if isinstance(found, str) and len(found) <= _LONGEST_ID else ""
+    is_one = isinstance(found, str) and 0 < len(found) <= _LONGEST_ID
+    return str(found) if is_one else delivery.context.aws_request_id

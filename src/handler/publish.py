@@ -61,12 +61,10 @@ class Publisher:
 
 def details_of(report: Report, correlation_id: str) -> list[str]:
     """The report as JSON texts that an event can hold, each with a part of the jobs and all of the rest."""
-    told = report.as_dict()
-    parts = list(_parts([result.as_dict() for result in report.jobs]))
+    told = json.loads(redact(json.dumps(report.as_dict(), ensure_ascii=False)))
+    parts = list(_parts(told["jobs"]))
     return [
-        redact(
-            json.dumps({"correlationId": correlation_id, "part": number, "parts": len(parts)} | told | {"jobs": jobs})
-        )
+        json.dumps({"correlationId": correlation_id, "part": number, "parts": len(parts)} | told | {"jobs": jobs})
         for number, jobs in enumerate(parts, 1)
     ]
 

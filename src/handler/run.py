@@ -52,7 +52,7 @@ class Run:
         if self.wait is None:
             if request.selector is None:
                 return _report(request, trigger, self._cancel_all(request.job_ids, request))
-            return self._carry_out_selection(request, request.selector, trigger, passes)
+            return self._carry_out_selection(request, request.selector, trigger, passes, is_admitted=self.admitted)
         look = _report(request, trigger, self._cancel_all(self.wait.job_ids, request, looks_first=True))
         if trigger is not Trigger.TEARDOWN or request.selector is None or not _is_at_rest(look):
             return look
@@ -60,7 +60,7 @@ class Run:
         if not can_match(request.selector, self.policy.job_id_prefix):
             return look
         try:
-            again = self._carry_out_selection(request, request.selector, trigger, passes)
+            again = self._carry_out_selection(request, request.selector, trigger, passes, is_admitted=False)
         except RequestRejected as rejection:  # of what has cancelled jobs before
             return replace(look, status=RunStatus.UNSETTLED, reason=str(rejection))
         return _with_results_of(look, again)
@@ -71,7 +71,10 @@ class Run:
         canceler = Canceler(self.api, self.policy, self.deadline, self._turn, self.sleep, looks_first)
         return canceler.cancel_all(rotated(job_ids, self.delivery), request)
 
-    def _carry_out_selection(self, request: CancelRequest, selector: Selector, trigger: Trigger, passes: int) -> Report:
+    def _carry_out_selection(
+        self, request: CancelRequest, selector: Selector, trigger: Trigger, passes: int, *, is_admitted: bool
+    ) -> Report:
+        """`is_admitted`: these jobs were held against the cap before."""
         check_prefix(selector, self.policy.job_id_prefix)
         results: dict[str, JobResult] = {}
         left_out: tuple[LeftOut, ...] = ()
@@ -83,10 +86,14 @@ class Run:
                 if number == 0 and not isinstance(error, JobsUnavailable):
                     raise RequestRejected("select", f"could not be carried out: {error}") from error
                 return _unfinished(request, trigger, results.values(), f"select: {error}")
-            if number == 0:
-                left_out = selection.left_out
-                self._check_cap(len(selection.jobs), request)
+            left_out = left_out or selection.left_out
             new = [job.job_id for job in selection.jobs if job.job_id not in results]
+            try:
+                check_cap("select", 0 if is_admitted else len(results) + len(new), request.max_jobs)
+            except RequestRejected as rejection:
+                if number == 0:
+                    raise
+                return replace(_report(request, trigger, results.values(), str(rejection)), status=RunStatus.UNSETTLED)
             results |= {result.job_id: result for result in self._cancel_all(new, request)}
             if not new or passes == 1 or _has_deferred(results.values()):
                 break
@@ -103,10 +110,6 @@ class Run:
                 results |= {result.job_id: result for result in self._cancel_all(before, request, looks_first=True)}
         report = _report(request, trigger, results.values(), matched)
         return replace(report, left_out=left_out) if request.dry_run else report
-
-    def _check_cap(self, matches: int, request: CancelRequest) -> None:
-        if not self.admitted:
-            check_cap("select", matches, request.max_jobs)
 
     def _selecting(self, selector: Selector, *, is_new: bool = False) -> Selecting:
         prefix, now = self.policy.job_id_prefix, self.utc_now()
@@ -149,9 +152,9 @@ def _is_at_rest(report: Report) -> bool:
 
 
 def _with_results_of(look: Report, report: Report) -> Report:
-    """The report, with the jobs of a look that it lacks; but for the live ones, which it would have selected."""
+    """The report, with the jobs of a look that it lacks."""
     known = {each.job_id for each in report.jobs}
-    jobs = (*(each for each in look.jobs if not each.is_live and each.job_id not in known), *report.jobs)
+    jobs = (*(each for each in look.jobs if each.job_id not in known), *report.jobs)
     is_unfinished = report.status is RunStatus.UNFINISHED
     return replace(report, jobs=jobs, status=report.status if is_unfinished else status_of(jobs))
 

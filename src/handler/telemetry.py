@@ -96,7 +96,7 @@ class Telemetry:
         self.count("UnexpectedErrors")
 
     def report(self, report: Report) -> None:
-        """The run's report as the last line, and its figures as metrics by trigger."""
+        """The run's report as a line, and its figures as metrics by trigger."""
         metrics = self._metrics()
         metrics.add_metric(name=_RUNS_METRIC[report.status], unit=MetricUnit.Count, value=1)
         for outcome, number in report.counts.items():

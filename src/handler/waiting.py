@@ -32,7 +32,7 @@ def wait_for_devices(report: Report, request: CancelRequest, waited: float) -> R
 
     Devices that run a job which could not be cancelled are not waited for.
     """
-    running = [result for result in report.jobs if result.outcome.settled and result.is_at_work]
+    running = [result for result in report.jobs if result.is_at_work]
     if not request.wait_minutes or request.dry_run or not running or report.status is RunStatus.UNFINISHED:
         return report
     left = request.wait_minutes * 60 - waited

@@ -113,10 +113,18 @@ def test_one_job_that_is_too_long_alone_is_not_held_back() -> None:
     assert [len(detail["jobs"]) for detail in details] == [1, 1, 1]
 
 
-def test_no_secret_is_published() -> None:
-    report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason="https://answers.s3.amazonaws.com/a?X-Amz-Signature=5")
-    (detail,) = details_of(report, "event-1")
-    assert json.loads(detail)["reason"] == "https://answers.s3.amazonaws.com/a?REDACTED"
+@pytest.mark.parametrize(
+    ("told", "redacted"),
+    [
+        ("https://answers.s3.amazonaws.com/a?X-Amz-Signature=5", "https://answers.s3.amazonaws.com/a?REDACTED"),
+        ("https://answers.s3.amazonaws.com/\u00e9?token=5", "https://answers.s3.amazonaws.com/\u00e9?REDACTED"),
+        ("X-Amz-Security-Token=\u00e9s3cr3t", "X-Amz-Security-Token=REDACTED"),
+    ],
+)
+def test_no_secret_is_published(told: str, redacted: str) -> None:
+    jobs = (JobResult("a", Outcome.FAILED, told),)
+    (detail,) = map(json.loads, details_of(Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=told, jobs=jobs), "e"))
+    assert (detail["reason"], detail["jobs"][0]["detail"]) == (redacted, redacted)
 
 
 @pytest.mark.parametrize(("seconds", "problem"), [(5.0, ""), (4.999, "there was no time for it"), (-1.0, None)])

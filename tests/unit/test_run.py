@@ -485,10 +485,10 @@ def test_a_wait_tries_again_what_could_not_be_cancelled(jobs: FakeJobs, clock: F
 @pytest.mark.parametrize(
     ("fields", "outcome", "detail"),
     [
-        ({}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
-        ({"status": "SCHEDULED"}, "FAILED", "IsLive: it could not be cancelled, or another job has its id by now"),
+        ({}, "FAILED", "IsLive: it was not cancelled, or another job has its id by now"),
+        ({"status": "SCHEDULED"}, "FAILED", "IsLive: it was not cancelled, or another job has its id by now"),
         ({"status": "COMPLETED"}, "ALREADY_FINISHED", ""),
-        ({"status": "PAUSED"}, "DEFERRED", "PAUSED"),
+        ({"status": "PAUSED"}, "DEFERRED", "the job reads PAUSED"),
         ({"tags": {"cancel-protection": "true"}}, "PROTECTED", "the job is tagged cancel-protection=true"),
     ],
 )
@@ -516,7 +516,7 @@ LATE: dict[str, Any] = {"reason_code": "STALE", "comment": "old"}
         ("", {"b-2": busy()}, "SETTLED", ["a-1"], None, []),
         # Another job has the id by now.
         ("", {"a-1": FakeJob()}, "SETTLED", ["a-1"], None, ["a-1"]),
-        ("", {"a-1": FakeJob(target_selection="CONTINUOUS")}, "SETTLED", [], None, []),
+        ("", {"a-1": FakeJob(target_selection="CONTINUOUS")}, "UNSETTLED", ["a-1"], None, []),
         # The stack's JobIdPrefix was set meanwhile: all that can be done has been done.
         ("b-", {"a-2": busy()}, "SETTLED", ["a-1"], None, []),
     ],
@@ -554,6 +554,46 @@ def test_what_a_last_look_or_the_selection_after_it_can_not_read_is_told_and_no_
     jobs.fault = failing(operation, error, times=1, **({"job_id": job_id} if job_id else {}))
     report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, wait=wait(clock, 60, "a"))
     assert (report.status, outcomes(report)) == (status, {"a": outcome})
+
+
+def test_a_selection_after_a_wait_is_held_against_the_cap(jobs: FakeJobs, clock: FakeClock) -> None:
+    """These jobs are new: the event was admitted for others."""
+    jobs.jobs |= {"a": FakeJob("CANCELED"), "b": FakeJob(), "c": FakeJob()}
+    report = carry_out(
+        jobs,
+        clock,
+        WAITING | {"maxJobs": 1},
+        admitted=True,
+        trigger=Trigger.TEARDOWN,
+        wait=wait(clock, 60, "a"),
+    )
+    assert (report.status, outcomes(report), jobs.cancelled) == ("UNSETTLED", {"a": "ALREADY_CANCELED"}, [])
+    assert report.reason.startswith("select: means 2 jobs, and a run may cancel at most 1")
+
+
+def test_what_is_created_while_a_stack_is_torn_down_is_held_against_the_cap_too(
+    jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs["a"] = FakeJob()
+
+    def creates(operation: str, _job_id: str) -> None:
+        if operation == "CancelJob":
+            jobs.jobs |= {"b": FakeJob(), "c": FakeJob()}
+
+    jobs.fault = creates
+    report = carry_out(jobs, clock, ALL | {"maxJobs": 2}, trigger=Trigger.TEARDOWN, passes=3)
+    assert (report.status, outcomes(report), jobs.cancelled) == ("UNSETTLED", {"a": "CANCELED"}, ["a"])
+    assert report.reason.startswith("select: means 3 jobs, and a run may cancel at most 2")
+
+
+def test_a_device_of_a_job_that_could_not_be_cancelled_does_not_keep_a_deletion_from_selecting_again(
+    jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {"a": FakeJob("CANCELED"), "kept": busy(tags={"cancel-protection": "true"}), "new": FakeJob()}
+    jobs.denied_tag = "cancel-protection"
+    begun = wait(clock, 60, "a", "kept")
+    report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, passes=3, wait=begun)
+    assert outcomes(report) == {"a": "ALREADY_CANCELED", "kept": "PROTECTED", "new": "CANCELED"}
 
 
 @pytest.mark.parametrize("is_selected", [False, True])
