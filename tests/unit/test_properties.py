@@ -7,7 +7,7 @@ import pytest
 
 from handler.errors import RequestRejected
 from handler.job import JobStatus
-from handler.properties import read_changes, read_leniently, read_selection, read_strictly
+from handler.properties import read_changes, read_leniently, read_selection, read_service_timeout, read_strictly
 from handler.request import Attribution, CancelRequest, Policy
 from handler.selector import Selector
 from tests.support.fakes import POLICY
@@ -429,6 +429,14 @@ def test_a_service_timeout_in_which_nothing_can_be_cancelled_is_refused(timeout:
         with pytest.raises(RequestRejected) as caught:
             read({"JobId": "a", "ServiceTimeout": timeout}, POLICY, ATTRIBUTION)
         assert (caught.value.field, caught.value.allowed) == ("ServiceTimeout", "must be at least 30 (seconds)")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [("1", 1), ("3600", 3600), (900, 900), ("0", 3600), ("3601", 3600), ("", 3600), (True, 3600)],
+)
+def test_a_service_timeout_that_cloudformation_would_refuse_counts_as_its_hour(timeout: object, seconds: int) -> None:
+    assert read_service_timeout({"ServiceTimeout": timeout}) == seconds
 
 
 @pytest.mark.parametrize(

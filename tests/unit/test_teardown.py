@@ -41,6 +41,11 @@ def never(request: CancelRequest) -> Report:
 CANCELED = JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=2)
 
 
+def test_what_is_not_said_of_a_verdict_is_nothing() -> None:
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN)
+    assert Verdict("SUCCESS", "job-1", report) == Verdict("SUCCESS", "job-1", report, "", {}, (), False)
+
+
 # Create and Update
 
 
