@@ -78,9 +78,19 @@ fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
 
 FUZZ_SECONDS ?= 60
 
+.PHONY: mutants
+mutants: setup ## Change what decides in one place at a time, and see that a unit test notices
+	python -m venv --without-pip $(MUTANTS)
+	python -m pip --python $(MUTANTS)/bin/python install --quiet --require-hashes --no-deps \
+	  --requirement requirements/mutants.txt
+	$(MUTANTS)/bin/python -m local.mutants
+
+MUTANTS := .venv-mutants
+
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
-	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt
+	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt \
+	  requirements/mutants.txt
 
 .PHONY: breaks
 breaks: setup ## Break each promise in a copy of the code, and see its test fail
@@ -111,5 +121,6 @@ lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirement
 	uv pip compile requirements/dev.in --output-file requirements/dev.txt $(LOCK)
 	uv pip compile requirements/cdk.in --constraint requirements/dev.txt --output-file requirements/cdk.txt $(LOCK)
 	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
+	uv pip compile requirements/mutants.in --output-file requirements/mutants.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url

@@ -25,7 +25,9 @@ def _whole(value: object) -> object:
 
 
 def _hours(value: object) -> object:
-    whole, _, part = value.partition(".") if isinstance(value, str) else ("", "", "")
+    if not isinstance(value, str):
+        return value
+    whole, _, part = value.partition(".")
     return float(f"{whole}.{part or 0}") if _is_digits(whole) and _is_digits(part or "0") else value
 
 
@@ -117,9 +119,7 @@ def read_changes(
     if changed.keys() & set(_WAIT):
         changed |= {name: properties[name] for name in _WAIT if name in properties}  # judged as a pair
     at_once = policy if "JobId" in changed else replace(policy, job_id_prefix="")
-    strict = read_strictly(which | changed, at_once, attribution)
-    if changed.keys() >= properties.keys() - {"ServiceToken"}:
-        return strict, ()
+    read_strictly(which | changed, at_once, attribution)
     return read_leniently(_document(which), properties, policy, attribution)
 
 

@@ -66,7 +66,7 @@ def parse_selector(value: object) -> Selector:
 
 def can_match(selector: Selector, prefix: str) -> bool:
     """True if the selector's glob can match an id that starts with `prefix`."""
-    head = re.split(r"[*?]", selector.job_id_glob or "*", maxsplit=1)[0]
+    head = re.split(r"[*?]", selector.job_id_glob or "*")[0]
     return head.startswith(prefix) or prefix.startswith(head)
 
 

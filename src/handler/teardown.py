@@ -117,8 +117,8 @@ def _job_to_cancel(resource: ResourceRequest) -> tuple[str | None, str]:
 def _made_up(physical_id: str, resource: ResourceRequest) -> bool:
     """True for `<stack>-<logical id>-<suffix>`, either of them perhaps cut short: it reads like a job's id."""
     stack, _, rest = physical_id.rpartition("-")[0].rpartition("-")
-    stack_name = resource.stack_id.split("/")[1] if "/" in resource.stack_id else ""
-    return bool(stack and rest) and stack_name.startswith(stack) and resource.logical_id.startswith(rest)
+    name_and_uuid = resource.stack_id.partition("/")[2]
+    return bool(stack and rest) and name_and_uuid.startswith(stack) and resource.logical_id.startswith(rest)
 
 
 def _attribution(resource: ResourceRequest) -> Attribution:

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -223,6 +224,13 @@ def broad_handlers(module: str) -> list[ast.ExceptHandler]:
             if broad & {ast.unparse(kind) if kind else "None" for kind in kinds}:
                 found.append(node)
     return found
+
+
+def test_make_mutants_changes_what_decides_and_runs_its_tests() -> None:
+    mutmut = tomllib.loads((HANDLER.parents[1] / "pyproject.toml").read_text())["tool"]["mutmut"]
+    decides = {*PURE, "timing", "parallel"} - {"version"}
+    assert set(mutmut["do_not_mutate"]) == {f"src/handler/{name}.py" for name in set(MODULES) - decides}
+    assert set(mutmut["pytest_add_cli_args_test_selection"]) == {f"tests/unit/test_{name}.py" for name in decides}
 
 
 def test_only_the_pipeline_catches_everything() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.events import Asked, Ignored, is_custom_resource, read_event, trigger_of
+from handler.events import Asked, Ignored, attribution, is_custom_resource, read_event, trigger_of
+from handler.outcome import Trigger
+from handler.request import Attribution
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -238,6 +240,11 @@ ODDITIES: list[Any] = [
         NO_DIMENSION,
         id="metrics that are no list",
     ),
+    pytest.param(
+        envelope("CloudWatch Alarm State Change", "aws.cloudwatch", detail={"state": {"value": "ALARM"}}),
+        NO_DIMENSION,
+        id="no configuration",
+    ),
     pytest.param(envelope("CloudWatch Alarm State Change", "aws.cloudwatch", detail="ALARM"), NO_STATE, id="no detail"),
     pytest.param(
         trail(eventName="CreateJob", requestParameters={"jobId": "a"}), Asked({"jobId": "a"}, CREATED), id="created"
@@ -313,6 +320,15 @@ def test_an_oddity_is_read_or_rejected_and_never_guessed_at(
 )
 def test_a_run_is_counted_under_its_trigger_even_if_the_event_cannot_be_read(event: object, trigger: str) -> None:
     assert trigger_of(event) == trigger
+
+
+@pytest.mark.parametrize(
+    ("trigger", "reason_code"),
+    [("SCHEDULE", "SCHEDULED_CLEANUP"), ("EVENT", "EVENT_REMEDIATION"), ("DIRECT", "DIRECT_REQUEST")],
+)
+def test_a_jobs_history_tells_what_kind_of_run_cancelled_it_and_who_asked(trigger: str, reason_code: str) -> None:
+    told = attribution(Trigger(trigger), Asked({"jobId": "a"}, "event e-1 from fleet.console"))
+    assert told == Attribution(reason_code, "Requested by event e-1 from fleet.console")
 
 
 # The default sweep

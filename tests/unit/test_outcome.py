@@ -20,6 +20,26 @@ def test_there_are_these_outcomes_and_no_others() -> None:
     assert {outcome.value for outcome in Outcome} == set(SETTLED)
 
 
+def test_what_is_published_is_the_name_itself() -> None:
+    assert list(Trigger) == ["TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"]
+    assert list(RunStatus) == ["SETTLED", "UNSETTLED", "UNFINISHED", "REJECTED", "IGNORED"]
+
+
+def test_what_is_not_said_is_nothing() -> None:
+    assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False)
+    bare = Report(RunStatus.SETTLED, Trigger.EVENT)
+    assert bare == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None)
+
+
+@pytest.mark.parametrize(
+    ("left", "is_draining", "is_at_work"), [(0, False, False), (1, False, True), (0, True, True), (2, True, True)]
+)
+def test_a_job_is_at_work_while_a_device_runs_it_or_may_yet_start(
+    left: int, is_draining: bool, is_at_work: bool
+) -> None:
+    assert JobResult("a", Outcome.CANCELED, "", left, is_draining).is_at_work is is_at_work
+
+
 @pytest.mark.parametrize(("outcome", "settled"), SETTLED.items())
 def test_an_outcome_says_whether_something_is_left_to_do(outcome: str, settled: bool) -> None:
     assert Outcome(outcome).settled is settled

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from handler import parallel
-from handler.parallel import THREADS, in_parallel
+from handler.parallel import in_parallel
 from tests.support.fakes import FakeClock
 from tests.support.threads import TurnTakingPool
 
@@ -25,13 +25,14 @@ def test_every_item_is_worked_on_once_and_the_results_keep_the_items_order(count
 
 
 @pytest.mark.usefixtures("real_threads")
-def test_ten_items_are_under_way_at_a_time() -> None:
-    together = threading.Barrier(THREADS)
+@pytest.mark.parametrize("count", [2, 10])
+def test_up_to_ten_items_are_under_way_at_a_time(count: int) -> None:
+    together = threading.Barrier(count)
 
     def work(_item: int) -> int:
         return together.wait(10)
 
-    assert sorted(in_parallel(work, range(THREADS))) == list(range(10))
+    assert sorted(in_parallel(work, range(count))) == list(range(count))
 
 
 @pytest.mark.usefixtures("real_threads")

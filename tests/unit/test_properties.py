@@ -7,7 +7,7 @@ import pytest
 
 from handler.errors import RequestRejected
 from handler.job import JobStatus
-from handler.properties import read_changes, read_leniently, read_selection, read_strictly
+from handler.properties import read_changes, read_leniently, read_selection, read_service_timeout, read_strictly
 from handler.request import Attribution, CancelRequest, Policy
 from handler.selector import Selector
 from tests.support.fakes import POLICY
@@ -142,6 +142,7 @@ LENIENT: list[Any] = [
     pytest.param({}, POLICY, PLAIN, (), id="no properties at all"),
     pytest.param({"JobId": "b"}, POLICY, PLAIN, (), id="the physical id names the job, not the property"),
     pytest.param({"JobId": ["a mess"]}, POLICY, PLAIN, (), id="a bad JobId is no matter"),
+    pytest.param({"Select": {"JobIdGlob": "b"}}, POLICY, PLAIN, (), id="nor is a selection"),
     pytest.param({"JobId": "a", "Old": "x", "OnIncomplete": "?"}, POLICY, PLAIN, (), id="an older release's property"),
     pytest.param({"JobId": "a"}, PREFIXED, PLAIN, (), id="outside the prefix: the job may be gone"),
     pytest.param({"JobId": "a", "Force": "false"}, FORCING, PLAIN, (), id="force turned off"),
@@ -223,7 +224,8 @@ def test_a_selection_is_read_in_the_spelling_of_templates() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "read"), [("72", 72.0), ("0.5", 0.5), ("72.0", 72.0), ("1.", 1.0), (72, 72.0), (0.5, 0.5)]
+    ("hours", "read"),
+    [("72", 72.0), ("0.5", 0.5), ("72.0", 72.0), ("1.", 1.0), ("000000072", 72.0), (72, 72.0), (0.5, 0.5)],
 )
 def test_hours_are_a_number_or_the_string_of_one(hours: object, read: float) -> None:
     request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, POLICY, ATTRIBUTION)
@@ -251,6 +253,7 @@ BAD_SELECTIONS: list[Any] = [
             "100000",
             ".5",
             "9999999999",
+            "0000000072",
             True,
             ["72"],
         )
@@ -286,6 +289,13 @@ def test_a_bad_selection_is_named_in_the_spelling_of_templates(selection: object
     with pytest.raises(RequestRejected) as caught:
         read_strictly({"Select": selection}, POLICY, ATTRIBUTION)
     assert (caught.value.field, caught.value.allowed) == (field, allowed)
+
+
+def test_an_item_of_a_list_is_named_by_its_place() -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_strictly({"Select": {"JobIdGlob": "a", "Status": ["SCHEDULED", "DONE"]}}, POLICY, ATTRIBUTION)
+    assert caught.value.field.startswith("Select.")
+    assert caught.value.field.endswith("[1]")
 
 
 def test_a_selection_is_lenient_about_everything_but_itself() -> None:
@@ -338,6 +348,14 @@ UPDATES: list[Any] = [
         {"Select": {"JobIdGlob": "ota-*"}}, {"JobId": "a"}, POLICY, SELECTED, (), id="from a job to a selection"
     ),
     pytest.param(
+        {"Select": {"JobIdGlob": "ota-*"}, "Comment": "new"},
+        {"Select": {"JobIdGlob": "ota-*"}, "Comment": "old"},
+        POLICY,
+        replace(SELECTED, comment="new"),
+        (),
+        id="another comment for the same selection",
+    ),
+    pytest.param(
         {"JobId": "a", "MaxJobs": "200"},
         {"JobId": "a", "MaxJobs": "200", "Comment": "gone"},
         POLICY,
@@ -362,6 +380,13 @@ def test_an_update_does_not_fail_on_what_it_does_not_change(
 BAD_UPDATES: list[Any] = [
     pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, POLICY, "Force", id="force turned on"),
     pytest.param({"JobId": "a", "Force": "x"}, {"JobId": "a", "Force": "y"}, POLICY, "Force", id="a bad flag"),
+    pytest.param(
+        {"JobId": "a", "Force": "true", "WaitForExecutionsMinutes": "5"},
+        {"JobId": "a"},
+        POLICY,
+        "Force",
+        id="force turned on, and a wait",
+    ),
     pytest.param({"JobId": "b"}, {"JobId": "a"}, PREFIXED, "JobId", id="a job outside the prefix"),
     pytest.param({"JobId": "a", "X": "1"}, {"JobId": "a"}, POLICY, "'X'", id="an unknown property"),
     pytest.param({}, {"JobId": "a"}, POLICY, "JobId, Select", id="no job any more"),
@@ -404,6 +429,14 @@ def test_a_service_timeout_in_which_nothing_can_be_cancelled_is_refused(timeout:
         with pytest.raises(RequestRejected) as caught:
             read({"JobId": "a", "ServiceTimeout": timeout}, POLICY, ATTRIBUTION)
         assert (caught.value.field, caught.value.allowed) == ("ServiceTimeout", "must be at least 30 (seconds)")
+
+
+@pytest.mark.parametrize(
+    ("timeout", "seconds"),
+    [("1", 1), ("3600", 3600), (900, 900), ("0", 3600), ("3601", 3600), ("", 3600), (True, 3600)],
+)
+def test_a_service_timeout_that_cloudformation_would_refuse_counts_as_its_hour(timeout: object, seconds: int) -> None:
+    assert read_service_timeout({"ServiceTimeout": timeout}) == seconds
 
 
 @pytest.mark.parametrize(

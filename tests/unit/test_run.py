@@ -1,6 +1,7 @@
 """One run: plan and then act, the cap, the passes of a teardown, and what becomes of a listing that fails."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -49,7 +50,9 @@ def carry_out(
     # A stack's prefix that was set after the event had been admitted rejects it no more.
     asked_of = replace(policy, job_id_prefix="") if wait else policy
     request = parse_request(document or ALL, asked_of, Attribution("STALE", "old"))
-    return run.carry_out(request, trigger, passes=passes)
+    report = run.carry_out(request, trigger, passes=passes)
+    assert report.trigger is trigger
+    return report
 
 
 def outcomes(report: Report) -> dict[str, str]:
@@ -247,6 +250,14 @@ def test_a_teardown_lists_again_and_is_settled_when_nothing_new_matches(jobs: Fa
     report = carry_out(jobs, clock, passes=TEARDOWN_PASSES)
     assert (report.status, report.counts, report.reason) == ("SETTLED", {"CANCELED": 2}, "2 live jobs matched")
     assert plain_listings(jobs) == 2
+
+
+def test_a_run_that_is_not_told_otherwise_is_for_a_new_event_and_lists_once(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    run = Run(jobs, POLICY, Pace(8, clock, clock.sleep), Deadline(300, clock), clock.sleep, clock.utc_now)
+    assert run == replace(run, admitted=False, delivery=0, wait=None)
+    run.carry_out(parse_request(ALL, POLICY, Attribution("STALE", "old")), Trigger.EVENT)
+    assert plain_listings(jobs) == 1
 
 
 def test_a_teardown_takes_the_jobs_that_were_created_meanwhile(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -531,7 +542,7 @@ def test_a_deletion_selects_again_when_the_devices_have_reported(
     jobs: FakeJobs,
     clock: FakeClock,
 ) -> None:
-    jobs.jobs |= {"a-1": FakeJob("CANCELED")} | found
+    jobs.jobs |= {"a-1": FakeJob("CANCELED")} | deepcopy(found)
     document = {"select": {"jobIdGlob": "a-*"}, "waitForExecutionsMinutes": 5}
     policy, begun = replace(POLICY, job_id_prefix=prefix), wait(clock, 60, "a-1")
     report = carry_out(jobs, clock, document, policy=policy, passes=3, trigger=Trigger.TEARDOWN, wait=begun)
@@ -637,9 +648,11 @@ def test_a_run_that_waits_may_match_five_hundred_jobs_and_no_more(jobs: FakeJobs
     [
         (0, False, "TEARDOWN", False),
         (0, True, "TEARDOWN", True),
+        (1, False, "TEARDOWN", True),
         (5, False, "TEARDOWN", True),
         (5, True, "TEARDOWN", True),
         *((0, force, trigger, False) for force in (False, True) for trigger in ("SCHEDULE", "EVENT", "DIRECT")),
+        (1, False, "EVENT", True),
         (5, False, "EVENT", True),
         (5, True, "EVENT", True),
         # A comment that every schedule and every bare request gives tells nobody whose a job was.

@@ -385,8 +385,12 @@ def test_more_candidates_than_a_run_can_ask_about_are_rejected_at_once(
     if selected:
         assert len(select(jobs, {"tags": {"env": "dev"}}).jobs) == 100
         return
-    with pytest.raises(RequestRejected, match="takes 101 questions about single jobs"):
+    with pytest.raises(RequestRejected) as caught:
         select(jobs, {"tags": {"env": "dev"}})
+    assert str(caught.value) == (
+        "select: takes 101 questions about single jobs (tags, targets, namespace), and a run has the time for 100: "
+        "narrow it with jobIdGlob"
+    )
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 
 

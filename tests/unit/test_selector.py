@@ -249,5 +249,7 @@ def test_a_glob_must_be_able_to_match_the_prefix(glob: str | None, prefix: str, 
     if possible:
         check_prefix(selector, prefix)
         return
-    with pytest.raises(RequestRejected, match="the stack's JobIdPrefix"):
+    with pytest.raises(RequestRejected) as caught:
         check_prefix(selector, prefix)
+    allowed = "must be able to match ids that start with 'ota-', the stack's JobIdPrefix"
+    assert (caught.value.field, caught.value.allowed) == ("select.jobIdGlob", allowed)

@@ -41,6 +41,11 @@ def never(request: CancelRequest) -> Report:
 CANCELED = JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=2)
 
 
+def test_what_is_not_said_of_a_verdict_is_nothing() -> None:
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN)
+    assert Verdict("SUCCESS", "job-1", report) == Verdict("SUCCESS", "job-1", report, "", {}, (), False)
+
+
 # Create and Update
 
 
@@ -246,6 +251,12 @@ def test_a_delete_fails_with_the_reason_when_its_job_is_not_settled(outcome: str
     assert not verdict.continued
 
 
+def test_a_delete_that_fails_warns_of_what_it_left_out() -> None:
+    resource = replace(DELETE, properties={"JobId": "job-1", "Force": "perhaps"})
+    verdict = decide(resource, POLICY, Cancel(JobResult("job-1", Outcome.FAILED)))
+    assert (verdict.status, verdict.warnings) == ("FAILED", ("left out Force: must be true or false",))
+
+
 @pytest.mark.parametrize(("outcome", "status"), UNSETTLED)
 def test_with_on_incomplete_continue_it_succeeds_and_warns(outcome: str, status: str) -> None:
     result = JobResult("job-1", Outcome(outcome), "Code: words")
@@ -373,7 +384,8 @@ def test_the_deletion_goes_on_with_a_warning_if_the_selection_cannot_be_read(
 ) -> None:
     resource = replace(DELETE_SELECTION, properties=properties | {"OnIncomplete": on_incomplete})
     verdict = decide(resource, POLICY, never)
-    assert (verdict.status, verdict.physical_id, verdict.report.status) == ("SUCCESS", SELECT_ID, "REJECTED")
+    assert (verdict.status, verdict.physical_id) == ("SUCCESS", SELECT_ID)
+    assert verdict.report == Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=verdict.reason)
     assert verdict.warnings == (verdict.reason,)
     assert verdict.reason.startswith("select: ")
     assert verdict.continued
@@ -398,9 +410,10 @@ def test_a_selection_over_the_cap_is_answered_with_how_many_matched_and_what_to_
     def rejects(_request: CancelRequest) -> Report:
         raise TOO_MANY
 
-    resource = replace(DELETE_SELECTION, properties=SELECT | {"OnIncomplete": on_incomplete})
-    verdict = decide(resource, POLICY, rejects)
-    assert (verdict.status, verdict.reason, verdict.report.status) == (status, str(TOO_MANY), "REJECTED")
+    resource = replace(DELETE_SELECTION, properties=SELECT | {"DryRun": "true", "OnIncomplete": on_incomplete})
+    verdict = decide(resource, replace(POLICY, force=True), rejects)
+    assert (verdict.status, verdict.reason) == (status, str(TOO_MANY))
+    assert verdict.report == Report(RunStatus.REJECTED, Trigger.TEARDOWN, True, True, str(TOO_MANY))
     assert verdict.continued is (status == "SUCCESS")
     assert verdict.warnings == ((str(TOO_MANY),) if status == "SUCCESS" else ())
 

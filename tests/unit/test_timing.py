@@ -83,6 +83,11 @@ def test_work_that_takes_longer_than_the_interval_waits_for_no_turn(clock: FakeC
     assert clock.slept == []
 
 
+@pytest.mark.parametrize(("seconds", "turns"), [(2, 16), (0.3, 2), (0.125, 1), (0.1, 0), (0, 0), (-1, 0)])
+def test_only_whole_turns_are_counted(seconds: float, turns: int, clock: FakeClock) -> None:
+    assert Pace(8, clock, clock.sleep).turns(seconds) == turns
+
+
 # The second turn is due after 0.5 s.
 @pytest.mark.parametrize(
     ("seconds", "needed", "is_taken"), [(2.5, 2, True), (2.499, 2, False), (0.5, 0, True), (0.499, 0, False)]

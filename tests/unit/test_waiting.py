@@ -7,7 +7,7 @@ import pytest
 
 from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, Waiting
 from handler.request import CancelRequest
-from handler.waiting import SHORTEST_LOOK_SECONDS, wait_for_devices
+from handler.waiting import SHORTEST_LOOK_SECONDS, Wait, wait_for_devices
 
 REQUEST = CancelRequest(
     ("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="R", comment="c", wait_minutes=10
@@ -24,6 +24,10 @@ def report(*jobs: JobResult, status: str = "SETTLED", reason: str = "") -> Repor
 
 def test_the_first_look_is_after_twenty_seconds() -> None:
     assert SHORTEST_LOOK_SECONDS == 20
+
+
+def test_a_wait_has_no_force_unless_it_is_said() -> None:
+    assert Wait(("a",), 12.5) == Wait(("a",), 12.5, False)
 
 
 def test_a_run_whose_devices_are_at_work_is_unfinished_and_says_which() -> None:
