@@ -648,7 +648,7 @@ def test_whoever_has_cancelled_the_job_its_history_stays_as_it_is(clock: FakeClo
 def test_a_selected_job_that_should_have_ended_is_left_alone_if_it_lives(status: str, clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob(status)}, clock)
     (result,) = replace(canceler(jobs, clock), looks_first=True).cancel_all(["a"], SELECTED)
-    detail = "IsLive: it could not be cancelled, or another job has its id by now"
+    detail = "IsLive: it was not cancelled, or another job has its id by now"
     assert (result.outcome, result.detail, jobs.cancelled) == ("FAILED", detail, [])
 
 
