@@ -28,16 +28,24 @@ def test_what_is_published_is_the_name_itself() -> None:
 def test_what_is_not_said_is_nothing() -> None:
     assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False)
     bare = Report(RunStatus.SETTLED, Trigger.EVENT)
-    assert bare == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None)
+    assert bare == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
 
 
 @pytest.mark.parametrize(
-    ("left", "is_draining", "is_at_work"), [(0, False, False), (1, False, True), (0, True, True), (2, True, True)]
+    ("outcome", "left", "is_draining", "is_at_work"),
+    [
+        ("CANCELED", 0, False, False),
+        ("CANCELED", 1, False, True),
+        ("CANCELED", 0, True, True),
+        ("ALREADY_CANCELED", 2, True, True),
+        ("FAILED", 1, False, False),
+        ("DEFERRED", 0, True, False),
+    ],
 )
-def test_a_job_is_at_work_while_a_device_runs_it_or_may_yet_start(
-    left: int, is_draining: bool, is_at_work: bool
+def test_a_settled_job_is_at_work_while_a_device_runs_it_or_may_yet_start(
+    outcome: str, left: int, is_draining: bool, is_at_work: bool
 ) -> None:
-    assert JobResult("a", Outcome.CANCELED, "", left, is_draining).is_at_work is is_at_work
+    assert JobResult("a", Outcome(outcome), "", left, is_draining).is_at_work is is_at_work
 
 
 @pytest.mark.parametrize(("outcome", "settled"), SETTLED.items())

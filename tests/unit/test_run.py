@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.outcome import Report, Trigger, Waiting
+from handler.outcome import Cause, Report, Trigger, Waiting
 from handler.request import Attribution, Policy, parse_request
 from handler.run import TEARDOWN_PASSES, Run, rotated
 from handler.timing import Deadline, Pace
@@ -100,6 +100,12 @@ def test_the_report_tells_the_trigger_the_force_and_the_dry_run(jobs: FakeJobs, 
     assert (report.trigger, report.force, report.dry_run) == ("SCHEDULE", True, True)
     report = carry_out(jobs, clock, policy=replace(POLICY, force=True))
     assert (report.force, report.executions_left_in_progress) == (True, 0)
+
+
+def test_the_report_knows_who_asked_and_what_the_jobs_were_cancelled_with(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = FakeJob()
+    report = carry_out(jobs, clock, {"jobId": "a", "reasonCode": "MOVED", "comment": "to b"})
+    assert report.cause == Cause("old", "MOVED", "to b")
 
 
 def test_a_job_outside_the_prefix_is_never_selected(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -551,20 +557,21 @@ def test_a_deletion_selects_again_when_the_devices_have_reported(
 
 
 @pytest.mark.parametrize(
-    ("fails", "status", "outcome"),
+    ("fails", "status", "outcome", "reason"),
     [
-        (("DescribeJob", refused, "a"), "UNSETTLED", "FAILED"),
-        (("ListJobs", refused, ""), "UNSETTLED", "ALREADY_CANCELED"),
+        (("DescribeJob", refused, "a"), "UNSETTLED", "FAILED", "0 live jobs matched"),
+        (("ListJobs", refused, ""), "UNSETTLED", "ALREADY_CANCELED", f"select: could not be carried out: {refused()}"),
+        (("ListJobs", throttled, ""), "UNFINISHED", "ALREADY_CANCELED", f"select: {throttled()}"),
     ],
 )
 def test_what_a_last_look_or_the_selection_after_it_can_not_read_is_told_and_no_rejected_run(
-    fails: tuple[str, Any, str], status: str, outcome: str, jobs: FakeJobs, clock: FakeClock
+    fails: tuple[str, Any, str], status: str, outcome: str, reason: str, jobs: FakeJobs, clock: FakeClock
 ) -> None:
     jobs.jobs["a"] = FakeJob("CANCELED")
     operation, error, job_id = fails
     jobs.fault = failing(operation, error, times=1, **({"job_id": job_id} if job_id else {}))
     report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, wait=wait(clock, 60, "a"))
-    assert (report.status, outcomes(report)) == (status, {"a": outcome})
+    assert (report.status, outcomes(report), report.reason) == (status, {"a": outcome}, reason)
 
 
 def test_a_selection_after_a_wait_is_held_against_the_cap(jobs: FakeJobs, clock: FakeClock) -> None:
