@@ -74,7 +74,7 @@ def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
 
 
 class Lambda(lambda_driver.Lambda):
-    """The function with a time-out of 20 s, and a sweep of up to 1,000 jobs."""
+    """The function with a time-out of 25 s, and a sweep of up to 1,000 jobs."""
 
     def __init__(self, client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, process: Process) -> None:
         sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))

@@ -61,9 +61,9 @@ def backend(quotas: Quotas, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -
 def new_lambda(
     client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, server: AnswerServer
 ) -> NewLambda:
-    """At the service's default quota, with a time-out of 20 s if it is given no other."""
+    """At the service's default quota, with a time-out of 25 s if it is given no other."""
 
-    def new(policy: Policy, process: Process | None = None, seconds: float = 20) -> Lambda:
+    def new(policy: Policy, process: Process | None = None, seconds: float = 25) -> Lambda:
         settings = replace(config(server.url, policy), cancels_per_second=10)
         return Lambda(client, clock, log, responder, process or Process(set()), settings, seconds)
 

@@ -48,6 +48,7 @@ STACK_TAG = "iot-job-canceler:stack-id"
 LIVE = {"IN_PROGRESS", "SCHEDULED"}
 SWEEP = {"jobIdGlob": "ota-*", "olderThanHours": 168}
 RETRIES_AFTER = (60.0, 120.0)  # Lambda delivers an asynchronous event again after so many seconds
+BEGINS_ANEW_AFTER = 43_200.0  # seconds: what is older was redriven by hand
 OLDEST_EVENT = 21_600.0  # of an asynchronous event, MaximumEventAgeInSeconds
 FAULTS = ("unavailable", "lost", "defect", "crash before", "crash after", "hang", "outage")
 totals: Counter[str] = Counter()
@@ -420,8 +421,9 @@ class Run:
         self.end = self.began + account.seconds
         self.is_disturbed = False
         self.began_late = False  # something had hung before its timer was set
-        self.waits_for = message.attributes.get("WaitsFor", {}).get("StringValue", "").split(",") if message else []
-        self.is_admitted = message is not None and "Admitted" in message.attributes
+        attributes = self._progress()
+        self.waits_for = attributes.get("WaitsFor", "").split(",")
+        self.is_admitted = "Admitted" in attributes
         self.read_live = set(account.jobs._stale)
         self.chain = account.chains.setdefault(message.message_id, {}) if message else {}
         self.meant = {name: job for name, job in account.live().items() if self._means(name, job)}
@@ -432,6 +434,13 @@ class Run:
         self.has_answered = False
         self.context: LambdaContext = Context(self)
         self.services = self._services()
+
+    def _progress(self) -> dict[str, str]:
+        """What the message tells of earlier runs: nothing, once it is so old that the event begins anew."""
+        attributes = self.message.attributes if self.message else {}
+        told = {name: each["StringValue"] for name, each in attributes.items()}
+        first_seen_at = float(told.get("FirstSeenAt", "inf"))
+        return {} if self.account.clock.utc_now().timestamp() - first_seen_at >= BEGINS_ANEW_AFTER else told
 
     def _means(self, job_id: str, job: FakeJob) -> bool:
         return self.ask.means(job_id, job, self.account.age(job), self.policy.job_id_prefix)

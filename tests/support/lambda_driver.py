@@ -107,7 +107,7 @@ class Lambda:
         responder: Responder,
         process: Process,
         settings: Config,
-        seconds: float = 20,
+        seconds: float = 25,
     ) -> None:
         self.clock, self.log, self.process, self.seconds = clock, log, process, seconds
         self.queue = FakeBacklog(clock)

@@ -152,6 +152,22 @@ def test_an_error_of_the_call_is_a_problem() -> None:
     assert (publish(bus, many(2000)), calls) == (problem, [1])
 
 
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ([], "TypeError"),
+        ({}, "KeyError"),
+        ({"FailedEntryCount": 1}, "KeyError"),
+        ({"FailedEntryCount": 1, "Entries": []}, "IndexError"),
+        ({"FailedEntryCount": 1, "Entries": [None]}, "AttributeError"),
+    ],
+)
+def test_an_answer_that_nobody_can_read_is_a_problem(answer: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = FakeBus()
+    monkeypatch.setattr(bus, "put_events", lambda **_asked: answer)
+    assert publish(bus, REPORT) == f"no usable answer: {error}"
+
+
 def test_what_nobody_expects_is_not_swallowed() -> None:
     bus = FakeBus()
 
