@@ -152,6 +152,8 @@ OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
     "greengrass": {**RUNNING, **OF_THE_STACK, "namespace_id": "aws-gg-deployment"},
 }
+# Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
+CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}
 OTHERS_OLD: dict[str, Fields] = {"gateway": RUNNING, "prefix-old": RUNNING, "firm-old-young": {**RUNNING, **YOUNG}}
 OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags": {"env": "prod"}}}
 
@@ -228,9 +230,10 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "Delete of a selection that waits": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}, WaitForExecutionsMinutes="5"),
-        calls=4 * LIST + ONE_JOB + 3 * LIST_AGAIN + "SendMessage/first-told " + LOOK + KEEP + LOOK + "PUT/-",
-        later=TEARDOWNS + 4 * LIST + ONE_JOB + 3 * LIST_AGAIN + "SendMessage/- " + LOOK + "PUT/-",
+        calls=f"{4 * LIST}{ONE_JOB}{3 * LIST_AGAIN}DescribeJob/- SendMessage/first-told {LOOK}{KEEP}{LOOK}PUT/-",
+        later=f"{TEARDOWNS}{4 * LIST}{ONE_JOB}{3 * LIST_AGAIN}DescribeJob/- SendMessage/- {LOOK}PUT/-",
         jobs={"firmware": RUNNING},
+        others=CANCELED_BY_OTHERS,
         ends={"firmware": HAS_RUN},
         told=TEARDOWN,
         answer=success(SELECTION_ID, Force="false"),
@@ -238,9 +241,10 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "Delete of a selection with force": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}),
-        calls=2 * LIST + LIST_AGAIN + LOOK_BACK + "PUT/-",
-        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + LOOK_BACK + "PUT/-",
+        calls=2 * LIST + LIST_AGAIN + "DescribeJob/- " + LOOK_BACK + "PUT/-",
+        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + "DescribeJob/- " + LOOK_BACK + "PUT/-",
         jobs={"firmware": LEFT},
+        others=CANCELED_BY_OTHERS,
         ends={"firmware": LEFT_NONE},
         told=TEARDOWN,
         answer=success(SELECTION_ID, Force="true"),

@@ -66,15 +66,15 @@ class Deliveries:
 
 
 DELIVERIES: dict[str, Deliveries] = {
-    "twice": Deliveries(twice, (LOST, KILLED), 408),
-    "twice, the second one late": Deliveries(twice_the_second_late, (LOST, KILLED), 386),
-    "another one in between": Deliveries(with_another_in_between, (LOST, KILLED), 344),
-    "a message once its lease has ended": Deliveries(once, (LOST, KILLED), 330, message_late=True),
+    "twice": Deliveries(twice, (LOST, KILLED), 416),
+    "twice, the second one late": Deliveries(twice_the_second_late, (LOST, KILLED), 394),
+    "another one in between": Deliveries(with_another_in_between, (LOST, KILLED), 348),
+    "a message once its lease has ended": Deliveries(once, (LOST, KILLED), 334, message_late=True),
     "once more in the middle of a call, before it acts": Deliveries(
-        once, (NOTHING, LOST, KILLED), 387, middle="before it acts"
+        once, (NOTHING, LOST, KILLED), 393, middle="before it acts"
     ),
     "once more in the middle of a call, after it acted": Deliveries(
-        once, (NOTHING, LOST, KILLED), 387, middle="after it acted"
+        once, (NOTHING, LOST, KILLED), 393, middle="after it acted"
     ),
 }
 
