@@ -37,17 +37,20 @@ class Lasts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`acts`: before that, the service does what it is asked. `operations`: where it can happen; none is anywhere."""
+    """`acts`: before that, the service does what it is asked. `where` it can happen; none is anywhere.
+
+    A place is an operation, or an operation and what a refusal there ends in, as in Scenario.calls.
+    """
 
     name: str
     happening: Happening
     acts: bool = False
     lasts: Lasts = Lasts.CALL
-    operations: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
 
-    def can_strike(self, operation: str) -> bool:
+    def can_strike(self, operation: str, refused: str) -> bool:
         """True if it makes sense there."""
-        return not self.operations or operation in self.operations
+        return not self.where or bool({operation, f"{operation}/{refused}"} & set(self.where))
 
     def __str__(self) -> str:
         return f"{self.name}, {self.lasts.value}"
@@ -67,6 +70,10 @@ def _answers(status: int, code: str) -> Happening:
 
 def _reset(_call: Call) -> bytes:
     raise ConnectionResetError
+
+
+def _accepted(_call: Call) -> bytes:
+    return response(200, b"{}")
 
 
 def _closed(_call: Call) -> bytes:
@@ -142,16 +149,17 @@ PASSING = (
     *(Fault(*each, lasts) for each in _BY_ATTEMPTS for lasts in (Lasts.ONCE, Lasts.CALL)),
     Fault("answered just in time", _just_in_time, acts=True),
     Fault("no HTTP", _no_http, acts=True),
-    Fault("body cut off", _cut_off, acts=True, operations=_AWS),
-    Fault("body is no JSON", _text(b"<html>Bad Gateway</html>"), acts=True, operations=_AWS),
-    Fault("body is half of it", _body(lambda body: body[: len(body) // 2]), acts=True, operations=_AWS),
-    Fault("body is empty", _text(b""), acts=True, operations=_AWS),
-    Fault("body is a list", _text(b"[]"), acts=True, operations=_AWS),
-    Fault("body is somebody else's", _text(b'{"message": "Bad Gateway"}'), acts=True, operations=_AWS),
-    Fault("body is an empty object", _text(b"{}"), acts=True, operations=_NO_LISTING),
-    Fault("body has other types", _text(_OTHER_TYPES), acts=True, operations=_AWS),
-    Fault("body has empty rows", _text(_EMPTY_ROWS), acts=True, operations=_AWS),
-    Fault("status PAUSED", _body(_paused), acts=True, operations=("DescribeJob",)),
+    Fault("body cut off", _cut_off, acts=True, where=_AWS),
+    Fault("body is no JSON", _text(b"<html>Bad Gateway</html>"), acts=True, where=_AWS),
+    Fault("body is half of it", _body(lambda body: body[: len(body) // 2]), acts=True, where=_AWS),
+    Fault("body is empty", _text(b""), acts=True, where=_AWS),
+    Fault("body is a list", _text(b"[]"), acts=True, where=_AWS),
+    Fault("body is somebody else's", _text(b'{"message": "Bad Gateway"}'), acts=True, where=_AWS),
+    Fault("body is an empty object", _text(b"{}"), acts=True, where=_NO_LISTING),
+    Fault("body has other types", _text(_OTHER_TYPES), acts=True, where=_AWS),
+    Fault("body has empty rows", _text(_EMPTY_ROWS), acts=True, where=_AWS),
+    Fault("accepted, and not done", _accepted, where=("CancelJob/told", "CancelJobExecution/told")),
+    Fault("status PAUSED", _body(_paused), acts=True, where=("DescribeJob",)),
     Fault("killed before it acted", _kill),
     Fault("killed after it acted", _kill, acts=True),
 )

@@ -18,7 +18,7 @@ def combinations(points: Sequence[Point], faults: Sequence[Fault]) -> Iterator[t
     """Each fault at each point, with the point's number."""
     for at, point in enumerate(points, 1):
         for fault in faults:
-            if fault.can_strike(point.operation):
+            if fault.can_strike(point.operation, point.refused):
                 yield at, point, fault
 
 
@@ -51,7 +51,7 @@ def whatever_happens(world: World, scenario: Scenario) -> list[str]:
         "a device was forced": scenario.policy.force or not _forced(world, scenario),
         "the signature of ResponseURL was told": SECRET not in world.log.getvalue() + world.printed.getvalue(),
         "somebody else's job was touched": all(
-            world.backend._jobs[job_id].status == "IN_PROGRESS"
+            world.backend._jobs[job_id].status == fields.get("status", "IN_PROGRESS")
             and world.executions(job_id) == fields.get("executions", {})
             for job_id, fields in scenario.others.items()
         ),

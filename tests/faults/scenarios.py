@@ -152,6 +152,8 @@ OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
     "greengrass": {**RUNNING, **OF_THE_STACK, "namespace_id": "aws-gg-deployment"},
 }
+# Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
+CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}
 OTHERS_OLD: dict[str, Fields] = {"gateway": RUNNING, "prefix-old": RUNNING, "firm-old-young": {**RUNNING, **YOUNG}}
 OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags": {"env": "prod"}}}
 
@@ -165,6 +167,8 @@ TEARDOWNS = f"SendMessage/first-told {REPORT}ChangeMessageVisibility/- "
 LOOK, KEEP = "ChangeMessageVisibility/- DescribeJob/told ", "ChangeMessageVisibility/- " + REPORT
 FOUND_AGAIN = "ChangeMessageVisibility/- DescribeJob/- "
 SELECT_AGAIN = 2 * "ListJobs/told " + LIST_AGAIN + "DescribeJob/- "
+BYSTANDER = "DescribeJob/- "
+LAST_LOOK = SELECT_AGAIN + BYSTANDER + ANSWER
 WAIT, FIRST_WAIT = f"SendMessage/- {REPORT}", f"SendMessage/first-told {REPORT}"
 END = (
     "DescribeJob/told ListTagsForResource/told ListJobExecutionsForJob/told "
@@ -234,9 +238,11 @@ SCENARIOS: dict[str, Scenario] = {
     "Delete of a selection that waits": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}, WaitForExecutionsMinutes="5"),
         # If the first look is refused, the selection that is made then finds the job by what it was cancelled with.
-        calls=4 * LIST + ONE_JOB + 3 * LIST_AGAIN + FIRST_WAIT + FOUND_AGAIN + KEEP + LOOK + SELECT_AGAIN + ANSWER,
-        later=TEARDOWNS + 4 * LIST + ONE_JOB + 3 * LIST_AGAIN + WAIT + LOOK + SELECT_AGAIN + ANSWER,
+        # Whenever a selection looks back, it also reads the job that somebody else has cancelled.
+        calls=4 * LIST + ONE_JOB + 3 * LIST_AGAIN + BYSTANDER + FIRST_WAIT + FOUND_AGAIN + KEEP + LOOK + LAST_LOOK,
+        later=TEARDOWNS + 4 * LIST + ONE_JOB + 3 * LIST_AGAIN + BYSTANDER + WAIT + LOOK + LAST_LOOK,
         jobs={"firmware": RUNNING},
+        others=CANCELED_BY_OTHERS,
         ends={"firmware": HAS_RUN},
         told=TEARDOWN,
         answer=success(SELECTION_ID, Force="false"),
@@ -244,9 +250,10 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "Delete of a selection with force": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}),
-        calls=2 * LIST + LIST_AGAIN + LOOK_BACK + ANSWER,
-        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + LOOK_BACK + ANSWER,
+        calls=2 * LIST + LIST_AGAIN + BYSTANDER + LOOK_BACK + ANSWER,
+        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + BYSTANDER + LOOK_BACK + ANSWER,
         jobs={"firmware": LEFT},
+        others=CANCELED_BY_OTHERS,
         ends={"firmware": LEFT_NONE},
         told=TEARDOWN,
         answer=success(SELECTION_ID, Force="true"),

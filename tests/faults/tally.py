@@ -37,7 +37,7 @@ class Tally:
             "lost": len(self._lost),
         }
         self._record_property(_PROPERTY, json.dumps(told))
-        assert self._lost == {}
+        assert not self._lost, self._lost
 
 
 def summary(stats: Mapping[str, Iterable[Any]]) -> str:

@@ -66,15 +66,15 @@ class Deliveries:
 
 
 DELIVERIES: dict[str, Deliveries] = {
-    "twice": Deliveries(twice, (LOST, KILLED), 516),
-    "twice, the second one late": Deliveries(twice_the_second_late, (LOST, KILLED), 488),
-    "another one in between": Deliveries(with_another_in_between, (LOST, KILLED), 446),
-    "a message once its lease has ended": Deliveries(once, (LOST, KILLED), 402, message_late=True),
+    "twice": Deliveries(twice, (LOST, KILLED), 526),
+    "twice, the second one late": Deliveries(twice_the_second_late, (LOST, KILLED), 498),
+    "another one in between": Deliveries(with_another_in_between, (LOST, KILLED), 452),
+    "a message once its lease has ended": Deliveries(once, (LOST, KILLED), 406, message_late=True),
     "once more in the middle of a call, before it acts": Deliveries(
-        once, (NOTHING, LOST, KILLED), 480, middle="before it acts"
+        once, (NOTHING, LOST, KILLED), 489, middle="before it acts"
     ),
     "once more in the middle of a call, after it acted": Deliveries(
-        once, (NOTHING, LOST, KILLED), 480, middle="after it acted"
+        once, (NOTHING, LOST, KILLED), 489, middle="after it acted"
     ),
 }
 
