@@ -55,8 +55,9 @@ picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/d
 	python -m local picture
 
 .PHONY: test
-test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler to 100 %
-	pytest --numprocesses auto --dist loadfile --cov
+test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler by its unit tests to 100 %
+	pytest --numprocesses auto --dist loadfile --cov tests/unit
+	pytest --numprocesses auto --dist loadfile tests --ignore tests/unit
 
 .PHONY: verify-aws
 verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real account; ARGS="--help" tells more

@@ -14,6 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from .errors import BacklogRefused
 from .message import Message, Progress, attributes_of, read_message
 
 if TYPE_CHECKING:
@@ -59,17 +60,23 @@ class Backlog:
         """The same for a request of CloudFormation, known by its `identity`; the delay is the queue's.
 
         A message that tells the same as one of the last five minutes is dropped, and those of one request come one
-        after the other: duplicates of a request make no second one in flight. Raises botocore's errors.
+        after the other: duplicates of a request make no second one in flight. Raises BacklogRefused, and botocore's
+        errors for what may work later.
         """
         body = json.dumps(event)
         stage = f"admitted: {progress.admitted}, waits: {progress.wait is not None}"
-        self._client.send_message(
-            QueueUrl=self._teardown_queue_url,
-            MessageBody=body,
-            MessageGroupId=_digest(identity),
-            MessageDeduplicationId=_digest(f"{body}, {stage}"),
-            MessageAttributes=_typed(attributes_of(progress)),
-        )
+        try:
+            self._client.send_message(
+                QueueUrl=self._teardown_queue_url,
+                MessageBody=body,
+                MessageGroupId=_digest(identity),
+                MessageDeduplicationId=_digest(f"{body}, {stage}"),
+                MessageAttributes=_typed(attributes_of(progress)),
+            )
+        except ClientError as error:
+            if _is_refusal(error):
+                raise BacklogRefused(str(error)) from error
+            raise
 
     def renew(self, message: Message, seconds: float) -> bool:
         """Lease the message anew, for longer than the `seconds` that the invocation has left.
@@ -89,6 +96,12 @@ class Backlog:
         self._client.change_message_visibility(
             QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=delay
         )
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """True for an answer of the 400s, but for RequestThrottled, KmsThrottled and the like."""
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return 400 <= status < 500 and "Throttl" not in error.response["Error"]["Code"]  # noqa: PLR2004
 
 
 def _typed(attributes: Mapping[str, str]) -> dict[str, "MessageAttributeValueTypeDef"]:

@@ -3,6 +3,7 @@
 CancelerError
 ├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
 ├── InvalidConfiguration    an environment variable of the function can't be read
+├── BacklogRefused          a queue of the function's own does not take its message, and would not later
 ├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
 └── JobsError               what the IoT Jobs API answered, by its meaning
     ├── JobNotFound
@@ -33,6 +34,10 @@ class InvalidConfiguration(CancelerError):
     def __init__(self, variable: str, allowed: str) -> None:
         super().__init__(f"environment variable {variable}: {allowed}")
         self.variable = variable
+
+
+class BacklogRefused(CancelerError):
+    """SQS does not take a message as things are: the queue, its key or the permission is not what it was."""
 
 
 class ResponseUndelivered(CancelerError):

@@ -8,7 +8,7 @@ from .backlog import Backlog
 from .config import Config
 from .custom_resource import WORK_RESERVE, CustomResource
 from .delivery import Delivery
-from .errors import RequestRejected, ResponseUndelivered
+from .errors import BacklogRefused, RequestRejected, ResponseUndelivered
 from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .outcome import Report, RunStatus, Trigger
 from .publish import Publisher
@@ -82,7 +82,7 @@ def handle(event: object, delivery: Delivery, services: Services) -> Ended:
     if not is_custom_resource(event):
         progress = delivery.progress(ended.report, services.now)
         services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))
-    elif delivery.number:  # else it was put before it was left unanswered
+    elif delivery.number:  # else it has been put before this was told
         _put_teardown(event, ended.report, delivery, services)
     return ended
 
@@ -127,8 +127,12 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
         resource, services.responder, services.telemetry.count, config.log_group, services.clock
     )
     verdict, problem = custom_resource.answer(
-        delivery.context, lambda: _verdict(event, resource, delivery, services, answer_by)
+        delivery.context, lambda: _verdict(resource, delivery, services, answer_by)
     )
+    if verdict.waits and not delivery.number:  # later on, the message that there is comes again
+        given_up = _given_up(verdict, event, delivery, services)
+        if given_up:
+            verdict, problem = custom_resource.answer(delivery.context, lambda: given_up)
     if verdict.waits:
         return Ended(verdict.report, waits=True)
     for warning in verdict.warnings:
@@ -138,9 +142,7 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     return Ended(verdict.report, problem=problem)
 
 
-def _verdict(
-    event: object, resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline
-) -> Verdict:
+def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline) -> Verdict:
     deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
     run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
     verdict = decide(
@@ -148,17 +150,24 @@ def _verdict(
         services.config.policy,
         lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
     )
+    if verdict.report.status is not RunStatus.UNFINISHED:
+        return verdict
     is_to_be_put = delivery.is_to_be_put(verdict.report)
     until_next = SHORTEST_LOOK_SECONDS if is_to_be_put else delivery.seconds_until_next(verdict.report)
     there_is_time = answer_by.allows(until_next + LEAST_RUN_SECONDS)
-    waits = verdict.report.status is RunStatus.UNFINISHED and there_is_time
-    if waits and not delivery.number:
-        # Here, so that CloudFormation is answered if it fails; later on, the message that there is comes again.
+    return replace(verdict, waits=True) if there_is_time else verdict.given_up()
+
+
+def _given_up(verdict: Verdict, event: object, delivery: Delivery, services: Services) -> Verdict | None:
+    """None once the teardown is on its queue, or the answer if the queue refuses it.
+
+    Raises botocore's errors, so that Lambda delivers the event again.
+    """
+    try:
         _put_teardown(event, verdict.report, delivery, services)
-    report = verdict.report
-    if report.status is RunStatus.UNFINISHED and not waits:  # there is no time left: the answer ends it
-        report = replace(report, status=RunStatus.UNSETTLED, waiting=None)
-    return replace(verdict, waits=waits, report=report)
+    except BacklogRefused as refusal:
+        return verdict.given_up(str(refusal))
+    return None
 
 
 def _put_teardown(event: object, report: Report, delivery: Delivery, services: Services) -> None:

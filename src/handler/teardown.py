@@ -5,8 +5,8 @@ down. Delete acts on the PhysicalResourceId, and never fails on properties.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from .errors import RequestRejected
 from .fields import is_job_id
@@ -37,6 +37,11 @@ class Verdict:
         """True if the deletion goes on although there are jobs that live on, be it for a dry run."""
         unsettled = self.report.status is not RunStatus.SETTLED or Outcome.WOULD_CANCEL in self.report.counts
         return self.status == "SUCCESS" and unsettled and not self.waits
+
+    def given_up(self, why: str = "") -> Self:
+        """The answer where nothing will take up what is unfinished of it."""
+        report = replace(self.report, status=RunStatus.UNSETTLED, waiting=None, reason=_joined(self.report.reason, why))
+        return replace(self, report=report, reason=_joined(self.reason, why), waits=False)
 
 
 def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
@@ -125,6 +130,10 @@ def _attribution(resource: ResourceRequest) -> Attribution:
     return Attribution("STACK_TEARDOWN", f"{resource.logical_id} was deleted in {resource.stack_id}")
 
 
+def _joined(*reasons: str) -> str:
+    return "; ".join(filter(None, reasons))
+
+
 def _data(request: CancelRequest) -> dict[str, str]:
     """What Fn::GetAtt can ask for."""
     force = {"Force": "true" if request.force else "false"}
@@ -136,6 +145,4 @@ def _unsettled_reason(report: Report) -> str:
     told = [f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_REASON_JOBS]]
     if len(unsettled) > _REASON_JOBS:
         told.append(f"and {len(unsettled) - _REASON_JOBS} more")
-    if report.reason:
-        told.insert(0, report.reason)
-    return "; ".join(told)
+    return _joined(report.reason, *told)

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "respond": {"timing"},
     "iot": {"errors", "job", "timing"},
     "message": {"fields", "waiting"},
-    "backlog": {"message"},
+    "backlog": {"errors", "message"},
     "delivery": {"message", "outcome", "timing", "waiting"},
     "telemetry": {"outcome", "redaction", "version"},
     "custom_resource": {"resource", "respond", "teardown", "timing"},

@@ -50,7 +50,7 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "sqs:SendMessage",
         {"JobId": "{job}", "ServiceTimeout": "300", "WaitForExecutionsMinutes": "1"},
-        "unexpected ClientError",
+        "device still runs job {job}; An error occurred (AccessDenied) when calling the SendMessage operation",
         "CANCELED",
     ),
 ]

@@ -28,8 +28,8 @@ from tests.support.iot_server import access_denied
 
 
 @pytest.fixture
-def tally(record_property: Callable[[str, object], None], no_cover: None) -> Tally:  # noqa: ARG001 - for its effect
-    """Counts the combinations of one test, which is not traced: a line that is run only here has no test of its own."""
+def tally(record_property: Callable[[str, object], None]) -> Tally:
+    """Counts the combinations of one test."""
     return Tally(record_property)
 
 

@@ -87,12 +87,6 @@ def as_ever(world: World, scenario: Scenario) -> list[str]:
     wrong = [f"CloudFormation was told {told}" for told in heard if told != scenario.answer]
     if scenario.is_teardown and not heard:
         wrong.append("CloudFormation was not answered in time")
-    return [*as_ever_but_for_the_answer(world, scenario), *wrong]
-
-
-def as_ever_but_for_the_answer(world: World, scenario: Scenario) -> list[str]:
-    """The same, apart from what CloudFormation was told."""
-    wrong = []
     for job_id, end in scenario.ends.items():
         job = world.backend._jobs[job_id]
         if (job.status, world.executions(job_id)) != end:
@@ -106,32 +100,26 @@ def as_ever_but_for_the_answer(world: World, scenario: Scenario) -> list[str]:
     return wrong
 
 
-def first_told(world: World, scenario: Scenario) -> list[str]:
-    """What is wrong where CloudFormation is told FAILED, and the work goes on all the same.
-
-    What it hears first is what counts.
-    """
-    heard = heard_by_cloudformation(world, scenario)
-    wrong = [f"CloudFormation was told {told}" for told in heard[1:] if told != scenario.answer]
-    if [(told["Status"], told["Reason"].split(" ")[0]) for told in heard[:1]] != [("FAILED", "unexpected")]:
-        wrong.append(f"CloudFormation was first told {heard[:1]}")
-    return [*as_ever_but_for_the_answer(world, scenario), *wrong]
-
-
 def told(world: World, scenario: Scenario, status: str, code: str) -> list[str]:
     """What is wrong where the run ends in this `status` for an error of the service with this `code`."""
-    report, level = world.reports[-1], world.levels[-1]
-    wrong = []
-    if (report["status"], level) != (status, "WARNING"):
-        wrong.append(f"the last report, at level {level}, is {report}")
-    outcomes = {job["jobId"]: job["outcome"] for job in report["jobs"]}
-    reasons = " ".join([report["reason"], *(job["detail"] for job in report["jobs"])])
-    if code not in reasons:
-        wrong.append(f"nobody was told of {code}")
+    wrong = given_up(world, scenario, code, status)
+    outcomes = {job["jobId"]: job["outcome"] for job in world.reports[-1]["jobs"]}
     if status == "UNSETTLED" and any(outcomes.get(each) != "FAILED" for each in world.unsettled()):
         wrong.append(f"{world.unsettled()} are not reported as FAILED")
     if status == "REJECTED" and world.backend.jobs_cancelled:
         wrong.append(f"{set(world.backend.jobs_cancelled)} were cancelled")
+    return wrong
+
+
+def given_up(world: World, scenario: Scenario, code: str, status: str = "UNSETTLED") -> list[str]:
+    """What is wrong where that is told, and nothing takes up what is left."""
+    report, level = world.reports[-1], world.levels[-1]
+    wrong = []
+    if (report["status"], level) != (status, "WARNING"):
+        wrong.append(f"the last report, at level {level}, is {report}")
+    reasons = " ".join([report["reason"], *(job["detail"] for job in report["jobs"])])
+    if code not in reasons:
+        wrong.append(f"nobody was told of {code}")
     if world.failed:
         wrong.append("the event is in a failure queue")
     expected = "SUCCESS" if scenario.continues else "FAILED"

@@ -37,8 +37,8 @@ class Scenario:
 
     Attributes:
         calls: each call of an undisturbed run, with what a refusal there ends in: `told`, the run is UNSETTLED;
-            `rejected`, it is REJECTED; `-`, all ends as ever; `first-told`, CloudFormation is told FAILED, and all the
-            rest ends as ever.
+            `rejected`, it is REJECTED; `-`, all ends as ever; `given-up`, CloudFormation is
+            told, and nothing takes up what is left.
         later: the same from the backlog, where the first invocation could not begin.
         jobs: what is meant, as it is at first; `others` are not meant.
         ends: the status of each, and of its executions, in the end.
@@ -163,13 +163,13 @@ ONE_JOB = "CancelJob/told DescribeJob/told "
 REPORT = "PutEvents/- "
 ANSWER = "PUT/- " + REPORT
 BACKLOG = f"SendMessage/- {REPORT}ChangeMessageVisibility/- "
-TEARDOWNS = f"SendMessage/first-told {REPORT}ChangeMessageVisibility/- "
+TEARDOWNS = f"SendMessage/given-up {REPORT}ChangeMessageVisibility/- "
 LOOK, KEEP = "ChangeMessageVisibility/- DescribeJob/told ", "ChangeMessageVisibility/- " + REPORT
 FOUND_AGAIN = "ChangeMessageVisibility/- DescribeJob/- "
 SELECT_AGAIN = 2 * "ListJobs/told " + LIST_AGAIN + "DescribeJob/- "
 BYSTANDER = "DescribeJob/- "
 LAST_LOOK = SELECT_AGAIN + BYSTANDER + ANSWER
-WAIT, FIRST_WAIT = f"SendMessage/- {REPORT}", f"SendMessage/first-told {REPORT}"
+WAIT, FIRST_WAIT = f"SendMessage/- {REPORT}", f"SendMessage/given-up {REPORT}"
 END = (
     "DescribeJob/told ListTagsForResource/told ListJobExecutionsForJob/told "
     "CancelJobExecution/told CancelJobExecution/told DescribeJob/told "

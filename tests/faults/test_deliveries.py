@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from tests.faults.injection import KILLED, LOST, NOTHING, Fault
-from tests.faults.matrix import NewWorld, as_ever, combinations, first_told, name_of, whatever_happens
+from tests.faults.matrix import NewWorld, as_ever, combinations, name_of, whatever_happens
 from tests.faults.scenarios import SCENARIOS, Point, Scenario
 from tests.faults.tally import Tally
 from tests.faults.world import OTHER, Due, World
@@ -79,14 +79,6 @@ DELIVERIES: dict[str, Deliveries] = {
 }
 
 
-def ends(world: World, scenario: Scenario, point: Point, fault: Fault) -> list[str]:
-    """What is wrong in the end."""
-    wrong = as_ever(world, scenario)
-    if wrong and scenario.is_teardown and point.operation == "SendMessage" and fault is LOST:
-        return first_told(world, scenario)
-    return wrong
-
-
 @pytest.mark.parametrize("name", DELIVERIES)
 def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_world: NewWorld, tally: Tally) -> None:
     deliveries = DELIVERIES[name]
@@ -97,7 +89,7 @@ def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_w
         points = [Point(operation, "") for operation in deliveries.world(new_world, trigger).calls]
         for at, point, fault in combinations(points, deliveries.faults):
             world = deliveries.world(new_world, trigger, fault, at)
-            wrong = [*whatever_happens(world, scenario), *ends(world, scenario, point, fault)]
+            wrong = [*whatever_happens(world, scenario), *as_ever(world, scenario)]
             tally.add(trigger, f"{name}: {name_of(at, point)}", str(fault), wrong)
     tally.assert_nothing_lost()
     assert tally.number == deliveries.number

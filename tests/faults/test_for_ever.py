@@ -10,7 +10,6 @@ from tests.faults.matrix import (
     NewWorld,
     as_ever,
     combinations,
-    first_told,
     heard_by_cloudformation,
     name_of,
     played,
@@ -25,7 +24,6 @@ SERVICE_TIMEOUT = {False: 300, True: 480}  # seconds, without a wait for devices
 FAULTS = tuple(map(for_ever, (UNAVAILABLE, LOST, DENIED, KILLED, PAUSED)))
 
 TOLD, QUEUE, AS_EVER = "told", "failure queue", "as ever"
-FIRST_TOLD = "told, and as ever all the same"
 # The message of a look at the devices is leased for 310 s, so that a kill leaves no time for an answer.
 TOO_LATE = "told once CloudFormation has given up"
 # How it may end: 503, answer lost, denied, killed, status PAUSED; a row of its own for a point whose refusal changes
@@ -56,7 +54,7 @@ OF_TEARDOWNS: dict[str, tuple[set[str], ...]] = {
     "ListJobExecutionsForJob": ({TOLD}, {TOLD}, {TOLD}, {QUEUE}),
     "ListJobs": ({TOLD}, {TOLD}, {TOLD}, {QUEUE, TOO_LATE}),
     "ListTagsForResource": ({TOLD}, {TOLD}, {TOLD}, {QUEUE}),
-    "SendMessage": ({FIRST_TOLD}, {FIRST_TOLD}, {FIRST_TOLD}, {AS_EVER}),
+    "SendMessage": ({AS_EVER}, {AS_EVER}, {TOLD}, {AS_EVER}),
     "PUT": ({QUEUE}, {QUEUE}, {QUEUE}, {QUEUE}),
     "PutEvents": ({AS_EVER}, {AS_EVER}, {AS_EVER}, {QUEUE}),
 }
@@ -68,8 +66,6 @@ def end_of(world: World, scenario: Scenario) -> str:
         return QUEUE if all(event == scenario.event for event in world.failed) else ""
     if not as_ever(world, scenario):
         return AS_EVER
-    if scenario.is_teardown and not first_told(world, scenario):
-        return FIRST_TOLD
     if world.levels[-1] != "WARNING" or world.reports[-1]["status"] not in {"UNSETTLED", "REJECTED"}:
         return ""
     if not scenario.is_teardown:

@@ -8,15 +8,10 @@ again from the backlog on.
 import pytest
 
 from tests.faults.injection import PASSING, Lasts
-from tests.faults.matrix import WAYS, NewWorld, as_ever, combinations, first_told, name_of, played, whatever_happens
+from tests.faults.matrix import WAYS, NewWorld, as_ever, combinations, name_of, played, whatever_happens
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.tally import Tally
 
-# What the SDK gives up at SendMessage. It takes the other bodies for an answer, and rightly so: the queue has acted.
-GIVEN_UP = {
-    *("throttled", "500", "503", "connection reset before it acted", "answer lost"),
-    *("time-out before it acted", "time-out after it acted", "no HTTP", "body cut off", "body is a list"),
-}
 FAULTS = {False: PASSING, True: tuple(fault for fault in PASSING if fault.lasts is Lasts.CALL)}
 
 
@@ -25,9 +20,7 @@ def test_all_ends_as_if_it_had_not_been(name: str, later: bool, new_world: NewWo
     scenario = SCENARIOS[name]
     for at, point, fault in combinations(scenario.points(later=later), FAULTS[later]):
         world = played(new_world, scenario, fault, at, later=later)
-        is_given_up = fault.name in GIVEN_UP and fault.lasts is Lasts.CALL
-        ends = first_told if point.refused == "first-told" and is_given_up else as_ever
-        wrong = [*whatever_happens(world, scenario), *ends(world, scenario)]
+        wrong = [*whatever_happens(world, scenario), *as_ever(world, scenario)]
         tally.add(name, name_of(at, point, later=later), str(fault), wrong)
     tally.assert_nothing_lost()
 

@@ -8,7 +8,7 @@ from tests.faults.matrix import (
     NewWorld,
     as_ever,
     combinations,
-    first_told,
+    given_up,
     name_of,
     played,
     told,
@@ -34,8 +34,8 @@ def test_what_the_service_does_not_want_is_told(name: str, later: bool, new_worl
                 wrong = told(world, scenario, "UNSETTLED", CODES[fault.name])
             case "rejected":
                 wrong = told(world, scenario, "REJECTED", CODES[fault.name])
-            case "first-told":
-                wrong = first_told(world, scenario)
+            case "given-up":
+                wrong = given_up(world, scenario, CODES[fault.name])
             case _:
                 wrong = as_ever(world, scenario)
         tally.add(name, name_of(at, point, later=later), str(fault), [*whatever_happens(world, scenario), *wrong])

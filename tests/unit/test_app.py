@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
@@ -931,18 +931,48 @@ def test_an_admission_does_not_outlast_twelve_hours(hours: float, status: str, f
     assert [report["status"] for report in reports] == [status]
 
 
-def test_a_teardown_that_can_not_be_put_on_the_backlog_is_answered_at_once(function: Function) -> None:
+def refused_by_sqs(code: str, status: int) -> Callable[[str], None]:
+    error: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def fault(_operation: str) -> None:
+        raise ClientError(error, "SendMessage")
+
+    return fault
+
+
+@pytest.mark.parametrize(
+    ("on_incomplete", "status", "counted"), [("FAIL", "FAILED", False), ("CONTINUE", "SUCCESS", True)]
+)
+def test_a_teardown_that_its_queue_refuses_is_answered_at_once_and_only_then(
+    on_incomplete: str, status: str, counted: bool, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-
-    def denied_to_send(operation: str) -> None:
-        raise PermissionError(operation)
-
-    function.backlog.fault = denied_to_send
-    with pytest.raises(PermissionError):
-        function(load("custom-resource-delete.json", function.server))
+    function.backlog.fault = refused_by_sqs("KmsDisabled", 400)
+    deletion = load("custom-resource-delete.json", function.server)
+    deletion["ResourceProperties"]["OnIncomplete"] = on_incomplete
+    report = function(deletion)
+    told = "An error occurred (KmsDisabled) when calling the SendMessage operation: no"
+    assert (report["status"], report["reason"]) == ("UNSETTLED", told)
     (answer,) = function.answers
-    assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "firmware-2026-11")
+    assert (answer["Status"], answer["PhysicalResourceId"]) == (status, "firmware-2026-11")
+    assert answer["Reason"].startswith("job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded; " + told)
+    assert ("TeardownsContinued" in capsys.readouterr().out) == counted
+
+
+@pytest.mark.parametrize(("code", "status"), [("ServiceUnavailable", 503), ("RequestThrottled", 400)])
+def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda(
+    code: str, status: int, function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function.backlog.fault = refused_by_sqs(code, status)
+    deletion = load("custom-resource-delete.json", function.server)
+    with pytest.raises(ClientError):
+        function(deletion)
+    assert function.answers == []
+    function(deletion)
+    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
 
 
 def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from handler.backlog import Backlog, sqs_client
+from handler.errors import BacklogRefused
 from handler.message import Message, Progress
 from handler.waiting import Wait
 from tests.support.fakes import FakeBacklog, FakeClock
@@ -245,14 +247,30 @@ def test_any_other_error_of_a_renewal_is_raised(code: str, real: Backlog, stub: 
     assert caught.value.response["Error"]["Code"] == code
 
 
-@pytest.mark.parametrize("call", ["put", "put_teardown", "keep"])
+@pytest.mark.parametrize("call", ["put", "keep"])
 def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: Stubber) -> None:
     operation = "change_message_visibility" if call == "keep" else "send_message"
     stub.add_client_error(operation, "MessageNotInflight", "no", 400)
-    calls = {
-        "put": lambda: real.put(WEEKLY, NEW, 5),
-        "put_teardown": lambda: real.put_teardown(WEEKLY, NEW, IDENTITY),
-        "keep": lambda: real.keep(MESSAGE, 5),
-    }
+    calls = {"put": lambda: real.put(WEEKLY, NEW, 5), "keep": lambda: real.keep(MESSAGE, 5)}
     with pytest.raises(ClientError):
         calls[call]()
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "raised"),
+    [
+        ("AccessDeniedException", 400, BacklogRefused),
+        ("AWS.SimpleQueueService.NonExistentQueue", 400, BacklogRefused),
+        ("InvalidClientTokenId", 499, BacklogRefused),
+        ("RequestThrottled", 400, ClientError),
+        ("KMS.ThrottlingException", 400, ClientError),
+        ("ServiceUnavailable", 500, ClientError),
+        ("TemporaryRedirect", 307, ClientError),
+    ],
+)
+def test_a_teardown_is_refused_if_a_later_call_would_be_too(
+    code: str, status: int, raised: type[Exception], real: Backlog, stub: Stubber
+) -> None:
+    stub.add_client_error("send_message", code, "no", status)
+    with pytest.raises(raised, match=re.escape(f"({code}) when calling the SendMessage operation: no")):
+        real.put_teardown(WEEKLY, NEW, IDENTITY)

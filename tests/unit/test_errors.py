@@ -8,6 +8,7 @@ TREE = {
     "CancelerError": "Exception",
     "RequestRejected": "CancelerError",
     "InvalidConfiguration": "CancelerError",
+    "BacklogRefused": "CancelerError",
     "ResponseUndelivered": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
