@@ -6,7 +6,6 @@ from datetime import datetime
 
 from .backlog import Backlog
 from .config import Config
-from .custom_resource import WORK_RESERVE, CustomResource
 from .delivery import Delivery
 from .errors import BacklogRefused, RequestRejected, ResponseUndelivered
 from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
@@ -118,21 +117,23 @@ def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
 
 def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     """CloudFormation has been answered when this returns, unless the teardown waits."""
+    from .custom_resource import WORK_RESERVE, CustomResource  # noqa: PLC0415 - no event has to load crhelper
+
     resource, config = read_resource_request(event), services.config
     if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
         raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
     asked_at = min(delivery.first_seen_at, resource.asked_at or delivery.first_seen_at)
     answer_by = Deadline(resource.answer_within - (services.now - asked_at), services.clock)
+    work_until = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
     custom_resource = CustomResource(
         resource, services.responder, services.telemetry.count, config.log_group, services.clock
     )
     verdict, problem = custom_resource.answer(
-        delivery.context, lambda: _verdict(resource, delivery, services, answer_by)
+        delivery.context, lambda: _verdict(resource, delivery, services, answer_by, work_until)
     )
-    if verdict.waits and not delivery.number:  # later on, the message that there is comes again
-        given_up = _given_up(verdict, event, delivery, services)
-        if given_up:
-            verdict, problem = custom_resource.answer(delivery.context, lambda: given_up)
+    needs_message = verdict.waits and not delivery.number  # later on, the one that there is comes again
+    if needs_message and (given_up := _given_up(verdict, event, delivery, services)):
+        verdict, problem = custom_resource.answer(delivery.context, lambda: given_up)
     if verdict.waits:
         return Ended(verdict.report, waits=True)
     for warning in verdict.warnings:
@@ -142,9 +143,10 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     return Ended(verdict.report, problem=problem)
 
 
-def _verdict(resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline) -> Verdict:
-    deadline = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
-    run = _run(services, min(deadline, answer_by, key=lambda each: each.remaining), delivery)
+def _verdict(
+    resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline, work_until: Deadline
+) -> Verdict:
+    run = _run(services, min(work_until, answer_by, key=lambda each: each.remaining), delivery)
     verdict = decide(
         resource,
         services.config.policy,

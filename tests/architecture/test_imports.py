@@ -1,6 +1,7 @@
 """The house: imports run one way, I/O stays at the edges, and errors are not swallowed. Read from the syntax tree."""
 
 import ast
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -165,6 +166,14 @@ def test_the_table_lets_nothing_import_in_a_circle() -> None:
     for module, imported in MAY_IMPORT.items():
         assert imported <= above, module
         above.add(module)
+
+
+def test_the_function_starts_without_crhelper() -> None:
+    """Only a request of CloudFormation needs it, and every cold start would pay for it."""
+    told = "import sys, handler.app; print(*sorted({'boto3', 'crhelper'} & set(sys.modules)))"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, cwd=HANDLER.parent, capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.split() == ["boto3"]
 
 
 def test_the_table_allows_no_more_than_there_is() -> None:
