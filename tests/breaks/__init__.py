@@ -192,6 +192,15 @@ BREAKS = [
     ),
     Break(
         ANSWERED,
+        "a queue that is out of order for a moment fails a deletion",
+        "backlog",
+        "            if _is_refusal(error):\n",
+        "            if True:\n",
+        "tests/unit/test_app.py::"
+        "test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda",
+    ),
+    Break(
+        ANSWERED,
         "a deletion answers with another id",
         "resource",
         'return self.physical_id or f"{_FAILED_CREATE}',
