@@ -337,3 +337,8 @@ def test_the_comment_that_we_write_ourselves_is_one_that_the_service_takes(attri
 def test_who_asks_is_told_in_one_short_line_whatever_the_comment_says(attributed: str, told: str) -> None:
     request = parse_request({"jobId": "a", "comment": "mine"}, POLICY, Attribution("R", attributed))
     assert (request.asked_by, request.comment) == (told, "mine")
+
+
+def test_a_request_waits_for_nothing_and_names_nobody_unless_it_is_said() -> None:
+    bare = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="R", comment="c")
+    assert bare == CancelRequest(("a",), None, False, False, 100, "R", "c", 0, "")
