@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handler.errors import RequestRejected
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, status_of
+from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, Waiting, status_of
 from handler.request import CancelRequest, Policy
 from handler.resource import ResourceRequest
 from handler.selector import Selector
@@ -441,3 +441,43 @@ def test_the_reason_tells_of_the_whole_run_first(status: str, results: tuple[Job
 def test_a_deletion_that_waits_has_not_gone_on(status: Any, waits: bool, continued: bool) -> None:
     report = Report(RunStatus.UNFINISHED, Trigger.TEARDOWN)
     assert Verdict(status, "job-1", report, waits=waits).continued is continued
+
+
+# What nothing takes up any more
+
+
+WAITS = Verdict(
+    "FAILED",
+    "job-1",
+    Report(
+        RunStatus.UNFINISHED,
+        Trigger.TEARDOWN,
+        force=True,
+        reason="1 live jobs matched",
+        jobs=(JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=1),),
+        waiting=Waiting(("job-1",), 20),
+    ),
+    reason="1 device still runs job job-1",
+    data={"Force": "true"},
+    warnings=("read leniently",),
+    waits=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("why", "reported", "told"),
+    [
+        ("", "1 live jobs matched", "1 device still runs job job-1"),
+        ("no queue", "1 live jobs matched; no queue", "1 device still runs job job-1; no queue"),
+    ],
+)
+def test_what_is_given_up_is_the_answer_and_unsettled(why: str, reported: str, told: str) -> None:
+    given_up = WAITS.given_up(why) if why else WAITS.given_up()
+    report = replace(WAITS.report, status=RunStatus.UNSETTLED, reason=reported, waiting=None)
+    assert given_up == replace(WAITS, report=report, reason=told, waits=False)
+    assert given_up.waits is False
+
+
+def test_what_is_given_up_without_a_word_has_the_reason_alone() -> None:
+    silent = replace(WAITS, report=replace(WAITS.report, reason=""))
+    assert silent.given_up("no queue").report.reason == "no queue"
