@@ -56,8 +56,8 @@ picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/d
 
 .PHONY: test
 test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler by its unit tests to 100 %
-	pytest --numprocesses auto --dist loadfile --cov tests/unit
-	pytest --numprocesses auto --dist loadfile tests --ignore tests/unit
+	pytest tests/unit --numprocesses auto --dist loadfile --cov
+	pytest tests --ignore tests/unit --numprocesses auto --dist loadfile
 
 .PHONY: verify-aws
 verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real account; ARGS="--help" tells more
@@ -88,10 +88,15 @@ mutants: setup ## Change what decides in one place at a time, and see that a uni
 
 MUTANTS := .venv-mutants
 
+.PHONY: bench
+bench: build ## Measure it against the floor and the peers; writes bench/RESULTS.md
+	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/bench.txt
+	python -m bench
+
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
 	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt \
-	  requirements/mutants.txt
+	  requirements/mutants.txt requirements/bench.txt
 
 .PHONY: breaks
 breaks: setup ## Break each promise in a copy of the code, and see its test fail
@@ -123,5 +128,6 @@ lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirement
 	uv pip compile requirements/cdk.in --constraint requirements/dev.txt --output-file requirements/cdk.txt $(LOCK)
 	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
 	uv pip compile requirements/mutants.in --output-file requirements/mutants.txt $(LOCK)
+	uv pip compile requirements/bench.in --constraint requirements/dev.txt --output-file requirements/bench.txt $(LOCK)
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url
