@@ -1,0 +1,55 @@
+"""What it costs: public prices, and the arithmetic over them. Nothing is measured here but what is handed in."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+PRICES_OF = "2026-11-24, us-east-1, without the free tier"
+SOURCES = "aws.amazon.com/lambda/pricing, /sqs/pricing, /eventbridge/pricing, /cloudwatch/pricing"
+PRICES = {  # dollars
+    "Lambda, arm64, per GB-second": 0.0000133334,
+    "Lambda, per request": 0.20 / 1_000_000,
+    "EventBridge, per custom event": 1.00 / 1_000_000,
+    "SQS, per request": 0.40 / 1_000_000,
+    "SQS FIFO, per request": 0.50 / 1_000_000,
+    "CloudWatch Logs, per GB taken in": 0.50,
+    "CloudWatch, per custom metric and month": 0.30,
+    "CloudWatch, per alarm and month": 0.10,
+    "CloudWatch, per dashboard and month": 3.00,
+}
+GIGABYTES = 0.5  # the function's MemorySize
+CANCELS_PER_SECOND = 8  # the parameter's default
+RUN = 285.0  # seconds of one invocation that work, of 300
+ALARMS = 9
+MONTH = 30 * 24 * 3600.0  # seconds
+POLLS_A_QUEUE = 5 * MONTH / 20  # five pollers of Lambda, each asking for 20 s
+
+
+@dataclass(frozen=True)
+class Item:
+    """One line of a bill: how many of what, at the price of that name."""
+
+    what: str
+    number: float
+    price: str
+
+    @property
+    def dollars(self) -> float:
+        """The line's sum."""
+        return self.number * PRICES[self.price]
+
+
+def of_a_thousand_jobs(bytes_logged_a_job: float) -> Iterator[Item]:
+    """1,000 jobs, cancelled by one sweep at the default pace."""
+    seconds = 1000 / CANCELS_PER_SECOND
+    yield Item("1,000 jobs at 8/s, 0.5 GB", seconds * GIGABYTES, "Lambda, arm64, per GB-second")
+    yield Item("invocations of at most 285 s", 1 + seconds // RUN, "Lambda, per request")
+    yield Item("reports on the bus", 1, "EventBridge, per custom event")
+    yield Item("log lines", 1000 * bytes_logged_a_job / 1e9, "CloudWatch Logs, per GB taken in")
+
+
+def of_an_idle_month() -> Iterator[Item]:
+    """The stack without an event. Metrics are billed by the hour in which they are told: none."""
+    yield Item("polls of the backlog", POLLS_A_QUEUE, "SQS, per request")
+    yield Item("polls of the teardowns", POLLS_A_QUEUE, "SQS FIFO, per request")
+    yield Item("alarms", ALARMS, "CloudWatch, per alarm and month")
+    yield Item("dashboard", 1, "CloudWatch, per dashboard and month")

@@ -1,0 +1,115 @@
+"""The AWS that is measured against: moto with the real rules of IoT jobs and their quotas, as a server."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import boto3
+
+from bench.process import BUNDLE
+from tests.support.iot_rules import Parameters
+from tests.support.iot_server import AwsError, IotServer, TokenBuckets
+
+REGION = "eu-west-1"
+QUOTA = 10.0  # calls a second, of each operation: the service's default
+OPERATIONS = ("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource")
+_CONFIGURATION = {
+    "CANCELS_PER_SECOND": "10",
+    "SWEEP_JOB_ID_GLOB": "",
+    "SWEEP_OLDER_THAN_HOURS": "168",
+    "BACKLOG_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/backlog",
+    "TEARDOWN_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/teardowns.fifo",
+    "EVENT_BUS_NAME": "default",
+    "FORCE": "false",
+    "DRY_RUN": "false",
+    "MAX_JOBS_PER_RUN": "1000",
+    "JOB_ID_PREFIX": "",
+    "PROTECTION_TAG_KEY": "cancel-protection",
+    "URL_SUFFIX": "amazonaws.com",
+    "LOG_GROUP": "/aws/lambda/canceler",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
+    "POWERTOOLS_SERVICE_NAME": "canceler",
+    "POWERTOOLS_TRACE_DISABLED": "true",
+}
+
+
+@dataclass
+class Calls:
+    """What the service has seen: throttled and accepted calls by operation, and when each cancel was accepted."""
+
+    throttled: Counter[str] = field(default_factory=Counter)
+    accepted: Counter[str] = field(default_factory=Counter)
+    cancels_at: list[float] = field(default_factory=list)
+
+    @property
+    def all(self) -> int:
+        """Throttled ones too."""
+        return self.throttled.total() + self.accepted.total()
+
+
+class Service:
+    """A running server, and the environment in which a program finds it."""
+
+    def __init__(self, server: IotServer) -> None:
+        self._server = server
+        self.backend = server.backend
+        self.environment: Mapping[str, str] = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(BUNDLE),
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            **_CONFIGURATION,
+        }
+
+    def begin(self, *, latency: float = 0.0, quota: float | None = None) -> Calls:
+        """Forget all jobs, and count calls from now on: `latency` in seconds, `quota` in calls a second."""
+        self.backend._jobs.clear()  # noqa: SLF001 - the rules are our own
+        self.backend._newest_first = None  # noqa: SLF001
+        self._server.latency = latency
+        calls = Calls()
+        buckets = TokenBuckets(dict.fromkeys(OPERATIONS, quota)) if quota else None
+
+        def pace(operation: str, parameters: Parameters) -> None:
+            try:
+                if buckets:
+                    buckets(operation, parameters)
+            except AwsError:
+                calls.throttled[operation] += 1
+                raise
+            calls.accepted[operation] += 1
+            if operation == "CancelJob":
+                calls.cancels_at.append(time.monotonic())
+
+        self.backend.pace = pace
+        return calls
+
+    def response_url(self) -> str:
+        """Where an answer to CloudFormation is taken."""
+        s3 = boto3.client(
+            "s3",
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106
+        )
+        s3.create_bucket(Bucket="answers")
+        asked = {"Bucket": "answers", "Key": "request-1"}
+        return str(s3.generate_presigned_url("put_object", Params=asked))
+
+    def cancelled(self, job_ids: list[str]) -> int:
+        """How many of them are."""
+        return sum(self.backend._jobs[job_id].status == "CANCELED" for job_id in job_ids)  # noqa: SLF001
+
+
+@contextmanager
+def running() -> Iterator[Service]:
+    """The server, on a free port of 127.0.0.1."""
+    with IotServer(REGION) as server:
+        yield Service(server)
