@@ -54,7 +54,10 @@ class Results:
     def goals(self) -> Iterator[Goal]:
         """In the order of the benchmark."""
         event, deletion = self.starts[0], self.starts[1]
-        powertools = "Powertools' import and EventBridge's client; and, at the first start after a build, compiling a bundle without bytecode"
+        powertools = (
+            "Powertools' import and EventBridge's client; "
+            "and, at the first start after a build, compiling a bundle without bytecode"
+        )
         yield Goal(
             "start-up, an event, instructions over the floor",
             f"≤ {_OF_AN_EVENT:.2f}",
