@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
-from .errors import BacklogRefused
+from .errors import BacklogRefused, BacklogUnavailable
 from .message import Message, Progress, attributes_of, read_message
 
 if TYPE_CHECKING:
@@ -23,13 +24,27 @@ if TYPE_CHECKING:
 
 _LEASE_MARGIN = 10  # seconds that a lease outlasts the invocation
 _LEASE_LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"}
+# What only a person can change: the queue, its key, a permission, or the message itself.
+_REFUSALS = {
+    "AccessDenied",
+    "InvalidAddress",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+    "InvalidSecurity",
+    "KmsAccessDenied",
+    "KmsDisabled",
+    "KmsInvalidKeyUsage",
+    "KmsInvalidState",
+    "KmsNotFound",
+    "KmsOptInRequired",
+    "NonExistentQueue",
+    "QueueDoesNotExist",
+    "UnsupportedOperation",
+}
 
 
 def sqs_client() -> "SQSClient":
-    """A client whose calls end within 5 s: before the timer answers for a teardown that is being put on its queue.
-
-    Retries are the SDK's.
-    """
+    """A client whose calls end within 5 s: all that a run leaves for them. Retries are the SDK's."""
     return boto3.client(
         "sqs", config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     )
@@ -60,8 +75,8 @@ class Backlog:
         """The same for a request of CloudFormation, known by its `identity`; the delay is the queue's.
 
         A message that tells the same as one of the last five minutes is dropped, and those of one request come one
-        after the other: duplicates of a request make no second one in flight. Raises BacklogRefused, and botocore's
-        errors for what may work later.
+        after the other: duplicates of a request make no second one in flight. Raises BacklogRefused, or
+        BacklogUnavailable.
         """
         body = json.dumps(event)
         stage = f"admitted: {progress.admitted}, waits: {progress.wait is not None}"
@@ -74,9 +89,9 @@ class Backlog:
                 MessageAttributes=_typed(attributes_of(progress)),
             )
         except ClientError as error:
-            if _is_refusal(error):
-                raise BacklogRefused(str(error)) from error
-            raise
+            raise (BacklogRefused if _code(error) in _REFUSALS else BacklogUnavailable)(str(error)) from error
+        except (BotoCoreError, ResponseParserError) as error:
+            raise BacklogUnavailable(str(error)) from error
 
     def renew(self, message: Message, seconds: float) -> bool:
         """Lease the message anew, for longer than the `seconds` that the invocation has left.
@@ -86,7 +101,7 @@ class Backlog:
         try:
             self.keep(message, ceil(seconds) + _LEASE_MARGIN)
         except ClientError as error:
-            if error.response["Error"]["Code"].rpartition(".")[2].removesuffix("Exception") in _LEASE_LOST:
+            if _code(error) in _LEASE_LOST:
                 return False
             raise
         return True
@@ -98,10 +113,9 @@ class Backlog:
         )
 
 
-def _is_refusal(error: ClientError) -> bool:
-    """True for an answer of the 400s, but for RequestThrottled, KmsThrottled and the like."""
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return 400 <= status < 500 and "Throttl" not in error.response["Error"]["Code"]  # noqa: PLR2004
+def _code(error: ClientError) -> str:
+    """SQS has each in several spellings, by the protocol and the age of the client."""
+    return error.response["Error"]["Code"].rpartition(".")[2].removesuffix("Exception")
 
 
 def _typed(attributes: Mapping[str, str]) -> dict[str, "MessageAttributeValueTypeDef"]:

@@ -9,7 +9,6 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import override
 
 from crhelper import FAILED, SUCCESS, CfnResource
@@ -22,10 +21,11 @@ from .timing import Clock, Deadline, LambdaContext
 type Count = Callable[[str], None]
 
 # Seconds before the end of the invocation: by then the work stops, the timer answers instead, the last byte is sent.
-# Between the first two, a teardown that waits is put on its queue.
+# After the first, a teardown that waits is put on its queue.
 WORK_RESERVE = 12.0
 TIMER_RESERVE = 6.5
 SEND_RESERVE = 1.0
+_OUT_OF_TIME = "the invocation ran out of time before every job was settled"
 
 # crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.
 for name in ("crhelper.resource_helper", "crhelper.utils"):
@@ -78,7 +78,8 @@ class CustomResource(CfnResource):
             self._timer.join()  # Lambda freezes its thread as soon as we return
         if self._unexpected:
             raise self._unexpected
-        return replace(verdicts[0], waits=self._waits and not self._answered), self._problem
+        verdict = verdicts[0]
+        return verdict.given_up(_OUT_OF_TIME) if verdict.waits and self._answered else verdict, self._problem
 
     @override
     def _wrap_function(self, func: Callable[[object, object], str]) -> None:
@@ -100,7 +101,7 @@ class CustomResource(CfnResource):
     def _timeout(self) -> None:
         status = SUCCESS if self._resource.continues else FAILED
         if self._claim():
-            self._deliver(self._body(status, "the invocation ran out of time before every job was settled"))
+            self._deliver(self._body(status, _OUT_OF_TIME))
             self._count("TeardownsOutOfTime")
 
     @override

@@ -5,12 +5,16 @@ from typing import Self
 
 from .message import Message, Progress
 from .outcome import Report
-from .timing import LambdaContext
+from .timing import Deadline, LambdaContext
 from .waiting import Wait
 
 RETRY_SECONDS = 5  # until an unfinished event is taken up again; that much longer each time, up to
 LONGEST_RETRY_SECONDS = 60
 ADMISSION_SECONDS = 12 * 3600  # longer than an event can be on the backlog, unless it is redriven
+# Lambda delivers an asynchronous event that failed twice more: a minute after the first failure, two after the second.
+_LONGEST_LAMBDA_RETRY_SECONDS = 120
+_LAST_TRY_SECONDS = 150  # what comes so late may be the third delivery
+LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,14 @@ class Delivery:
         if now - first_seen_at >= ADMISSION_SECONDS:
             return cls(context, first_seen_at, number=message.receives)
         return cls(context, first_seen_at, known.admitted, message.receives, known.wait)
+
+    def comes_again(self, asked_at: float | None, answer_by: Deadline) -> bool:
+        """True if Lambda is sure to deliver the event again, and in time, should this delivery of it fail.
+
+        `asked_at`: when it was made, in seconds since the epoch, or None if nobody knows.
+        """
+        is_last = asked_at is None or self.first_seen_at - asked_at >= _LAST_TRY_SECONDS
+        return not is_last and answer_by.allows(_LONGEST_LAMBDA_RETRY_SECONDS + LEAST_RUN_SECONDS)
 
     @property
     def retry_seconds(self) -> int:

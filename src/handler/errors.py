@@ -3,7 +3,8 @@
 CancelerError
 ├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
 ├── InvalidConfiguration    an environment variable of the function can't be read
-├── BacklogRefused          a queue of the function's own does not take its message, and would not later
+├── BacklogRefused          a queue of the function's own does not take its message
+│       └── BacklogUnavailable  and may later: throttled, out of order or out of reach, after the SDK's own attempts
 ├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
 └── JobsError               what the IoT Jobs API answered, by its meaning
     ├── JobNotFound
@@ -37,7 +38,11 @@ class InvalidConfiguration(CancelerError):
 
 
 class BacklogRefused(CancelerError):
-    """SQS does not take a message as things are: the queue, its key or the permission is not what it was."""
+    """SQS does not take a message: the queue, its key or the permission is not what it was."""
+
+
+class BacklogUnavailable(BacklogRefused):
+    """It did not take it now, or nobody knows whether it did: the same call may work later."""
 
 
 class ResponseUndelivered(CancelerError):

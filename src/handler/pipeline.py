@@ -6,8 +6,8 @@ from datetime import datetime
 
 from .backlog import Backlog
 from .config import Config
-from .delivery import Delivery
-from .errors import BacklogRefused, RequestRejected, ResponseUndelivered
+from .delivery import LEAST_RUN_SECONDS, Delivery
+from .errors import BacklogRefused, BacklogUnavailable, RequestRejected, ResponseUndelivered
 from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
 from .outcome import Report, RunStatus, Trigger
 from .publish import Publisher
@@ -21,7 +21,6 @@ from .timing import Clock, Deadline, Pace, Sleep
 from .waiting import SHORTEST_LOOK_SECONDS
 
 EVENT_RESERVE = 7.0  # seconds: to put or keep the event on the backlog takes 5 at worst, to tell its report a moment
-LEAST_RUN_SECONDS = 30.0  # a run that has less than this until it must answer is not worth waiting for
 _LONGEST_ID = 128
 
 
@@ -131,9 +130,10 @@ def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
     verdict, problem = custom_resource.answer(
         delivery.context, lambda: _verdict(resource, delivery, services, answer_by, work_until)
     )
-    needs_message = verdict.waits and not delivery.number  # later on, the one that there is comes again
-    if needs_message and (given_up := _given_up(verdict, event, delivery, services)):
-        verdict, problem = custom_resource.answer(delivery.context, lambda: given_up)
+    if verdict.waits and not delivery.number:  # later on, the message that there is comes again
+        comes_again = delivery.comes_again(resource.asked_at, answer_by)
+        if why := _refusal(event, verdict.report, delivery, services, comes_again=comes_again):
+            verdict, problem = custom_resource.answer(delivery.context, lambda: verdict.given_up(why))
     if verdict.waits:
         return Ended(verdict.report, waits=True)
     for warning in verdict.warnings:
@@ -160,16 +160,15 @@ def _verdict(
     return replace(verdict, waits=True) if there_is_time else verdict.given_up()
 
 
-def _given_up(verdict: Verdict, event: object, delivery: Delivery, services: Services) -> Verdict | None:
-    """None once the teardown is on its queue, or the answer if the queue refuses it.
-
-    Raises botocore's errors, so that Lambda delivers the event again.
-    """
+def _refusal(event: object, report: Report, delivery: Delivery, services: Services, *, comes_again: bool) -> str:
+    """Why it is not on its queue, or nothing. Raises BacklogUnavailable if Lambda delivers it again in time."""
     try:
-        _put_teardown(event, verdict.report, delivery, services)
+        _put_teardown(event, report, delivery, services)
     except BacklogRefused as refusal:
-        return verdict.given_up(str(refusal))
-    return None
+        if comes_again and isinstance(refusal, BacklogUnavailable):
+            raise
+        return str(refusal)
+    return ""
 
 
 def _put_teardown(event: object, report: Report, delivery: Delivery, services: Services) -> None:

@@ -41,7 +41,8 @@ class Verdict:
     def given_up(self, why: str = "") -> Self:
         """The answer where nothing will take up what is unfinished of it."""
         report = replace(self.report, status=RunStatus.UNSETTLED, waiting=None, reason=_joined(self.report.reason, why))
-        return replace(self, report=report, reason=_joined(self.reason, why), waits=False)
+        warnings = (*self.warnings, why) if why else self.warnings
+        return replace(self, report=report, reason=_joined(self.reason, why), warnings=warnings, waits=False)
 
 
 def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:

@@ -5,7 +5,7 @@ A message comes 4 times here, not 100, and that of a teardown 12 times: its Serv
 
 import pytest
 
-from tests.faults.injection import DENIED, KILLED, LOST, PAUSED, UNAVAILABLE, for_ever
+from tests.faults.injection import DENIED, KILLED, LOST, PAUSED, UNAVAILABLE, Fault, for_ever
 from tests.faults.matrix import (
     NewWorld,
     as_ever,
@@ -17,7 +17,7 @@ from tests.faults.matrix import (
 )
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.tally import Tally
-from tests.faults.world import World
+from tests.faults.world import Due, World
 
 RECEIVES = {False: 4, True: 12}  # of an event, and of a teardown
 SERVICE_TIMEOUT = {False: 300, True: 480}  # seconds, without a wait for devices and with one
@@ -89,6 +89,22 @@ def test_a_fault_without_an_end_is_not_silent(name: str, new_world: NewWorld, ta
             wrong.append(f"ended: {end or 'in silence'}")
         tally.add(name, name_of(at, point), str(fault), wrong)
     tally.assert_nothing_lost()
+
+
+TEARDOWNS = [name for name, scenario in SCENARIOS.items() if scenario.is_teardown and scenario.later]
+
+
+@pytest.mark.parametrize("name", TEARDOWNS)
+@pytest.mark.parametrize("fault", [for_ever(UNAVAILABLE), for_ever(DENIED)], ids=str)
+def test_a_teardown_that_comes_no_further_and_finds_no_queue_is_answered(
+    name: str, fault: Fault, new_world: NewWorld
+) -> None:
+    """As many of Lambda's deliveries as there are: the service is out of reach in each, and its queue too."""
+    world = new_world(SCENARIOS[name])
+    world.fault, world.at, world.busy, world.queues.max_receives = fault, 1, 99, 12
+    world.play(Due(0, SCENARIOS[name].event))
+    assert (whatever_happens(world, SCENARIOS[name]), end_of(world, SCENARIOS[name])) == ([], TOLD)
+    assert world.calls[0] == "SendMessage"
 
 
 def test_the_matrix_has_not_shrunk() -> None:

@@ -17,7 +17,7 @@ from handler import app
 from handler.app import lambda_handler, wire
 from handler.backlog import Backlog
 from handler.config import Config, Sweep
-from handler.errors import InvalidConfiguration, ResponseUndelivered
+from handler.errors import BacklogUnavailable, InvalidConfiguration, ResponseUndelivered
 from handler.iot import IotJobs
 from handler.request import Policy
 from tests.conftest import Function
@@ -960,6 +960,14 @@ def test_a_teardown_that_its_queue_refuses_is_answered_at_once_and_only_then(
     assert ("TeardownsContinued" in capsys.readouterr().out) == counted
 
 
+def signed_deletion(function: Function, date: str = "20261124T120000Z", **properties: str) -> Any:
+    """A deletion whose ResponseURL was signed when the function's clock began, or when it says."""
+    deletion = load("custom-resource-delete.json", function.server)
+    deletion["ResponseURL"] += f"&X-Amz-Date={date}"
+    deletion["ResourceProperties"] |= properties
+    return deletion
+
+
 @pytest.mark.parametrize(("code", "status"), [("ServiceUnavailable", 503), ("RequestThrottled", 400)])
 def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda(
     code: str, status: int, function: Function
@@ -967,12 +975,51 @@ def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reac
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function.backlog.fault = refused_by_sqs(code, status)
-    deletion = load("custom-resource-delete.json", function.server)
-    with pytest.raises(ClientError):
+    deletion = signed_deletion(function)
+    with pytest.raises(BacklogUnavailable):
         function(deletion)
     assert function.answers == []
     function(deletion)
     assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+
+
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach(
+    on_incomplete: str, status: str, function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    deletion = signed_deletion(function, OnIncomplete=on_incomplete)
+    for seconds in (60, 120):
+        with pytest.raises(BacklogUnavailable):
+            function(deletion)
+        function.clock.now += seconds
+    assert function.answers == []
+    report = function(deletion)
+    told = "An error occurred (ServiceUnavailable) when calling the SendMessage operation: no"
+    assert (report["status"], report["reason"]) == ("UNSETTLED", told)
+    (answer,) = function.answers
+    assert (answer["Status"], told in answer["Reason"]) == (status, True)
+    assert told in [line["message"] for line in function.log.lines if line["level"] == "WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("date", "properties"),
+    [
+        ("20261124T120000Z", {"ServiceTimeout": "180"}),  # no time for Lambda's next delivery
+        ("20261124T115700Z", {}),  # three minutes ago
+        ("", {}),
+    ],
+)
+def test_a_teardown_that_may_not_come_again_is_answered_at_once(
+    date: str, properties: dict[str, str], function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled)
+    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    assert function(signed_deletion(function, date, **properties))["status"] == "UNSETTLED"
+    assert [answer["Status"] for answer in function.answers] == ["FAILED"]
 
 
 def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from handler.backlog import Backlog, sqs_client
-from handler.errors import BacklogRefused
+from handler.errors import BacklogRefused, BacklogUnavailable
 from handler.message import Message, Progress
 from handler.waiting import Wait
 from tests.support.fakes import FakeBacklog, FakeClock
@@ -261,16 +262,47 @@ def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: St
     [
         ("AccessDeniedException", 400, BacklogRefused),
         ("AWS.SimpleQueueService.NonExistentQueue", 400, BacklogRefused),
-        ("InvalidClientTokenId", 499, BacklogRefused),
-        ("RequestThrottled", 400, ClientError),
-        ("KMS.ThrottlingException", 400, ClientError),
-        ("ServiceUnavailable", 500, ClientError),
-        ("TemporaryRedirect", 307, ClientError),
+        ("QueueDoesNotExist", 400, BacklogRefused),
+        ("KmsDisabled", 400, BacklogRefused),
+        ("KMS.AccessDeniedException", 400, BacklogRefused),
+        *(
+            (f"{prefix}{code}", 400, BacklogRefused)
+            for prefix in ("", "AWS.SimpleQueueService.")
+            for code in (
+                *("InvalidAddress", "InvalidMessageContents", "InvalidParameterValue", "InvalidSecurity"),
+                *("KmsAccessDenied", "KmsInvalidKeyUsage", "KmsInvalidState", "KmsNotFound", "KmsOptInRequired"),
+                *("UnsupportedOperation", "AccessDenied"),
+            )
+        ),
+        ("RequestThrottled", 400, BacklogUnavailable),
+        ("KmsThrottled", 400, BacklogUnavailable),
+        ("KMS.ThrottlingException", 400, BacklogUnavailable),
+        ("RequestTimeout", 408, BacklogUnavailable),
+        ("TooManyRequests", 429, BacklogUnavailable),
+        ("ExpiredToken", 403, BacklogUnavailable),
+        ("InvalidClientTokenId", 403, BacklogUnavailable),
+        ("NeverHeardOf", 400, BacklogUnavailable),
+        ("ServiceUnavailable", 500, BacklogUnavailable),
+        ("TemporaryRedirect", 307, BacklogUnavailable),
     ],
 )
-def test_a_teardown_is_refused_if_a_later_call_would_be_too(
+def test_a_teardown_is_refused_for_good_only_if_a_later_call_would_be_too(
     code: str, status: int, raised: type[Exception], real: Backlog, stub: Stubber
 ) -> None:
     stub.add_client_error("send_message", code, "no", status)
-    with pytest.raises(raised, match=re.escape(f"({code}) when calling the SendMessage operation: no")):
+    with pytest.raises(BacklogRefused, match=re.escape(f"({code}) when calling the SendMessage operation: no")) as told:
         real.put_teardown(WEEKLY, NEW, IDENTITY)
+    assert told.type is raised
+
+
+@pytest.mark.parametrize(
+    "error",
+    [EndpointConnectionError(endpoint_url="sqs"), ResponseParserError("no JSON"), ReadTimeoutError(endpoint_url="sqs")],
+)
+def test_a_teardown_may_be_put_later_if_sqs_is_out_of_reach(error: Exception) -> None:
+    class Unreachable:
+        def send_message(self, **_: object) -> None:
+            raise error
+
+    with pytest.raises(BacklogUnavailable, match=re.escape(str(error))):
+        Backlog(Unreachable(), URL, TEARDOWN_URL).put_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]

@@ -221,7 +221,8 @@ def test_a_verdict_that_waits_is_not_answered(bench: Bench) -> None:
 def test_a_verdict_that_waits_when_the_timer_has_answered_waits_no_more(bench: Bench) -> None:
     """Or the event would go to the backlog, and CloudFormation would be answered again."""
     decided, problem = bench.answer(bench.resource(), late(bench, waiting), seconds=TIMER_RESERVE)
-    assert (decided.waits, problem) == (False, "")
+    assert (decided.waits, decided.report.status, problem) == (False, RunStatus.UNSETTLED, "")
+    assert decided.report.reason.endswith(OUT_OF_TIME)
     assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
 
 

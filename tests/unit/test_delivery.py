@@ -7,8 +7,9 @@ import pytest
 from handler.delivery import Delivery
 from handler.message import Message, Progress
 from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger, Waiting
+from handler.timing import Deadline
 from handler.waiting import Wait
-from tests.support.fakes import FakeContext
+from tests.support.fakes import FakeClock, FakeContext
 
 NOW = 1_795_521_600.0
 HALF_A_DAY = 43_200.0
@@ -59,6 +60,30 @@ def test_an_event_that_comes_by_itself_is_new(context: FakeContext) -> None:
 def test_what_failed_comes_again_a_little_later_each_time(number: int, seconds: int, context: FakeContext) -> None:
     assert delivery(context, number).retry_seconds == seconds
     assert delivery(context, number).seconds_until_next(JOBS) == seconds
+
+
+@pytest.mark.parametrize(
+    ("age", "left", "comes"),
+    [
+        # Lambda's second delivery comes a minute after the first, its third two minutes after the second.
+        (0.0, 900.0, True),
+        (60.0, 900.0, True),
+        (149.9, 900.0, True),
+        (150.0, 900.0, False),
+        (180.0, 900.0, False),
+        (None, 900.0, False),
+        # Before the answer is due there are those two minutes, and half a minute for the run.
+        (0.0, 150.0, True),
+        (0.0, 149.9, False),
+        (0.0, -1.0, False),
+    ],
+)
+def test_a_failed_delivery_is_repeated_if_it_is_not_the_last_and_there_is_time(
+    age: float | None, left: float, comes: bool, context: FakeContext
+) -> None:
+    asked_at = None if age is None else NOW - age
+    answer_by = Deadline(left, FakeClock())
+    assert Delivery(context, NOW).comes_again(asked_at, answer_by) is comes
 
 
 @pytest.mark.parametrize("number", [0, 1, 50])

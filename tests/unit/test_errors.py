@@ -9,6 +9,7 @@ TREE = {
     "RequestRejected": "CancelerError",
     "InvalidConfiguration": "CancelerError",
     "BacklogRefused": "CancelerError",
+    "BacklogUnavailable": "BacklogRefused",
     "ResponseUndelivered": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
