@@ -22,6 +22,7 @@ from local.polling import wait_for
 ROUNDS = {1: 5, 10: 3, 200: 1}  # how often a stack of so many jobs is deleted
 _SECONDS = 300
 _POLL = 0.01  # seconds between two looks at the stack
+_ENDS = ("DELETE_COMPLETE", "DELETE_FAILED")
 _REST = 1.0  # seconds in which the service's buckets are full again
 
 type _Resources = Mapping[str, Any]
@@ -96,7 +97,7 @@ def _measured(service: Service, account: Account, jobs: int, rounds: int) -> lis
             jobs,
             median(each[kind].seconds for each in taken),
             median(each[kind].seconds / each[CDK].seconds for each in taken),
-            sum(each[kind].status != "DELETE_COMPLETE" for each in taken),
+            sum(each[kind].status == "DELETE_FAILED" for each in taken),
             sum(each[kind].lost for each in taken),
         )
         for kind in KINDS
@@ -117,7 +118,7 @@ def _delete(service: Service, account: Account, kind: str, jobs: int) -> Deletio
 
     def end() -> str | None:
         status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-        return None if status == "DELETE_IN_PROGRESS" else status
+        return status if status in _ENDS else None
 
     end()  # the first call of a client takes longer
     time.sleep(_REST)
