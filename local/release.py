@@ -25,7 +25,7 @@ from .screen import Screen
 NAME = "iot-job-canceler"
 _CODE = "    CodeUri: src/\n"
 _PUBLISHED_WITH_IT = ("LICENSE", "README.md")  # the template's metadata name them
-# What pip leaves behind depends on how it was called, and bytecode on when.
+# What pip leaves behind depends on how it was called.
 _NOISE = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 
 
@@ -100,7 +100,7 @@ def pack(bundle: Path, archive: Path, at: datetime) -> None:
 
 def _files(bundle: Path) -> Iterator[tuple[str, Path]]:
     for name, path in sorted((path.relative_to(bundle).as_posix(), path) for path in bundle.rglob("*")):
-        is_noise = path.suffix == ".pyc" or (path.parent.suffix == ".dist-info" and path.name in _NOISE)
+        is_noise = path.parent.suffix == ".dist-info" and path.name in _NOISE
         if path.is_file() and not is_noise:
             yield name, path
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import boto3
 
 from bench.programs.context import Context
-from handler.app import lambda_handler
+from handler.start import lambda_handler
 
 WARM_UP = 5
 

@@ -32,7 +32,7 @@ def wire() -> Services:
     return Services(
         config=config,
         api=IotJobs(iot_client()),
-        backlog=Backlog(sqs_client(), config.backlog_queue_url, config.teardown_queue_url),
+        backlog=Backlog(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
         publisher=Publisher(events_client(), config.event_bus_name),
         responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
         telemetry=Telemetry(),

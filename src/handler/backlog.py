@@ -5,7 +5,8 @@ can't hold them up: a FIFO queue, so that of one request no two messages are in 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING
@@ -51,12 +52,19 @@ def sqs_client() -> "SQSClient":
 
 
 class Backlog:
-    """The queue at `queue_url`, and the FIFO queue of teardowns at `teardown_queue_url`."""
+    """The queue at `queue_url`, and the FIFO queue of teardowns at `teardown_queue_url`.
 
-    def __init__(self, client: "SQSClient", queue_url: str, teardown_queue_url: str) -> None:
-        self._client = client
+    `connect` makes the client, once there is something to put or to keep: most events are done with at once.
+    """
+
+    def __init__(self, connect: Callable[[], "SQSClient"], queue_url: str, teardown_queue_url: str) -> None:
+        self._connect = connect
         self._queue_url = queue_url
         self._teardown_queue_url = teardown_queue_url
+
+    @cached_property
+    def _client(self) -> "SQSClient":
+        return self._connect()
 
     def read(self, event: object) -> Message | None:
         """The message of one of the two queues that `event` brings, or None if it brings none."""

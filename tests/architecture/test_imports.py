@@ -75,6 +75,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "telemetry",
         "timing",
     },
+    "start": {"app"},
 }
 
 # Library → the only modules that may import it.
@@ -87,6 +88,7 @@ ONLY_IN: dict[str, set[str]] = {
     "crhelper": {"custom_resource"},
     "aws_lambda_powertools": {"telemetry"},
     "urllib3": {"respond", "app"},
+    "gc": {"start"},
     "os": {"app"},
     "time": {"app"},
     "random": {"app"},

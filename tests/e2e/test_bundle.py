@@ -1,6 +1,7 @@
 """What is deployed: pure Python, small, complete."""
 
 import importlib.metadata
+import importlib.util
 import json
 import re
 import subprocess
@@ -32,7 +33,7 @@ ENVIRONMENT = {
 INVOKE = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
-from handler.app import lambda_handler
+from handler.start import lambda_handler
 class Context:
     aws_request_id = "request"
     def get_remaining_time_in_millis(self): return 60000
@@ -82,6 +83,35 @@ def test_the_bundle_has_all_that_it_needs_beside_boto3(bundle: Path, runtime: Pa
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     assert json.loads(answer.read_text())["status"] == "REJECTED"
+
+
+LOADED = """
+import json, sys
+sys.path[:0] = sys.argv[1:3]
+import handler.start, handler.custom_resource
+loaded = [each.__spec__.origin for each in sys.modules.values() if each.__spec__ and each.__spec__.has_location]
+print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
+"""
+
+
+def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime: Path) -> None:
+    """Lambda has no place to write any, so that every cold start would compile what has none."""
+    command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    loaded = [Path(each) for each in json.loads(done.stdout)]
+    assert {bundle / "handler" / "run.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
+    for path in loaded:
+        compiled = Path(importlib.util.cache_from_source(str(path), optimization="")).read_bytes()
+        assert compiled[:4] == importlib.util.MAGIC_NUMBER
+        assert compiled[4:8] == b"\x03\0\0\0", f"{path}: not one that is checked by the source's hash (PEP 552)"
+        assert compiled[8:16] == importlib.util.source_hash(path.read_bytes())
+        assert f"/var/task/{path.relative_to(bundle)}".encode() in compiled
+
+
+def test_nothing_in_the_bundle_names_the_place_where_it_was_built(bundle: Path) -> None:
+    places = {str(bundle.parent.parent).encode(), str(Path(sys.prefix)).encode()}
+    telling = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
+    assert telling == []
 
 
 def test_boto3_is_left_to_the_runtime(bundle: Path) -> None:

@@ -111,7 +111,7 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             services = Services(
                 replace(config(policy=scenario.policy), sweep=scenario.sweep),
                 IotJobs(iot),
-                Backlog(sqs, FakeBacklog.url, FakeBacklog.teardown_url),
+                Backlog(lambda: sqs, FakeBacklog.url, FakeBacklog.teardown_url),
                 Publisher(bus, FakeBus.name),
                 Responder(http, clock.sleep, lambda _least, most: most),
                 log.telemetry,

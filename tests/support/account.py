@@ -458,7 +458,7 @@ class Run:
             log_group="/aws/lambda/canceler",
             endpoint_url=None,
         )
-        queues = Backlog(cast("SQSClient", Sqs(self)), settings.backlog_queue_url, settings.teardown_queue_url)
+        queues = Backlog(lambda: cast("SQSClient", Sqs(self)), settings.backlog_queue_url, settings.teardown_queue_url)
         responder = Responder(cast("urllib3.PoolManager", Http(self)), self.sleep, lambda _least, most: most)
         telemetry = cast("Telemetry", Told(self))
         clock = account.clock

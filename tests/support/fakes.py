@@ -348,7 +348,7 @@ class FakeBacklog:
     @property
     def port(self) -> Backlog:
         """The handler's own, over these queues."""
-        return Backlog(cast("SQSClient", self), self.url, self.teardown_url)
+        return Backlog(lambda: cast("SQSClient", self), self.url, self.teardown_url)
 
     @property
     def events(self) -> list[object]:

@@ -153,7 +153,7 @@ def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
 def test_the_function_is_python_on_arm64_with_one_handler() -> None:
     assert FUNCTION["Runtime"] == "python3.13"
     assert FUNCTION["Architectures"] == ["arm64"]
-    assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.app.lambda_handler")
+    assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.start.lambda_handler")
 
 
 BACKLOG, TEARDOWNS = ["Backlog", "Arn"], ["Teardowns", "Arn"]

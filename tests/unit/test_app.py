@@ -1,11 +1,14 @@
 """The entry point: each event of events/ from one end to the other, and what Lambda gets to see."""
 
+import gc
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,6 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
-from handler import app
 from handler.app import lambda_handler, wire
 from handler.backlog import Backlog
 from handler.config import Config, Sweep
@@ -880,10 +882,22 @@ def test_a_function_that_cannot_read_its_configuration_does_nothing(
         lambda_handler({"cancel": {"jobId": "ota-1"}}, context)
 
 
+@pytest.mark.usefixtures("lambda_environment")
+def test_what_lambda_loads_is_wired_and_collects_garbage_of_events_alone() -> None:
+    sys.modules.pop("handler.start", None)
+    try:
+        start = import_module("handler.start")
+        assert start.lambda_handler is lambda_handler
+        assert wire.cache_info().currsize == 1
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_the_handler_is_where_the_template_says() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
-    assert "Handler: handler.app.lambda_handler" in template
-    assert app.__name__ == "handler.app"
+    assert "Handler: handler.start.lambda_handler" in template
 
 
 # What becomes of an event that was begun

@@ -47,7 +47,7 @@ def stub(client: Any) -> Iterator[Stubber]:
 
 @pytest.fixture
 def real(client: Any) -> Backlog:
-    return Backlog(client, URL, TEARDOWN_URL)
+    return Backlog(lambda: client, URL, TEARDOWN_URL)
 
 
 def text(value: str) -> dict[str, str]:
@@ -68,6 +68,22 @@ TOLD: list[Any] = [
         },
     ),
 ]
+
+
+def test_the_client_is_made_once_and_when_it_is_needed(clock: FakeClock) -> None:
+    made: list[Any] = []
+
+    def connect() -> Any:
+        made.append(FakeBacklog(clock))
+        return made[-1]
+
+    backlog = Backlog(connect, URL, TEARDOWN_URL)
+    assert backlog.read(WEEKLY) is None
+    assert made == []
+    backlog.put(WEEKLY, NEW, 5)
+    backlog.put_teardown(WEEKLY, NEW, IDENTITY)
+    (queues,) = made
+    assert queues.events == [WEEKLY, WEEKLY]
 
 
 def test_a_call_ends_long_before_an_invocation_does(client: Any) -> None:
@@ -305,4 +321,4 @@ def test_a_teardown_may_be_put_later_if_sqs_is_out_of_reach(error: Exception) ->
             raise error
 
     with pytest.raises(BacklogUnavailable, match=re.escape(str(error))):
-        Backlog(Unreachable(), URL, TEARDOWN_URL).put_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]
+        Backlog(Unreachable, URL, TEARDOWN_URL).put_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]
