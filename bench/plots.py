@@ -7,9 +7,8 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from bench.growth import MATCHES, Growth
-from bench.scale import Sweep
-from bench.throughput import LATENCIES, PROGRAMS, Throughput
+from bench.growth import KINDS, MATCHES, SWEEP, Growth
+from bench.throughput import JOBS, LATENCIES, PROGRAMS, Throughput
 
 mpl.use("svg")
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "axes.grid": True})
@@ -17,13 +16,18 @@ _SIZE = (6.4, 3.4)  # inches
 
 
 def growth(rows: Sequence[Growth], path: Path) -> None:
-    """Calls over listed jobs, and the line that they should lie on."""
+    """Calls over listed jobs, on the lines of the model, and memory."""
     figure, axes = plt.subplots(figsize=_SIZE, layout="constrained")
-    listed = [row.listed for row in rows]
-    axes.loglog(listed, [sum(row.calls.values()) for row in rows], "o-", label="calls of the IoT API")
-    axes.loglog(listed, [Sweep(each, MATCHES).calls for each in listed], "k:", label="the model")
-    axes.loglog(listed, [row.peak / 2**20 for row in rows], "s-", label="peak memory, MiB")
-    axes.set_xlabel(f"jobs listed, of which {MATCHES} match")
+    for kind in KINDS:
+        own = [row for row in rows if row.kind == kind]
+        (line,) = axes.plot([row.listed for row in own], [row.all_calls for row in own], "o", label=f"calls of {kind}")
+        axes.plot([row.listed for row in own], [row.modelled for row in own], ":", color=line.get_color())
+    sweep = [row for row in rows if row.kind == SWEEP]
+    axes.plot(
+        [row.listed for row in sweep], [row.peak / 2**20 for row in sweep], "ks-", label="MiB at the peak of a sweep"
+    )
+    axes.set_xlabel(f"jobs listed, of which {MATCHES} match; dotted: the model")
+    axes.set_ylim(bottom=0)
     axes.legend()
     _save(figure, path)
 
@@ -32,8 +36,10 @@ def throughput(rows: Sequence[Throughput], path: Path) -> None:
     """The rate over the quota, by latency."""
     figure, axes = plt.subplots(figsize=_SIZE, layout="constrained")
     for program, name in PROGRAMS.items():
-        rates = [row.rate for row in rows if row.program == program]
-        axes.plot([1000 * each for each in LATENCIES], rates, "o-", label=name)
+        own = [row for row in rows if row.program == program]
+        lost = sum(row.lost for row in own)
+        label = f"{name}, {lost} of {JOBS * len(own)} jobs lost" if lost else name
+        axes.plot([1000 * each for each in LATENCIES], [row.rate for row in own], "o-", label=label)
     axes.axhline(1.0, color="k", linestyle=":")
     axes.set_xlabel("latency of a call, ms")
     axes.set_ylabel("cancels a second / quota")

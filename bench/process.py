@@ -1,8 +1,8 @@
-"""A program of this package as a process of its own: what it takes, by the operating system's account."""
+"""A program as a process of its own: what it takes, by the operating system's account."""
 
 import os
+import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,11 +12,15 @@ from tempfile import TemporaryFile
 ROOT = Path(__file__).resolve().parent.parent
 NODE_PACKAGES = ROOT / "bench" / "node" / "node_modules"
 BUNDLE = ROOT / ".aws-sam" / "build" / "Function"
+# What Lambda's runtime has: boto3, and what it needs. And beside it the bundle of the tutorials' function.
+_RUNTIME = ROOT / ".venv-runtime"
+_BUNDLES = {"ours": BUNDLE, "warm": BUNDLE, "tutorial": _RUNTIME / "tutorial"}
+_VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _COLLECTED = "Collected :"
 
 
 class BenchFailed(Exception):
-    """A program did not do what is measured."""
+    """Something that is needed is not there, or a program did not do what is measured."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,33 @@ class Done:
     errors: str
 
 
-def play(program: str, told: str, environment: Mapping[str, str], *, tool: tuple[str, ...] = ()) -> Done:
-    """Run `program` of bench/programs, or a .mjs of bench/node, with `told` as its input. Raises BenchFailed."""
-    command = [*tool, *_command(program)]
+def check_tools() -> None:
+    """Raises BenchFailed."""
+    if not shutil.which(_VALGRIND[0]):
+        raise BenchFailed("valgrind is needed to count instructions; Debian and Ubuntu have it as the package valgrind")
+    node()
+
+
+def play(
+    program: str,
+    told: str,
+    environment: Mapping[str, str],
+    *,
+    bundle: Path | None = None,
+    tool: tuple[str, ...] = (),
+) -> Done:
+    """Run `program` of bench/programs, or a .mjs of bench/node, with `told` as its input. Raises BenchFailed.
+
+    It has its own bundle, or `bundle`, and can't write bytecode to it, as on Lambda.
+    """
+    path = bundle or _BUNDLES.get(program)
+    environment = {**environment, "PYTHONDONTWRITEBYTECODE": "1", **({"PYTHONPATH": str(path)} if path else {})}
     with TemporaryFile("w+") as stdin, TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
         stdin.write(told)
         stdin.seek(0)
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
+        process = subprocess.Popen(
+            [*tool, *_command(program)], cwd=ROOT, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
+        )
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         stdout.seek(0)
@@ -43,6 +67,12 @@ def play(program: str, told: str, environment: Mapping[str, str], *, tool: tuple
     if process.returncode:
         raise BenchFailed(f"{program} ended with {process.returncode}:\n{errors[-2000:]}")
     return Done(usage.ru_utime + usage.ru_stime, output, errors)
+
+
+def instructions(program: str, told: str, environment: Mapping[str, str], *, bundle: Path | None = None) -> int:
+    """How many instructions `program` executes, by valgrind: a count that does not jitter."""
+    errors = play(program, told, environment, bundle=bundle, tool=_VALGRIND).errors
+    return int(errors.partition(_COLLECTED)[2].split()[0])
 
 
 def node() -> Path:
@@ -56,11 +86,4 @@ def node() -> Path:
 def _command(program: str) -> list[str]:
     if program.endswith(".mjs"):
         return [str(node()), str(NODE_PACKAGES.with_name(program))]
-    return [sys.executable, "-m", f"bench.programs.{program}"]
-
-
-def instructions(program: str, told: str, environment: Mapping[str, str]) -> int:
-    """How many instructions `program` executes, by valgrind: a count that does not jitter."""
-    tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-    errors = play(program, told, environment, tool=tool).errors
-    return int(errors.partition(_COLLECTED)[2].split()[0])
+    return [str(_RUNTIME / "bin" / "python"), "-m", f"bench.programs.{program}"]

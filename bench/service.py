@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import boto3
 
-from bench.process import BUNDLE
 from local.aws import REGION
 from tests.support.iot_rules import Parameters
 from tests.support.iot_server import AwsError, IotServer, TokenBuckets
 
 QUOTA = 10.0  # calls a second, of each operation: the service's default
+JOB = "firmware-2026-11"
 OPERATIONS = ("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource")
 _CONFIGURATION = {
     "CANCELS_PER_SECOND": "10",
@@ -59,7 +60,6 @@ class Service:
         self.backend = server.backend
         self.environment: Mapping[str, str] = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(BUNDLE),
             "AWS_ENDPOINT_URL": server.url,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -106,6 +106,20 @@ class Service:
     def cancelled(self, job_ids: list[str]) -> int:
         """How many of them are."""
         return sum(self.backend._jobs[job_id].status == "CANCELED" for job_id in job_ids)  # noqa: SLF001
+
+
+def deletion(response_url: str, **properties: object) -> dict[str, Any]:
+    """What CloudFormation sends of a resource that is deleted."""
+    return {
+        "RequestType": "Delete",
+        "RequestId": "request-1",
+        "ResponseURL": response_url,
+        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",
+        "LogicalResourceId": "Teardown",
+        "PhysicalResourceId": properties.get("JobId", "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"),
+        "ResourceType": "Custom::IoTJobCancellation",
+        "ResourceProperties": {"ServiceToken": "arn", **properties},
+    }
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bench.page import Goal, Section, table
 from bench.process import play
 from bench.service import QUOTA, Service
 
@@ -17,6 +18,13 @@ PROGRAMS = {
     "passes": "what aws-nuke does",
     CDK: "CDK's AwsCustomResource",
 }
+
+
+_LEAST_RATE, _MOST_THROTTLED = 0.95, 0.01
+_TEXT = f"""
+{JOBS} jobs, {QUOTA:.0f} calls a second of each operation allowed. Rate: cancels a second over that, from the first
+cancel to the last. Above 1 is what was allowed at once before; who gives jobs up has few cancels, and so a high rate.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,3 +65,43 @@ def _measured(service: Service, program: str, latency: float) -> Throughput:
         JOBS - cancelled,
         json.loads(done.errors) if program == CDK else {},
     )
+
+
+def section(rows: list[Throughput]) -> Section:
+    """For the page."""
+    told = (
+        (
+            PROGRAMS[each.program],
+            f"{1000 * each.latency:.0f}",
+            f"{each.rate:.2f}",
+            f"{each.throttled:.1%}",
+            str(each.lost),
+            "; ".join(f"{number} times {answer}" for answer, number in each.answers.items()),
+        )
+        for each in rows
+    )
+    head = ("", "latency, ms", "rate", "throttled calls", "jobs lost", "told to CloudFormation")
+    picture = "![rate by latency](throughput.svg)"
+    return Section("Under the quota", [_TEXT, table(head, told), picture], _goals(rows))
+
+
+def _goals(rows: list[Throughput]) -> list[Goal]:
+    ours = [row for row in rows if row.program == "ours"]
+    rate, throttled, lost = min(row.rate for row in ours), max(row.throttled for row in ours), sum(r.lost for r in ours)
+    return [
+        Goal(
+            "cancels a second over the quota, worst latency",
+            f"≥ {_LEAST_RATE}",
+            f"{rate:.2f}",
+            rate >= _LEAST_RATE,
+            "the pace, or too few threads for the latency",
+        ),
+        Goal(
+            "throttled calls, worst latency",
+            f"< {_MOST_THROTTLED:.0%}",
+            f"{throttled:.1%}",
+            throttled < _MOST_THROTTLED,
+            "calls beside the pace",
+        ),
+        Goal("jobs lost under the quota", "0", str(lost), lost == 0, "jobs that were given up"),
+    ]

@@ -1,36 +1,104 @@
-"""An event for a function that is warm: against the two bare calls that its job takes, in turns in one process."""
+"""An event for a function that is warm: against the bare calls that its job takes, in turns in one process."""
 
 import json
 from dataclasses import dataclass
 from statistics import median
 
-from bench.process import play
+from bench.page import Goal, Section, table
+from bench.process import instructions, play
 from bench.service import Service
 
 EVENTS = 100
+_COUNTED = 20  # events, whose instructions are counted
+_CALLS, _MILLISECONDS, _CPU = 2.0, 3.0, 1.2  # at the most
+_REPORT = "the report on the event bus, one call a run, which is part of it: see Warm"
+_TEXT = f"""
+{EVENTS} events of one job, in turns with its two bare calls, in one process: medians. The report on the event bus is a
+third call, one for each run: hence the same over three bare calls, PutEvents among them. Instructions are those of
+{_COUNTED} more events, by `valgrind --tool=callgrind`.
+"""
 
 
 @dataclass(frozen=True)
 class Warm:
-    """Medians over the events: milliseconds more than the bare calls, the ratio of CPU, and calls of the IoT API."""
+    """`calls` of the IoT API for each event; what it takes over the two bare calls, and over those and PutEvents.
 
-    milliseconds: float
-    cpu: float
+    Milliseconds are those more, by the clock and by the median of the pairs; the others are ratios.
+    """
+
     calls: float
+    milliseconds: float
+    milliseconds_with_put: float
+    cpu: float
+    cpu_with_put: float
+    instructions: float
+    instructions_with_put: float
 
 
 def measure(service: Service) -> Warm:
-    """100 events, in turns with the bare calls."""
-    names = [(f"ours-{number}", f"bare-{number}") for number in range(EVENTS)]
+    """In turns with the bare calls; then each by itself, for the instructions."""
+    names = [[f"{kind}-{number}" for kind in ("ours", "bare", "put")] for number in range(EVENTS)]
     calls = service.begin()
-    for pair in names:
-        for name in pair:
-            service.backend.add_job(name)
-    told = json.loads(play("warm", json.dumps({"pairs": names}), service.environment).errors)
-    of_ours = [name for name, _ in names]
-    by_ours = sum(job_id in set(of_ours) for _, job_id in service.backend.calls[-calls.all :])
+    for name in (each for row in names for each in row):
+        service.backend.add_job(name)
+    told = json.loads(play("warm", json.dumps({"rows": names}), service.environment).errors)
+    ours = {row[0] for row in names}
+    by_ours = sum(job_id in ours for _, job_id in service.backend.calls[-calls.all :])
+    counts = [_instructions_of_an_event(service, kind) for kind in range(3)]
     return Warm(
-        milliseconds=1000 * median(ours[0] - bare[0] for ours, bare in told),
-        cpu=median(ours[1] / bare[1] for ours, bare in told),
         calls=by_ours / EVENTS,
+        milliseconds=1000 * median(ours[0] - bare[0] for ours, bare, _ in told),
+        milliseconds_with_put=1000 * median(ours[0] - put[0] for ours, _, put in told),
+        cpu=median(ours[1] / bare[1] for ours, bare, _ in told),
+        cpu_with_put=median(ours[1] / put[1] for ours, _, put in told),
+        instructions=counts[0] / counts[1],
+        instructions_with_put=counts[0] / counts[2],
     )
+
+
+def _instructions_of_an_event(service: Service, kind: int) -> float:
+    """What more events add to the process."""
+    few, many = (_counted(service, kind, events) for events in (_COUNTED, 2 * _COUNTED))
+    return (many - few) / _COUNTED
+
+
+def _counted(service: Service, kind: int, events: int) -> int:
+    names = [f"job-{number}" for number in range(events)]
+    service.begin()
+    for name in names:
+        service.backend.add_job(name)
+    rows = [[name if place == kind else None for place in range(3)] for name in names]
+    return instructions("warm", json.dumps({"rows": rows}), service.environment)
+
+
+def section(warm: Warm) -> Section:
+    """For the page."""
+    rows = (
+        ("milliseconds more", f"{warm.milliseconds:.1f}", f"{warm.milliseconds_with_put:.1f}"),
+        ("ratio of instructions", f"{warm.instructions:.2f}", f"{warm.instructions_with_put:.2f}"),
+        ("ratio of CPU seconds", f"{warm.cpu:.2f}", f"{warm.cpu_with_put:.2f}"),
+    )
+    goals = [
+        Goal(
+            "warm, calls of the IoT API a job",
+            f"{_CALLS:.0f}",
+            f"{warm.calls:.2f}",
+            warm.calls == _CALLS,
+            "calls beside CancelJob and DescribeJob",
+        ),
+        Goal(
+            "warm, milliseconds over two bare calls",
+            f"≤ {_MILLISECONDS:.0f}",
+            f"{warm.milliseconds:.1f}",
+            warm.milliseconds <= _MILLISECONDS,
+            _REPORT,
+        ),
+        Goal(
+            "warm, instructions over two bare calls",
+            f"≤ {_CPU:.1f}",
+            f"{warm.instructions:.2f}",
+            warm.instructions <= _CPU,
+            f"{_REPORT} ({warm.instructions_with_put:.2f} over three bare calls)",
+        ),
+    ]
+    return Section("Warm", [_TEXT, table(("", "over two bare calls", "and PutEvents"), rows)], goals)

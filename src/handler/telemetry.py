@@ -58,6 +58,8 @@ def _keys(report: Report) -> dict[str, object]:
 def _json(line: Mapping[str, object]) -> str:
     """Text that others wrote may stand in it, and must neither break the line nor steer the terminal that shows it."""
     text = redact(json.dumps(line, default=str, ensure_ascii=False))
+    if text.isprintable():
+        return text
     return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
 
 
