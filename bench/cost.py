@@ -22,6 +22,8 @@ GIGABYTES = 0.5  # the function's MemorySize
 CANCELS_PER_SECOND = 8  # the parameter's default
 RUN = 285.0  # seconds of one invocation that work, of 300
 ALARMS = 9
+METRICS = 6  # of a sweep: runs settled, jobs cancelled, executions left; each by trigger, and for the stack
+HOURS_OF_A_MONTH = 720
 MONTH = 30 * 24 * 3600.0  # seconds
 POLLS_A_QUEUE = 5 * MONTH / 20  # five pollers of Lambda, each asking for 20 s
 
@@ -46,6 +48,7 @@ def of_a_thousand_jobs(bytes_logged_a_job: float) -> Iterator[Item]:
     yield Item("1,000 jobs at 8/s, 0.5 GB", seconds * GIGABYTES, "Lambda, arm64, per GB-second")
     yield Item("invocations of at most 285 s", 1 + seconds // RUN, "Lambda, per request")
     yield Item("reports on the bus", 1, "EventBridge, per custom event")
+    yield Item("custom metrics, for their hour", METRICS / HOURS_OF_A_MONTH, "CloudWatch, per custom metric and month")
     yield Item("log lines", 1000 * bytes_logged_a_job / 1e9, "CloudWatch Logs, per GB taken in")
 
 

@@ -14,7 +14,7 @@ NODE_PACKAGES = ROOT / "bench" / "node" / "node_modules"
 BUNDLE = ROOT / ".aws-sam" / "build" / "Function"
 # What Lambda's runtime has: boto3, and what it needs. And beside it the bundle of the tutorials' function.
 _RUNTIME = ROOT / ".venv-runtime"
-_BUNDLES = {"ours": BUNDLE, "warm": BUNDLE, "tutorial": _RUNTIME / "tutorial"}
+_BUNDLES = {"ours": BUNDLE, "teardowns": BUNDLE, "warm": BUNDLE, "tutorial": _RUNTIME / "tutorial"}
 _VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
 _COLLECTED = "Collected :"
 

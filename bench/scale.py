@@ -62,10 +62,11 @@ class Fleet:
 
     @property
     def dollars(self) -> float:
-        """Of all, without what stands idle."""
+        """Of all, without what stands idle, and without a log, which is far below the rest."""
         compute = self.sweep.seconds * cost.GIGABYTES * cost.PRICES["Lambda, arm64, per GB-second"]
         requests = self.sweep.invocations * cost.PRICES["Lambda, per request"]
-        return self.places * (compute + requests + cost.PRICES["EventBridge, per custom event"])
+        metrics = cost.METRICS / cost.HOURS_OF_A_MONTH * cost.PRICES["CloudWatch, per custom metric and month"]
+        return self.places * (compute + requests + metrics + cost.PRICES["EventBridge, per custom event"])
 
     @property
     def idle_dollars(self) -> float:

@@ -1,18 +1,23 @@
 """The AWS that is measured against: moto with the real rules of IoT jobs and their quotas, as a server."""
 
+import json
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from local.aws import REGION
 from tests.support.iot_rules import Parameters
 from tests.support.iot_server import AwsError, IotServer, TokenBuckets
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 QUOTA = 10.0  # calls a second, of each operation: the service's default
 JOB = "firmware-2026-11"
@@ -90,33 +95,40 @@ class Service:
         self.backend.pace = pace
         return calls
 
-    def response_url(self) -> str:
+    def response_url(self, key: str = "request-1") -> str:
         """Where an answer to CloudFormation is taken."""
-        s3 = boto3.client(
+        self._s3.create_bucket(Bucket="answers")
+        return str(self._s3.generate_presigned_url("put_object", Params={"Bucket": "answers", "Key": key}))
+
+    def answers(self, keys: Sequence[str]) -> Counter[str]:
+        """How often CloudFormation was told what. Raises botocore's errors if one of them was not answered."""
+        bodies = (self._s3.get_object(Bucket="answers", Key=key)["Body"].read() for key in keys)
+        return Counter(json.loads(body)["Status"] for body in bodies)
+
+    @cached_property
+    def _s3(self) -> "S3Client":
+        return boto3.client(
             "s3",
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
             region_name="us-east-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106
         )
-        s3.create_bucket(Bucket="answers")
-        asked = {"Bucket": "answers", "Key": "request-1"}
-        return str(s3.generate_presigned_url("put_object", Params=asked))
 
     def cancelled(self, job_ids: list[str]) -> int:
         """How many of them are."""
         return sum(self.backend._jobs[job_id].status == "CANCELED" for job_id in job_ids)  # noqa: SLF001
 
 
-def deletion(response_url: str, **properties: object) -> dict[str, Any]:
-    """What CloudFormation sends of a resource that is deleted."""
+def deletion(response_url: str, name: str = "Teardown", **properties: object) -> dict[str, Any]:
+    """What CloudFormation sends when the resource of that name is deleted."""
     return {
         "RequestType": "Delete",
-        "RequestId": "request-1",
+        "RequestId": f"request-{name}",
         "ResponseURL": response_url,
         "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": properties.get("JobId", "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"),
+        "LogicalResourceId": name,
+        "PhysicalResourceId": properties.get("JobId", f"select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/{name}"),
         "ResourceType": "Custom::IoTJobCancellation",
         "ResourceProperties": {"ServiceToken": "arn", **properties},
     }

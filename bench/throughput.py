@@ -6,24 +6,28 @@ from dataclasses import dataclass, field
 
 from bench.page import Goal, Section, table
 from bench.process import play
-from bench.service import QUOTA, Service
+from bench.service import QUOTA, Service, deletion
 
 JOBS = 60
 LATENCIES = (0.020, 0.100, 0.300)  # seconds
-CDK = "aws-custom-resource.mjs"
+CDK, TEARDOWNS = "aws-custom-resource.mjs", "teardowns"
 PROGRAMS = {
     "ours": "this function",
+    TEARDOWNS: "this function, a teardown for each job",
     "loop": "a sequential loop of boto3",
     "tutorial": "a Lambda as the tutorials have it",
-    "passes": "what aws-nuke does",
-    CDK: "CDK's AwsCustomResource",
+    "passes": "aws-nuke's way",
+    CDK: "CDK's AwsCustomResource, one for each job",
 }
 
 
 _LEAST_RATE, _MOST_THROTTLED = 0.95, 0.01
 _TEXT = f"""
-{JOBS} jobs, {QUOTA:.0f} calls a second of each operation allowed. Rate: cancels a second over that, from the first
-cancel to the last. Above 1 is what was allowed at once before; who gives jobs up has few cancels, and so a high rate.
+{JOBS} jobs, {QUOTA:.0f} calls a second of each operation allowed, and a pace of as many instead of the default of 8.
+All jobs in one event; or, where each has a resource of its own, all of those deleted at once, each in a function of
+its own, so that nobody can keep a pace: what ours is refused then comes again from its queue, after 20 s. Rate: cancels
+a second over the quota, from the first cancel to the last. Above 1 is what was allowed at once before; who gives jobs
+up has few cancels, and so a high rate. aws-nuke's way is its algorithm, in boto3. One run each.
 """
 
 
@@ -31,13 +35,15 @@ cancel to the last. Above 1 is what was allowed at once before; who gives jobs u
 class Throughput:
     """One program at one latency.
 
-    `rate`: cancels a second over the quota, from the first to the last of those that came to pass. A program that gives
-    jobs up after a few seconds has one above 1: ten calls were allowed at once before. `throttled`: of all calls.
-    `answers`: how often CloudFormation was told what, if it was asked by one resource for each job.
+    `seconds`: from the first cancel to the last of those that came to pass. `rate`: cancels a second over the quota,
+    in those. A program that gives jobs up after a few seconds has one above 1: ten calls were allowed at once before.
+    `throttled`: of all calls. `answers`: how often CloudFormation was told what, if it was asked by one resource for
+    each job.
     """
 
     program: str
     latency: float
+    seconds: float
     rate: float
     throttled: float
     lost: int
@@ -54,16 +60,24 @@ def _measured(service: Service, program: str, latency: float) -> Throughput:
     calls = service.begin(latency=latency, quota=QUOTA)
     for job_id in job_ids:
         service.backend.add_job(job_id, status="IN_PROGRESS")
-    done = play(program, json.dumps({"events": [{"cancel": {"jobIds": job_ids}}]}), service.environment)
+    asked: list[Mapping[str, object]] = [{"cancel": {"jobIds": job_ids}}]
+    if program == TEARDOWNS:
+        keys = [f"{latency}/{job_id}" for job_id in job_ids]
+        asked = [
+            deletion(service.response_url(key), f"Teardown{number}", JobId=job_ids[number])
+            for number, key in enumerate(keys)
+        ]
+    done = play(program, json.dumps({"events": asked}), service.environment)
     cancelled = service.cancelled(job_ids)
     took = calls.cancels_at[-1] - calls.cancels_at[0]
     return Throughput(
         program,
         latency,
+        took,
         (cancelled - 1) / took / QUOTA,
         calls.throttled.total() / calls.all,
         JOBS - cancelled,
-        json.loads(done.errors) if program == CDK else {},
+        service.answers(keys) if program == TEARDOWNS else json.loads(done.errors) if program == CDK else {},
     )
 
 
@@ -73,6 +87,7 @@ def section(rows: list[Throughput]) -> Section:
         (
             PROGRAMS[each.program],
             f"{1000 * each.latency:.0f}",
+            f"{each.seconds:.1f}",
             f"{each.rate:.2f}",
             f"{each.throttled:.1%}",
             str(each.lost),
@@ -80,7 +95,7 @@ def section(rows: list[Throughput]) -> Section:
         )
         for each in rows
     )
-    head = ("", "latency, ms", "rate", "throttled calls", "jobs lost", "told to CloudFormation")
+    head = ("", "latency, ms", "seconds", "rate", "throttled calls", "jobs lost", "told to CloudFormation")
     picture = "![rate by latency](throughput.svg)"
     return Section("Under the quota", [_TEXT, table(head, told), picture], _goals(rows))
 

@@ -9,13 +9,14 @@ from bench.process import instructions, play
 from bench.service import Service
 
 EVENTS = 100
+WARM_UP = 5  # of these, which are not counted
 _COUNTED = 20  # events, whose instructions are counted
 _CALLS, _MILLISECONDS, _CPU = 2.0, 3.0, 1.2  # at the most
 _REPORT = "the report on the event bus, one call a run, which is part of it: see Warm"
 _TEXT = f"""
-{EVENTS} events of one job, in turns with its two bare calls, in one process: medians. The report on the event bus is a
-third call, one for each run: hence the same over three bare calls, PutEvents among them. Instructions are those of
-{_COUNTED} more events, by `valgrind --tool=callgrind`.
+{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, in turns with its two bare calls, in one process: medians.
+The report on the event bus is a third call, one for each run: hence the same over three bare calls, PutEvents among
+them. Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`.
 """
 
 
@@ -41,9 +42,9 @@ def measure(service: Service) -> Warm:
     calls = service.begin()
     for name in (each for row in names for each in row):
         service.backend.add_job(name)
-    told = json.loads(play("warm", json.dumps({"rows": names}), service.environment).errors)
-    ours = {row[0] for row in names}
-    by_ours = sum(job_id in ours for _, job_id in service.backend.calls[-calls.all :])
+    told = json.loads(play("warm", json.dumps({"rows": names}), service.environment).errors)[WARM_UP:]
+    others = {name for row in names for name in row[1:]}
+    by_ours = sum(job_id not in others for _, job_id in service.backend.calls[-calls.all :])
     counts = [_instructions_of_an_event(service, kind) for kind in range(3)]
     return Warm(
         calls=by_ours / EVENTS,

@@ -2,9 +2,9 @@
 // not depend on each other. Reads what the programs of bench/programs read, and tells on stderr how often CDK's handler
 // answered what.
 //
-// On Lambda each deletion that runs at the same time is a container of its own. Here they share one process, in the
-// peer's favour: it has no cold starts, and this machine's cores don't bound it. The handler makes a client for each
-// request, so that no retry quota or connection is shared that would be apart on Lambda.
+// On Lambda each deletion that runs at the same time is a container of its own. Here they share one process: no cold
+// start takes its time, nor spreads the calls. The handler makes a client for each request, so that no retry quota or
+// connection is shared that would be apart on Lambda.
 
 import http from "node:http";
 import https from "node:https";

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 _LEASE_MARGIN = 10  # seconds that a lease outlasts the invocation
 _LEASE_LOST = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"}
-# What only a person can change: the queue, its key, a permission, or the message itself.
+# What only a person can change: the queue, its key, a permission, or the message itself. SQS spells its key's troubles
+# KmsDisabled or KMS.DisabledException, and _code() leaves KmsDisabled or Disabled of that.
 _REFUSALS = {
     "AccessDenied",
+    "Disabled",
     "InvalidAddress",
+    "InvalidKeyUsage",
     "InvalidMessageContents",
     "InvalidParameterValue",
     "InvalidSecurity",
+    "InvalidState",
     "KmsAccessDenied",
     "KmsDisabled",
     "KmsInvalidKeyUsage",
@@ -39,6 +43,8 @@ _REFUSALS = {
     "KmsNotFound",
     "KmsOptInRequired",
     "NonExistentQueue",
+    "NotFound",
+    "OptInRequired",
     "QueueDoesNotExist",
     "UnsupportedOperation",
 }

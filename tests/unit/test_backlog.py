@@ -280,7 +280,10 @@ def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: St
         ("AWS.SimpleQueueService.NonExistentQueue", 400, BacklogRefused),
         ("QueueDoesNotExist", 400, BacklogRefused),
         ("KmsDisabled", 400, BacklogRefused),
-        ("KMS.AccessDeniedException", 400, BacklogRefused),
+        *(
+            (f"KMS.{code}Exception", 400, BacklogRefused)
+            for code in ("AccessDenied", "Disabled", "InvalidKeyUsage", "InvalidState", "NotFound", "OptInRequired")
+        ),
         *(
             (f"{prefix}{code}", 400, BacklogRefused)
             for prefix in ("", "AWS.SimpleQueueService.")
