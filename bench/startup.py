@@ -22,8 +22,8 @@ _TEXT = f"""
 A new interpreter, the imports, the first event, with what Lambda's runtime brings (boto3), and no place for bytecode
 but the bundle. Instructions by `valgrind --tool=callgrind`; CPU seconds as the median ratio of {PAIRS} pairs. The floor
 is boto3, a client of IoT and one call; for a deletion also one PUT. The tutorials' function (in
-`bench/programs/tutorial.py`) puts together what those of crhelper and Powertools advise, in a bundle as `sam build` makes
-it by itself, without bytecode. Ours looks for no garbage while it starts, and so can take less time than the floor.
+`bench/programs/tutorial.py`) puts together what those of crhelper and Powertools advise, in a bundle as `sam build`
+makes it by itself, without bytecode. Ours looks for no garbage at the start, and so can take less time than the floor.
 """
 
 
