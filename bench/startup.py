@@ -14,7 +14,7 @@ from bench.page import Goal, Section, table
 from bench.process import BUNDLE, instructions, play
 from bench.service import JOB, Service, deletion
 
-PAIRS = 9
+PAIRS = 7
 EVENT: Mapping[str, Any] = {"cancel": {"jobIds": [JOB]}}
 _MOST_OF_AN_EVENT, _MOST_OF_A_DELETION = 1.10, 1.15  # of the floor's instructions
 _OBSTACLE = "Powertools' import, and the client of EventBridge for the report"
