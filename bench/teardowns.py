@@ -27,9 +27,9 @@ _ENDS = ("DELETE_COMPLETE", "DELETE_FAILED")
 _REST = 1.0  # seconds in which the service's buckets are full again
 
 _TEXT = f"""
-From DeleteStack to DELETE_COMPLETE, medians of {" and ".join(f"{n} stacks of {jobs}" for jobs, n in ROUNDS.items())}.
+Until DELETE_COMPLETE: medians of {" and ".join(f"{n} stacks of {jobs} jobs" for jobs, n in ROUNDS.items())}.
 CloudFormation and Lambda are MiniStack's, IoT has the quota of {QUOTA:.0f} calls a second. Ours keeps its default pace
-of 8 a second, also for the six pages that a Select lists, and a job that is throttled twice comes again from its queue
+of 8 a second, also for the six pages of a selection, and a job that is throttled twice comes again from its queue
 after 20 s: that is most of what it takes longer. MiniStack deletes one resource after the other; AWS deletes at once
 what does not depend on each other, and then CDK's loses jobs: see Under the quota.
 """
