@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from local import sam
 
 SIZE_LIMIT = 2 * 1024 * 1024
 ENVIRONMENT = {
@@ -112,6 +115,15 @@ def test_nothing_in_the_bundle_names_the_place_where_it_was_built(bundle: Path) 
     places = {str(bundle.parent.parent).encode(), str(Path(sys.prefix)).encode()}
     telling = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
     assert telling == []
+
+
+def test_make_by_itself_builds_nothing_and_removes_nothing() -> None:
+    """Without the place that SAM gives it, the bundle's folders would be those of the machine."""
+    command = ["make", "--dry-run", "-C", str(sam.ROOT / "src")]
+    environment = {"PATH": os.environ["PATH"]}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout.count("rm -rf")) == (2, 0)
+    assert "ARTIFACTS_DIR" in done.stderr
 
 
 def test_boto3_is_left_to_the_runtime(bundle: Path) -> None:
