@@ -7,7 +7,7 @@ that had it.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -22,23 +22,25 @@ from botocore.exceptions import ClientError
 from handler.app import lambda_handler
 from handler.backlog import Backlog
 from handler.config import Config, Sweep
-from handler.errors import ExecutionEnded
-from handler.job import Job, JobStatus, JobSummary
+from handler.iot import IotJobs
 from handler.outcome import Report, RunStatus, Trigger
 from handler.pipeline import Services
 from handler.publish import Publisher
 from handler.request import Policy
 from handler.respond import Responder
-from handler.timing import LambdaContext, Turn
 from tests.conftest import Log
 from tests.support.bus import FakeBus
-from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
+from tests.support.fakes import FakeBacklog, FakeClock, FakeJobs, FakeMessage, throttled
+from tools.simulators.iot import Job, Response
+from tools.simulators.iot_client import SimulatedIotClient
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iot import IoTClient
     from mypy_boto3_sqs import SQSClient
 
     from handler.telemetry import Telemetry
+    from handler.timing import LambdaContext
 
 SECRET = "s3cr3t"
 GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
@@ -82,7 +84,7 @@ class Ask:
     given_up: bool = False
     was_disturbed: bool = False
     last: Report | None = None
-    cancelled: dict[str, FakeJob] = field(default_factory=dict)
+    cancelled: dict[str, Job] = field(default_factory=dict)
     answers: list["Answer"] = field(default_factory=list)
 
     @property
@@ -110,7 +112,7 @@ class Ask:
             not head.startswith(policy.job_id_prefix) and not policy.job_id_prefix.startswith(head),
         ))  # fmt: skip
 
-    def means(self, job_id: str, job: FakeJob, age: timedelta, prefix: str) -> bool:
+    def means(self, job_id: str, job: Job, age: timedelta, prefix: str) -> bool:
         """True if the event asks for this job, whatever its status."""
         if self.select is None:
             return job_id in self.job_ids
@@ -144,7 +146,7 @@ class Effect:
     """What a run really did to a job: CancelJob, or CancelJobExecution where `thing` is one."""
 
     job_id: str
-    job: FakeJob
+    job: Job
     force: bool
     thing: str = ""
     was_cancelled_with: tuple[str | None, str | None] = (None, None)
@@ -162,8 +164,9 @@ class Account:
     def __init__(self, log: Log) -> None:
         self.log = log
         self.clock = FakeClock()
-        self.jobs = Jobs(clock=self.clock)
+        self.jobs = FakeJobs(clock=self.clock)
         self.jobs.denied_tag = "cancel-protection"
+        self.jobs.denied_operations = {"CancelJob"}  # AWS does not say whether CancelJobExecution looks at a job's tags
         self.queue = Queue(self.clock)
         self.policy = Policy(False, False, 100, "", "cancel-protection")
         self.seconds = 300.0
@@ -171,7 +174,7 @@ class Account:
         self.retries: list[tuple[float, int, float, Ask]] = []  # due, attempts so far, first delivered, event
         self.status_of_message: dict[str, str] = {}
         self.groups: dict[str, str] = {}
-        self.chains: dict[str, dict[str, FakeJob]] = {}  # what was cancelled by the runs that led to a message
+        self.chains: dict[str, dict[str, Job]] = {}  # what was cancelled by the runs that led to a message
         self.born: dict[str, int] = {}  # the version of the world when a message was sent
 
         self.in_flight: list[str] = []
@@ -188,10 +191,10 @@ class Account:
         self.log.stream.seek(0)
         self.log.stream.truncate()
 
-    def live(self) -> dict[str, FakeJob]:
+    def live(self) -> dict[str, Job]:
         return {job_id: job for job_id, job in self.jobs.jobs.items() if job.status in LIVE}
 
-    def age(self, job: FakeJob) -> timedelta:
+    def age(self, job: Job) -> timedelta:
         return self.clock.utc_now() - job.created_at
 
     def check(self, holds: object, promise: str) -> None:
@@ -316,19 +319,6 @@ class Account:
                 self.retry(retries[0], {})
 
 
-class Jobs(FakeJobs):
-    """With a service that does not look at a job's tags when an execution is cancelled: AWS does not say."""
-
-    @override
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        job = self._called("CancelJobExecution", job_id)
-        if thing_name not in job.executions:
-            raise not_found()
-        if job.executions[thing_name] not in {"QUEUED", "IN_PROGRESS"}:
-            raise ExecutionEnded("InvalidStateTransitionException", "the execution has ended")
-        job.executions[thing_name] = "CANCELED"
-
-
 class Queue(FakeBacklog):
     """Hands out the message that is chosen. Keeps the records of messages, for those that come again."""
 
@@ -442,7 +432,7 @@ class Run:
         first_seen_at = float(told.get("FirstSeenAt", "inf"))
         return {} if self.account.clock.utc_now().timestamp() - first_seen_at >= BEGINS_ANEW_AFTER else told
 
-    def _means(self, job_id: str, job: FakeJob) -> bool:
+    def _means(self, job_id: str, job: Job) -> bool:
         return self.ask.means(job_id, job, self.account.age(job), self.policy.job_id_prefix)
 
     def _services(self) -> Services:
@@ -650,7 +640,7 @@ class Run:
                 self.account.check(kept, f"{job_id} is live: {what}")
                 self.account.check(report.status.value == "UNSETTLED", f"{job_id} is live and called settled: {what}")
 
-    def _is_another_by_now(self, job_id: str, job: FakeJob) -> bool:
+    def _is_another_by_now(self, job_id: str, job: Job) -> bool:
         """True if a selection's wait has found another job by the id: it cancels none then, and says so."""
         is_look = any(self.waits_for) and self.ask.select is not None
         known = (self.chain.get(job_id), self.ask.cancelled.get(job_id))
@@ -691,7 +681,7 @@ class Run:
             check(not is_there or "IN_PROGRESS" not in job.executions.values(), f"{job_id} still runs: {what}")
 
 
-def is_protected(job: FakeJob) -> bool:
+def is_protected(job: Job) -> bool:
     return any(key.lower() == "cancel-protection" and tag.lower() == "true" for key, tag in job.tags.items())
 
 
@@ -739,43 +729,40 @@ class Told:
         self._telemetry.report(report)
 
 
-class Api:
+class Iot(SimulatedIotClient):
+    """The IoT client of one run."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run.account.jobs)
+        self._run = run
+
+    @override
+    def call(self, operation: str, parameters: Mapping[str, Any]) -> Response:
+        def act() -> Response:
+            response = super(Iot, self).call(operation, parameters)
+            if operation in {"CancelJob", "CancelJobExecution"}:
+                self._note(parameters)
+            return response
+
+        return self._run.call(act, lambda: throttled().client_error(operation))
+
+    def _note(self, asked: Mapping[str, Any]) -> None:
+        job = self._run.account.jobs.jobs[asked["jobId"]]
+        if "thingName" in asked:
+            effect = Effect(asked["jobId"], job, True, asked["thingName"], (job.reason_code, job.comment))
+        else:
+            effect = Effect(asked["jobId"], job, asked["force"])
+            self._run.chain[asked["jobId"]] = job
+        self._run.effects.append(effect)
+
+
+class Api(IotJobs):
     """The IoT Jobs API of one run."""
 
     worst_call = 1.0
 
     def __init__(self, run: Run) -> None:
-        self._run = run
-        self._jobs = run.account.jobs
-
-    def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
-        def act() -> None:
-            self._jobs.cancel(job_id, force=force, reason_code=reason_code, comment=comment)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, force))
-            self._run.chain[job_id] = job
-
-        self._run.call(act, throttled)
-
-    def describe(self, job_id: str) -> Job:
-        return self._run.call(lambda: self._jobs.describe(job_id), throttled)
-
-    def tags(self, arn: str) -> Mapping[str, str]:
-        return self._run.call(lambda: self._jobs.tags(arn), throttled)
-
-    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
-        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, turn, namespace)), throttled)
-
-    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
-        yield from self._run.call(lambda: list(self._jobs.running(job_id, turn)), throttled)
-
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        def act() -> None:
-            self._jobs.cancel_execution(job_id, thing_name)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, True, thing_name, (job.reason_code, job.comment)))
-
-        self._run.call(act, throttled)
+        super().__init__(cast("IoTClient", Iot(run)))
 
 
 class Sqs:

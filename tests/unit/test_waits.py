@@ -32,6 +32,7 @@ from tests.support.fakes import (
     failing,
     throttled,
 )
+from tools.simulators.iot import Job
 
 STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 SELECTION_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
@@ -170,7 +171,7 @@ class World:
         return self.function.backlog
 
     @property
-    def jobs(self) -> dict[str, FakeJob]:
+    def jobs(self) -> dict[str, Job]:
         return self.function.jobs.jobs
 
     def invoke(self, event: object, seconds: float = 300) -> dict[str, Any]:
@@ -273,7 +274,7 @@ def new_world(server: AnswerServer, http: urllib3.PoolManager, new_log: Callable
     return new
 
 
-def running_in(jobs: Mapping[str, FakeJob]) -> list[tuple[str, str]]:
+def running_in(jobs: Mapping[str, Job]) -> list[tuple[str, str]]:
     return [
         (name, thing) for name, job in jobs.items() for thing, now in job.executions.items() if now == "IN_PROGRESS"
     ]
