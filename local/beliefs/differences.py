@@ -8,7 +8,7 @@ from .belief import Belief
 
 
 class Backend(StrEnum):
-    """What the beliefs are held against. MOTO is the one with the rules of tests/support/iot_rules.py."""
+    """What the beliefs are held against. MOTO is the one with tools/simulators/iot.py."""
 
     AWS = "AWS"
     MINISTACK = "MiniStack"

@@ -9,8 +9,8 @@ import pytest
 from local import stacks
 from local.polling import wait_for
 from tests.e2e.conftest import Canceler, deployed
-from tests.support.iot_server import IotServer
 from tests.support.stacks import failure_of_delete, template
+from tools.simulators.iot_server import IotServer
 
 REGION = "eu-central-1"
 NAMES = (f"selecting-{number}" for number in count(1))
@@ -163,10 +163,10 @@ def test_the_schedule_of_the_stack_runs_its_default_sweep(canceler: Canceler) ->
         with IotServer(REGION) as iot, sweeper.environment(AWS_ENDPOINT_URL_IOT=iot.url):
             for job_id, age in {"stale-old": old, "stale-young": timedelta(hours=1), "other-old": old}.items():
                 iot.backend.add_job(job_id, created_at=now - age)
-            wait_for("the sweep", lambda: iot.backend.jobs_cancelled or None, seconds=60)
+            wait_for("the sweep", lambda: iot.backend.cancelled or None, seconds=60)
             (report,) = [each for each in wait_for_reports(sweeper) if each["trigger"] == "SCHEDULE"]
             assert outcomes(report) == {"stale-old": "CANCELED"}
-            assert set(iot.backend.jobs_cancelled) == {"stale-old"}
+            assert iot.backend.cancelled == ["stale-old"]
 
 
 def wait_for_reports(canceler: Canceler) -> Any:

@@ -150,7 +150,7 @@ OTHER_JOB: dict[str, Fields] = {"gateway": RUNNING}
 OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "gateway": RUNNING,
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
-    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace_id": "aws-gg-deployment"},
+    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace": "aws-gg-deployment"},
 }
 # Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
 CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}

@@ -20,8 +20,8 @@ from tests.faults.injection import Call, Fault, Killed, Lasts
 from tests.faults.sockets import Request
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeContext
-from tests.support.iot_rules import RulesBackend
 from tests.support.threads import waiting_thread
+from tools.simulators.iot import IotSimulator
 
 BEGIN = 1000.0  # of FakeClock
 SECRET = "5e6e7a5f0c"
@@ -80,7 +80,7 @@ class World:
 
     lambda_seconds = 300.0  # the function's Timeout
 
-    def __init__(self, services: Services, backend: RulesBackend, queues: FakeBacklog, log: StringIO) -> None:
+    def __init__(self, services: Services, backend: IotSimulator, queues: FakeBacklog, log: StringIO) -> None:
         self.services, self.backend, self.queues, self.log = services, backend, queues, log
         self.bus = FakeBus()
         self.clock: FakeClock = services.clock  # type: ignore[assignment]
@@ -272,13 +272,13 @@ class World:
 
     def executions(self, job_id: str) -> dict[str, str]:
         """The status of each."""
-        return {thing: execution.status for thing, execution in self.backend._jobs[job_id].executions.items()}
+        return dict(self.backend.jobs[job_id].executions)
 
     def unsettled(self) -> tuple[str, ...]:
         """Those meant that are live now, or whose devices are to be waited for and still at work."""
 
         def is_unsettled(job_id: str) -> bool:
-            job = self.backend._jobs[job_id]
+            job = self.backend.jobs[job_id]
             return job.status != "CANCELED" or (self.waits and "IN_PROGRESS" in self.executions(job_id).values())
 
         return tuple(filter(is_unsettled, self.meant))

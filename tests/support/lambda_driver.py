@@ -16,8 +16,7 @@ from handler.respond import Responder
 from tests.conftest import Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeContext
-from tests.support.iot_rules import Parameters
-from tests.support.iot_server import AwsError, TokenBuckets
+from tools.simulators.faults import ServiceError, TokenBuckets
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -37,7 +36,7 @@ def iot_client() -> "IoTClient":
 
 
 class Quotas:
-    """A pace for the rules' backend: each call takes 0.1 s, and is throttled where the service would.
+    """A throttle for the IoT simulator: each call takes 0.1 s, and is throttled where the service would.
 
     Attributes:
         throttled: how many calls were.
@@ -50,13 +49,13 @@ class Quotas:
         self._buckets = TokenBuckets(rates, clock=clock)
         self._clock = clock
 
-    def __call__(self, operation: str, parameters: Parameters) -> None:
+    def __call__(self, operation: str, target: str) -> None:
         self._clock.advance(0.1)
         if operation in self.times:
             self.times[operation].append(self._clock())
         try:
-            self._buckets(operation, parameters)
-        except AwsError:
+            self._buckets(operation, target)
+        except ServiceError:
             self.throttled += 1
             raise
 
@@ -82,7 +81,7 @@ class Process:
         self.killed_in: list[str] = []
         self._kill_at = kill_at
 
-    def check(self, operation: str, _called_for: object) -> None:
+    def check(self, operation: str, _target: str) -> None:
         """Before a call acts, or after it."""
         self.calls += 1
         if not self.is_dead and self.calls in self._kill_at:

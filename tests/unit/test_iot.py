@@ -24,8 +24,9 @@ from handler.iot import IotJobs, iot_client
 from handler.job import Job, JobStatus, JobSummary
 from handler.request import CancelRequest
 from tests.support.fakes import FakeClock, canceler
-from tests.support.iot_rules import RulesBackend, in_process
-from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
+from tools.simulators.faults import answer_lost, failing, throttled, unavailable
+from tools.simulators.iot import IotSimulator
+from tools.simulators.iot_server import in_process
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -60,7 +61,7 @@ def stub(client: "IoTClient") -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
     """The service's rules; the SDK's back-off takes no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
@@ -269,11 +270,11 @@ def test_a_turn_that_is_refused_ends_the_listing_without_a_call(iot: IotJobs, st
     stub.assert_no_pending_responses()
 
 
-def test_many_pages_are_read_over_the_services_rules(iot: IotJobs, backend: RulesBackend) -> None:
+def test_many_pages_are_read_over_the_services_rules(iot: IotJobs, backend: IotSimulator) -> None:
     for number in range(601):
         backend.add_job(f"job-{number:04}", status="IN_PROGRESS" if number % 2 else "SCHEDULED")
     assert sorted(listing(iot)) == [f"job-{number:04}" for number in range(1, 601, 2)]
-    assert backend.calls == [("ListJobs", None)] * 2
+    assert backend.calls == [("ListJobs", "IN_PROGRESS/1"), ("ListJobs", "IN_PROGRESS/2")]
 
 
 # Executions
@@ -375,7 +376,7 @@ def test_an_execution_is_cancelled_with_force(iot: IotJobs, stub: Stubber) -> No
     stub.assert_no_pending_responses()
 
 
-def test_a_thing_whose_name_holds_a_colon_is_one_over_the_wire(iot: IotJobs, backend: RulesBackend) -> None:
+def test_a_thing_whose_name_holds_a_colon_is_one_over_the_wire(iot: IotJobs, backend: IotSimulator) -> None:
     backend.add_job("a", status="CANCELED", executions={"b:c": "IN_PROGRESS", "b": "IN_PROGRESS"})
     iot.cancel_execution("a", "b:c")
     assert running(iot) == ["b"]
@@ -588,16 +589,16 @@ def test_the_body_of_an_error_need_not_be_read(iot: IotJobs, client: "IoTClient"
 # Over the service's rules, with the SDK's own attempts
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_tries_twice(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_the_sdk_tries_twice(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=1)
     assert iot.describe("a").status == "IN_PROGRESS"
     assert backend.calls == [("DescribeJob", "a")] * 2
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_and_not_a_third_time(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=2)
     with pytest.raises(JobsUnavailable):
@@ -609,7 +610,7 @@ def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -
 def test_a_job_is_cancelled_for_good_or_only_planned(
     dry_run: bool,
     iot: IotJobs,
-    backend: RulesBackend,
+    backend: IotSimulator,
     clock: FakeClock,
 ) -> None:
     backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
@@ -620,14 +621,14 @@ def test_a_job_is_cancelled_for_good_or_only_planned(
         "detail": "",
         "executionsLeftInProgress": 1,
     }
-    assert backend.jobs_cancelled == ({} if dry_run else {"a": 1})
+    assert backend.cancelled == ([] if dry_run else ["a"])
 
 
 def test_an_attempt_after_a_lost_answer_finds_the_job_cancelled(
-    iot: IotJobs, backend: RulesBackend, clock: FakeClock
+    iot: IotJobs, backend: IotSimulator, clock: FakeClock
 ) -> None:
     backend.add_job("a")
-    backend.lost = failing("CancelJob", LostAnswerError, times=1)
+    backend.lost = failing("CancelJob", answer_lost, times=1)
     (result,) = canceler(iot, clock).cancel_all(["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
-    assert backend.jobs_cancelled == {"a": 1}
+    assert backend.cancelled == ["a"]

@@ -10,7 +10,7 @@ import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,14 +20,13 @@ from typing import Any
 
 from botocore import xform_name
 
-from tools.simulators.faults import Hook, ServiceError, denied, not_found, refused, wrong_state
+from tools.simulators.faults import Hook, denied, not_found, refused, wrong_state
 
 type Parameters = Mapping[str, Any]
 type Response = dict[str, Any]
 type Key = tuple[Any, ...]
 
 JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-TARGET = re.compile(r"arn:[^:]+:iot:[^:]+:\d{12}:(thing|thinggroup)/([a-zA-Z0-9:_-]{1,128})")
 MAX_RESULTS, MAX_REASON_CODE, MAX_COMMENT = 250, 128, 2028
 JOB_STATUSES = frozenset({"IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED"})
 CANCELABLE = frozenset({"IN_PROGRESS", "SCHEDULED"})
@@ -59,12 +58,7 @@ class Job:
     target_selection: str = "SNAPSHOT"
     created_at: datetime = field(kw_only=True)
     last_updated_at: datetime = field(kw_only=True)
-    completed_at: datetime | None = None
-    force_canceled: bool | None = None
-    is_concurrent: bool = False
-    thing_group_ids: Sequence[str] = ()
     description: str | None = None
-    scheduling_config: Parameters | None = None
 
 
 class IotSimulator:
@@ -88,7 +82,7 @@ class IotSimulator:
         hides_namespaced: ListJobs without a namespace leaves out jobs in a namespace (AWS documents neither).
         ignores_namespaces: ListJobs with a namespace shows every job, as some local AWS does.
         now: the clock, timezone-aware.
-        find_group: returns the id and the things of a thing group, by its name.
+        find_group: returns the things of a thing group, by its name.
     """
 
     def __init__(
@@ -116,7 +110,7 @@ class IotSimulator:
         self.ignores_namespaces = False
         self.now = now
         self.sleep = sleep
-        self.find_group: Callable[[str], tuple[str, Iterable[str]]] = _no_group
+        self.find_group: Callable[[str], Iterable[str]] = _no_group
         self._arn = f"arn:aws:iot:{region_name}:{account_id}:"
         self._lock = RLock()
         self._stale: dict[str, tuple[int, Job]] = {}
@@ -162,27 +156,17 @@ class IotSimulator:
     def _create_job(self, parameters: Parameters) -> Response:
         """IN_PROGRESS at once, or SCHEDULED when a startTime is given."""
         job_id, targets = parameters["jobId"], parameters["targets"]
-        _require(JOB_ID.fullmatch(job_id), "Invalid jobId")
-        _require(targets, "A job needs a target")
-        selection = parameters.get("targetSelection", "SNAPSHOT")
-        _require(selection in TARGET_SELECTIONS, "Invalid targetSelection")
-        if job_id in self.jobs:
-            raise ServiceError("ResourceAlreadyExistsException", 409, f"Job {job_id} already exists")
-        things, group_ids = self._resolve(targets)
-        scheduling = parameters.get("schedulingConfig")
-        job = self.add_job(
+        self.add_job(
             job_id,
-            executions=dict.fromkeys(things, "QUEUED"),
-            status="SCHEDULED" if (scheduling or {}).get("startTime") else "IN_PROGRESS",
-            target_selection=selection,
+            executions=dict.fromkeys(self._things_of(targets), "QUEUED"),
+            status="SCHEDULED" if "startTime" in parameters.get("schedulingConfig", {}) else "IN_PROGRESS",
+            target_selection=parameters.get("targetSelection", "SNAPSHOT"),
             targets=targets,
-            thing_group_ids=group_ids,
             namespace=parameters.get("namespaceId"),
             description=parameters.get("description"),
-            scheduling_config=scheduling,
             tags={tag["Key"]: tag.get("Value", "") for tag in parameters.get("tags", [])},
         )
-        return self._identity(job_id, job)
+        return self._identity(job_id)
 
     def _describe_job(self, parameters: Parameters) -> Response:
         job_id, _ = self._existing(parameters)
@@ -191,16 +175,12 @@ class IotSimulator:
         detail = self._summary(job_id, job) | {
             "targets": list(job.targets),
             "namespaceId": job.namespace,
-            "description": job.description,
-            "schedulingConfig": job.scheduling_config,
-            "forceCanceled": job.force_canceled,
             "reasonCode": job.reason_code,
             "comment": job.comment,
             "jobProcessDetails": {name: counted[status] for status, name in COUNTERS.items()},
         }
-        detail.pop("thingGroupId", None)
         self._age([job_id])
-        return {"job": _present(detail)}
+        return {"job": {name: value for name, value in detail.items() if value is not None}}
 
     def _cancel_job(self, parameters: Parameters) -> Response:
         """QUEUED executions end; IN_PROGRESS ones run on, unless `force`. The response has no status."""
@@ -210,20 +190,16 @@ class IotSimulator:
         _require(job.status in CANCELABLE, f"Job in status {job.status} cannot be canceled")
         if self.lag:
             self._stale[job_id] = self.lag, replace(job)
-        job.status, job.force_canceled = "CANCELED", bool(parameters.get("force"))
+        job.status, job.last_updated_at = "CANCELED", self.now()
         job.reason_code, job.comment = parameters.get("reasonCode"), parameters.get("comment")
-        job.last_updated_at = job.completed_at = self.now()
-        ends = ACTIVE if job.force_canceled else {"QUEUED"}
+        ends = ACTIVE if parameters.get("force") else {"QUEUED"}
         job.executions.update({thing: "CANCELED" for thing, status in job.executions.items() if status in ends})
         self.cancelled.append(job_id)
-        return self._identity(job_id, job)
+        return self._identity(job_id) | ({} if job.description is None else {"description": job.description})
 
     def _delete_job(self, parameters: Parameters) -> Response:
-        """Without `force` only in a terminal status, and never while a deletion is under way."""
-        job_id, job = self._existing(parameters)
-        forced = bool(parameters.get("force")) and job.status in CANCELABLE
-        if job.status not in {"CANCELED", "COMPLETED"} and not forced:
-            raise wrong_state(f"Job {job_id} in status {job.status} cannot be deleted")
+        """With `force`, which refuses no status but that of a deletion under way."""
+        job_id, _ = self._existing(parameters)
         del self.jobs[job_id]
         self._stale.pop(job_id, None)
         return {}
@@ -233,9 +209,7 @@ class IotSimulator:
         _require(parameters.get("status", "CANCELED") in JOB_STATUSES, "Invalid status")
         _require(parameters.get("targetSelection", "SNAPSHOT") in TARGET_SELECTIONS, "Invalid targetSelection")
         status, selection, namespace = map(parameters.get, ("status", "targetSelection", "namespaceId"))
-        groups = {parameters["thingGroupId"]} if "thingGroupId" in parameters else set()
-        if "thingGroupName" in parameters:
-            groups.add(self.find_group(parameters["thingGroupName"])[0])
+        group = f":thinggroup/{parameters['thingGroupName']}" if "thingGroupName" in parameters else ""
 
         def is_listed(job_id: str) -> bool:
             if job_id not in self.jobs:
@@ -249,7 +223,7 @@ class IotSimulator:
                 status in {None, job.status}
                 and selection in {None, job.target_selection}
                 and is_in_namespace
-                and groups.issubset(job.thing_group_ids)
+                and (not group or any(target.endswith(group) for target in job.targets))
             )
 
         if "nextToken" not in parameters:
@@ -317,40 +291,23 @@ class IotSimulator:
         if has_tag and operation in self.denied_operations:
             raise denied()
 
-    def _identity(self, job_id: str, job: Job) -> Response:
-        return _present({"jobArn": self._arn_of(job_id), "jobId": job_id, "description": job.description})
+    def _identity(self, job_id: str) -> Response:
+        return {"jobArn": self._arn_of(job_id), "jobId": job_id}
 
     def _summary(self, job_id: str, job: Job) -> Response:
-        """JobSummary: neither tags nor targets, namespace or description."""
-        return _present(
-            {
-                "jobArn": self._arn_of(job_id),
-                "jobId": job_id,
-                "thingGroupId": job.thing_group_ids[0] if job.thing_group_ids else None,
-                "targetSelection": job.target_selection,
-                "status": job.status,
-                "createdAt": job.created_at,
-                "lastUpdatedAt": job.last_updated_at,
-                "completedAt": job.completed_at,
-                "isConcurrent": job.is_concurrent,
-            }
-        )
+        """JobSummary: neither tags nor targets or namespace."""
+        return self._identity(job_id) | {
+            "targetSelection": job.target_selection,
+            "status": job.status,
+            "createdAt": job.created_at,
+            "lastUpdatedAt": job.last_updated_at,
+        }
 
-    def _resolve(self, targets: Iterable[str]) -> tuple[list[str], list[str]]:
-        """Return the names of the things that the targets reach, and the ids of the groups among them."""
-        things, group_ids = [], []
+    def _things_of(self, targets: Iterable[str]) -> Iterator[str]:
+        """The names of the things that the targets reach."""
         for target in targets:
-            match = TARGET.fullmatch(target)
-            if match is None:
-                raise refused(f"Invalid target {target}")
-            kind, name = match.groups()
-            if kind == "thing":
-                things.append(name)
-            else:
-                group_id, members = self.find_group(name)
-                group_ids.append(group_id)
-                things.extend(members)
-        return things, group_ids
+            kind, _, name = target.split(":", 5)[5].partition("/")
+            yield from self.find_group(name) if kind == "thinggroup" else [name]
 
     def _page(
         self, rows: Sequence[tuple[Key, str]], is_listed: Callable[[str], bool], parameters: Parameters
@@ -396,17 +353,11 @@ class IotSimulator:
         job.executions[thing_name] = status
         is_running = job.status == "IN_PROGRESS" and job.target_selection == "SNAPSHOT"
         if is_running and ACTIVE.isdisjoint(job.executions.values()):
-            job.status = "COMPLETED"
-            job.last_updated_at = job.completed_at = self.now()
+            job.status, job.last_updated_at = "COMPLETED", self.now()
 
 
-def _no_group(name: str) -> tuple[str, Iterable[str]]:
+def _no_group(name: str) -> Iterable[str]:
     raise not_found(f"Thing group {name} cannot be found")
-
-
-def _present(fields: Mapping[str, Any]) -> Response:
-    """Return the fields that have a value."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _require(rule: object, broken: str) -> None:

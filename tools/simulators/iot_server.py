@@ -37,9 +37,8 @@ class _Backend(IoTBackend):
         """The URLs of moto's IoT, led to `_JobsResponse`. moto would look for a module beside this one."""
         return SimpleNamespace(url_bases=url_bases, url_paths={"{0}/.*$": _JobsResponse.dispatch})
 
-    def _find_group(self, name: str) -> tuple[str, Iterable[str]]:
-        group = self.describe_thing_group(name)
-        return group.thing_group_id, [thing.thing_name for thing in group.things.values()]
+    def _find_group(self, name: str) -> Iterable[str]:
+        return [thing.thing_name for thing in self.describe_thing_group(name).things.values()]
 
 
 class _JobsResponse(IoTResponse):
