@@ -17,6 +17,7 @@ from tests.conftest import Log
 from tests.support.fakes import POLICY, AnswerServer, FakeClock, config
 from tests.support.iot_rules import Job, Parameters, RulesBackend, in_process
 from tests.support.lambda_driver import REGION, Killed, Lambda, Process, Quotas, iot_client
+from tools.simulators.events import SELECTION_ID, STACK_ID, delete_request
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -30,7 +31,6 @@ QUOTAS = dict.fromkeys(
 )
 FORCED, GENTLE = replace(POLICY, force=True), POLICY
 REQUEST = {"cancel": {"jobId": "firmware"}}
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 MADE_BY_DEFAULT = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
 WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id first)"
 
@@ -279,16 +279,8 @@ def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not
 
 
 def deletion(server: AnswerServer, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
-    return {
-        "RequestType": "Delete",
-        "RequestId": request_id,
-        "ResponseURL": f"{server.url}/{request_id}?X-Amz-Signature=secret",
-        "StackId": STACK_ID,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": physical_id,
-        "ResourceType": "Custom::IoTJobCancellation",
-        "ResourceProperties": {"ServiceToken": "arn", "ServiceTimeout": "3600", **properties},
-    }
+    url = f"{server.url}/{request_id}?X-Amz-Signature=secret"
+    return delete_request(physical_id, url, properties, request_id=request_id)
 
 
 def answers(server: AnswerServer) -> list[tuple[str, str, str]]:
@@ -340,16 +332,15 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
 ) -> None:
     large, small = add_running(backend, "ota-1", 200), add_running(backend, "ota-2", 1)
     other = add_running(backend, "cmd-1", 2)
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     properties = {"Select": {"JobIdGlob": "ota-*"}, **history, **wait}
     function = new_lambda(GENTLE, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, **properties))
+    function.invoke(deletion(server, "first", SELECTION_ID, **properties))
     function.drain()
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
     function.configure(policy=FORCED)
-    function.invoke(deletion(server, "second", selection_id, **properties))
+    function.invoke(deletion(server, "second", SELECTION_ID, **properties))
     function.drain()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(large), statuses(small)) == ({"CANCELED": 200}, {"CANCELED": 1})
@@ -385,9 +376,8 @@ def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_wit
     job_id, fields, is_ours = OTHERS[who]
     job = add_leftover(backend, 3, job_id, **fields)
     mine = add_running(backend, "ota-live", 2)
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, Select={"JobIdGlob": "ota-*"}))
+    function.invoke(deletion(server, "first", SELECTION_ID, Select={"JobIdGlob": "ota-*"}))
     function.drain()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(mine) == {"CANCELED": 2}
@@ -403,9 +393,8 @@ def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_m
     theirs = add_leftover(
         backend, 3, "ota-theirs", tags={"stack": "b"}, reason_code="STACK_TEARDOWN", comment="rolled back"
     )
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
+    function.invoke(deletion(server, "first", SELECTION_ID, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
     function.drain()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(theirs)["IN_PROGRESS"] == 3

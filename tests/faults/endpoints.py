@@ -17,10 +17,10 @@ from tests.faults.sockets import Request, response
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog
 from tests.support.iot_rules import RulesBackend
+from tools.simulators.events import RESPONSE_HOST
 
 IOT, SQS = "iot.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"
-EVENTS = "events.eu-west-1.amazonaws.com"
-S3 = "cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com"
+EVENTS, S3 = "events.eu-west-1.amazonaws.com", RESPONSE_HOST
 PUT = "PUT"
 _OPERATIONS = (
     *("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"),

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.faults.injection import Fault
-from tests.faults.scenarios import SCENARIOS, STACK_ID, Point, Scenario
+from tests.faults.scenarios import SCENARIOS, Point, Scenario
 from tests.faults.world import SECRET, Answer, Due, World
+from tools.simulators.events import STACK_ID
 
 type NewWorld = Callable[[Scenario], World]
 

@@ -14,7 +14,8 @@ from tests.faults.injection import KILLED, LOST, NOTHING, Fault
 from tests.faults.matrix import NewWorld, as_ever, combinations, name_of, whatever_happens
 from tests.faults.scenarios import SCENARIOS, Point, Scenario
 from tests.faults.tally import Tally
-from tests.faults.world import OTHER, Due, World
+from tests.faults.world import OTHER_ID, Due, World
+from tools.simulators.events import cancel_event
 
 
 def once(scenario: Scenario) -> list[Due]:
@@ -33,7 +34,7 @@ def twice_the_second_late(scenario: Scenario) -> list[Due]:
 def with_another_in_between(scenario: Scenario) -> list[Due]:
     """Somebody else wants the same jobs cancelled, before anything is tried again."""
     job_ids = list(scenario.jobs) or ["firmware"]
-    return [Due(0, scenario.event), Due(1, OTHER | {"detail": {"cancel": {"jobIds": job_ids}}})]
+    return [Due(0, scenario.event), Due(1, cancel_event(jobIds=job_ids) | {"id": OTHER_ID})]
 
 
 # What the jobs may bear then. A selection does not wait for the devices of jobs that somebody else has cancelled.

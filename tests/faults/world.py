@@ -26,7 +26,7 @@ from tests.support.threads import waiting_thread
 BEGIN = 1000.0  # of FakeClock
 SECRET = "5e6e7a5f0c"
 # Somebody else's request.
-OTHER = {"id": "other", "source": "fleet.console", "detail-type": "IoT Job Cancellation Requested"}
+OTHER_ID = "other"
 LAMBDA_RETRIES = (60.0, 120.0)  # seconds until each
 MOST_INVOCATIONS = 400
 
@@ -287,7 +287,7 @@ class World:
         lines = [json.loads(line) for line in self.log.getvalue()[self._told :].splitlines()]
         self._told = len(self.log.getvalue())
         for line in lines:
-            if line["message"] == "report" and line["correlation_id"] != OTHER["id"]:
+            if line["message"] == "report" and line["correlation_id"] != OTHER_ID:
                 self.reports.append(line["report"])
                 self.levels.append(line["level"])
                 if line["report"]["status"] == "SETTLED" and self.unsettled():

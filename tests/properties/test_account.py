@@ -25,7 +25,6 @@ from tests.support.account import (
     FAULTS,
     GROUP,
     SECRET,
-    STACK_ID,
     STACK_TAG,
     SWEEP,
     Account,
@@ -35,6 +34,7 @@ from tests.support.account import (
     totals,
 )
 from tests.support.fakes import FakeJob
+from tools.simulators.events import SELECTION_ID, STACK_ID, cancel_event, custom_resource_request, eventbridge_event
 
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 EXAMPLES, STEPS = 800, 40
@@ -274,8 +274,7 @@ class AccountMachine(RuleBasedStateMachine):
         name = self.next_id("event")
         event: dict[str, Any] = {"cancel": document | ({"comment": name} if is_direct else {})}
         if not is_direct:
-            detail_type = "IoT Job Cancellation Requested"
-            event = {"id": name, "source": "ops", "detail-type": detail_type, "detail": {"cancel": document}}
+            event = cancel_event(**document) | {"id": name}
         self.deliver(asked(event, document), plan)
 
     @rule(
@@ -296,46 +295,23 @@ class AccountMachine(RuleBasedStateMachine):
                 self.stack_is_deleted("DELETE_COMPLETE" if kind == "stack" else "DELETE_IN_PROGRESS", plan)
 
     def bad_request(self, document: dict[str, Any], plan: Plans) -> None:
-        detail_type = "IoT Job Cancellation Requested"
-        event = {
-            "id": self.next_id("event"),
-            "source": "ops",
-            "detail-type": detail_type,
-            "detail": {"cancel": document},
-        }
-        self.deliver(Ask(event, is_bad=True), plan)
+        self.deliver(Ask(cancel_event(**document) | {"id": self.next_id("event")}, is_bad=True), plan)
 
     def alarm(self, job_id: str, state: str, plan: Plans) -> None:
-        event = {
-            "id": self.next_id("alarm"),
-            "source": "aws.cloudwatch",
-            "detail-type": "CloudWatch Alarm State Change",
-            "detail": {
-                "alarmName": "failures",
-                "state": {"value": state},
-                "configuration": {
-                    "metrics": [{"id": "m1", "metricStat": {"metric": {"dimensions": {"JobId": job_id}}}}],
-                },
-            },
-        }
+        metric = {"id": "m1", "metricStat": {"metric": {"dimensions": {"JobId": job_id}}}}
+        detail = {"alarmName": "failures", "state": {"value": state}, "configuration": {"metrics": [metric]}}
+        event = eventbridge_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail)
+        event["id"] = self.next_id("alarm")
         self.deliver(Ask(event, "alarm", (job_id,) if state == "ALARM" else ()), plan)
 
     def schedule_fires(self, plan: Plans) -> None:
-        event = {
-            "id": self.next_id("sweep"),
-            "source": "aws.scheduler",
-            "detail-type": "Scheduled Event",
-            "detail": "{}",
-        }
+        event = eventbridge_event("aws.scheduler", "Scheduled Event", "{}") | {"id": self.next_id("sweep")}
         self.deliver(Ask(event, "schedule", select=SWEEP), plan)
 
     def stack_is_deleted(self, status: str, plan: Plans) -> None:
-        event = {
-            "id": self.next_id("stack"),
-            "source": "aws.cloudformation",
-            "detail-type": "CloudFormation Stack Status Change",
-            "detail": {"stack-id": STACK_ID, "status-details": {"status": status}},
-        }
+        detail = {"stack-id": STACK_ID, "status-details": {"status": status}}
+        event = eventbridge_event("aws.cloudformation", "CloudFormation Stack Status Change", detail)
+        event["id"] = self.next_id("stack")
         select = {"tags": {STACK_TAG: STACK_ID}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}
         is_asked = status == "DELETE_COMPLETE"
         self.deliver(Ask(event, "stack", select=select if is_asked else None), plan)
@@ -358,22 +334,12 @@ class AccountMachine(RuleBasedStateMachine):
 
     def resource(self, kind: str, meant: str | dict[str, Any], more: dict[str, str], *, is_made_up: bool) -> Ask:
         name = self.next_id("request")
-        known = meant if isinstance(meant, str) else "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+        known = meant if isinstance(meant, str) else SELECTION_ID
         if is_made_up:
             known = "firmware-dev-Teardown-1ABCDEFGHIJKL"
         which = {"JobId": meant} if isinstance(meant, str) else {"Select": in_a_template(meant)}
-        now = self.account.clock.utc_now()
-        event: dict[str, Any] = {
-            "RequestType": kind,
-            "RequestId": name,
-            "ResponseURL": f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}",
-            "StackId": STACK_ID,
-            "LogicalResourceId": "Teardown",
-            "ResourceType": "Custom::IoTJobCancellation",
-            "ResourceProperties": {"ServiceToken": "arn", **which, **more},
-        }
-        if kind != "Create":
-            event["PhysicalResourceId"] = known
+        known_id = None if kind == "Create" else known
+        event = custom_resource_request(kind, known_id, self.response_url(name), {**which, **more}, request_id=name)
         if kind == "Update":
             event["OldResourceProperties"] = event["ResourceProperties"]
         asks_for_jobs = kind == "Delete" and not is_made_up
@@ -392,6 +358,11 @@ class AccountMachine(RuleBasedStateMachine):
             url=event["ResponseURL"],
         )
 
+    def response_url(self, name: str) -> str:
+        """Sign a URL now."""
+        now = self.account.clock.utc_now()
+        return f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}"
+
     @precondition(lambda self: self.account.asks)
     @rule(number=numbers, plan=plans)
     def redeliver(self, number: int, plan: Plans) -> None:
@@ -404,8 +375,8 @@ class AccountMachine(RuleBasedStateMachine):
     def delete_again(self, number: int, plan: Plans) -> None:
         """The stack is deleted once more: the same resource, and another request."""
         if ask := chosen([each for each in self.account.asks if each.kind == "Delete"], number):
-            name, now = self.next_id("request"), self.account.clock.utc_now()
-            url = f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}"
+            name = self.next_id("request")
+            url = self.response_url(name)
             self.deliver(
                 replace(
                     ask,

@@ -23,6 +23,7 @@ from handler.respond import Responder
 from tests.conftest import Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import POLICY, FakeBacklog, FakeClock, FakeContext, FakeJob, FakeJobs, config
+from tools.simulators.events import delete_request, sqs_event
 
 EVENTS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parents[2] / "events").rglob("*.json"))]
 NAMED = "firmware-2026-11"  # the job that the real events name
@@ -143,16 +144,7 @@ def on_the_backlog(
     event: object, attributes: object = None, receives: object = "1", arn: str = FakeBacklog.arn
 ) -> dict[str, Any]:
     """The event as a message of one of the function's own queues."""
-    record = {
-        "messageId": "m-1",
-        "receiptHandle": "r-1",
-        "body": event if isinstance(event, str) else json.dumps(event),
-        "attributes": {"ApproximateReceiveCount": receives},
-        "messageAttributes": attributes,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": arn,
-    }
-    return {"Records": [record]}
+    return sqs_event(arn, event, attributes={"ApproximateReceiveCount": receives}, messageAttributes=attributes)
 
 
 attributes = any_json | st.fixed_dictionaries(
@@ -176,14 +168,10 @@ hostile_or_real = hostile | whole_custom_resources | mutated() | messages
 
 
 WAITS = {"WaitsFor": {"stringValue": f"{NAMED},ota-1"}, "WaitsSince": {"stringValue": "1795521600.000"}}
-DELETE = {
-    "RequestType": "Delete",
-    "ResponseURL": "https://x.s3.amazonaws.com/p?secret",
-    "RequestId": "r",
+RESPONSE_URL = "https://x.s3.amazonaws.com/p?secret"
+DELETE = delete_request(NAMED, RESPONSE_URL, {"JobId": NAMED, "WaitForExecutionsMinutes": "5"}) | {
     "StackId": "s",
     "LogicalResourceId": "l",
-    "PhysicalResourceId": NAMED,
-    "ResourceProperties": {"JobId": NAMED, "WaitForExecutionsMinutes": "5"},
 }
 
 

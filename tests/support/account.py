@@ -33,6 +33,7 @@ from handler.timing import LambdaContext, Turn
 from tests.conftest import Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
+from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 
 SECRET = "s3cr3t"
 GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
-STACK_UUID = "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-STACK_ID = f"arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/{STACK_UUID}"
 STACK_TAG = "iot-job-canceler:stack-id"
 LIVE = {"IN_PROGRESS", "SCHEDULED"}
 SWEEP = {"jobIdGlob": "ota-*", "olderThanHours": 168}
@@ -708,9 +707,9 @@ def physical_id(ask: Ask, status: str) -> str:
         assert known
         return known
     if status == "FAILED":
-        return known or f"failed-create:{STACK_UUID}/Teardown"
+        return known or FAILED_CREATE_ID
     properties = ask.event["ResourceProperties"]
-    job_id: str = properties.get("JobId", f"select:{STACK_UUID}/Teardown")
+    job_id: str = properties.get("JobId", SELECTION_ID)
     return job_id
 
 

@@ -35,6 +35,7 @@ from tests.support.fakes import (
     refused,
     throttled,
 )
+from tools.simulators.events import SELECTION_ID, STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
@@ -97,11 +98,8 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
 }
 
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-
-
 def firmware() -> FakeJob:
-    return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK})
+    return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK_ID})
 
 
 def load(name: str, server: AnswerServer) -> Any:
@@ -160,7 +158,7 @@ HISTORIES: dict[str, tuple[str, str]] = {
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
     ),
     "bare-request.json": ("STALE_JOB", "weekly clean-up"),
-    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK}"),
+    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
     "custom-resource-select-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
     "backlog-message.json": ("STALE_JOB", "weekly clean-up"),
     "teardown-message.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
@@ -611,7 +609,7 @@ def test_a_deleted_stack_cancels_its_continuous_jobs_too_and_no_other_stacks(fun
         "mine": firmware(),
         "mine-continuous": replace(firmware(), target_selection="CONTINUOUS"),
         "mine-new": replace(firmware(), created_at=NOW),
-        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK + "0"}),
+        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK_ID + "0"}),
         "nobodys": FakeJob(),
     }
     function(load("stack-deleted.json", function.server))
@@ -633,7 +631,7 @@ def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_mor
     report = function(load("custom-resource-select-delete.json", function.server))
     (answer,) = function.answers
     assert (report["counts"], answer["Status"], answer["Data"]) == ({"CANCELED": 2}, "SUCCESS", {"Force": "false"})
-    assert answer["PhysicalResourceId"] == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert answer["PhysicalResourceId"] == SELECTION_ID
     assert sorted(function.jobs.cancelled) == ["firmware-1", "firmware-2"]
 
 

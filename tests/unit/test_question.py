@@ -15,9 +15,9 @@ from handler.errors import CancelerError, RequestRejected
 from handler.events import Ignored
 from local.question import is_dry_run, question_of
 from tests.support.fakes import POLICY, config
+from tools.simulators.events import STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
@@ -71,7 +71,7 @@ EXPECTED: dict[str, dict[str, Any] | Ignored | str] = {
         "comment": "what would the weekly clean-up do?",
     },
     "stack-deleted.json": {
-        "select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]},
+        "select": {"tags": {"iot-job-canceler:stack-id": STACK_ID}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]},
         "dryRun": True,
     },
     "teardown-message.json": NOT_OURS,

@@ -12,10 +12,11 @@ from handler import respond
 from handler.respond import ATTEMPTS, Responder, may_answer, response_body
 from handler.timing import Deadline
 from tests.support.fakes import AnswerServer, FakeClock, Redirect, Step, closed_port_url
+from tools.simulators.events import STACK_ID
 
 IDS = {
     "PhysicalResourceId": "job-1",
-    "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",
+    "StackId": STACK_ID,
     "RequestId": "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10",
     "LogicalResourceId": "Teardown",
 }

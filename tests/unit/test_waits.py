@@ -32,9 +32,8 @@ from tests.support.fakes import (
     failing,
     throttled,
 )
+from tools.simulators.events import SELECTION_ID, delete_request
 
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-SELECTION_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 SELECT = {"JobIdGlob": "firmware*"}
 BEGIN = 1000.0  # of FakeClock
 FORCED = replace(POLICY, force=True)
@@ -55,22 +54,9 @@ def deletion(
 ) -> dict[str, Any]:
     """A Delete of the job firmware, or of all that match firmware*."""
     physical_id, meant = ("firmware", {"JobId": "firmware"}) if which == "JobId" else (SELECTION_ID, {"Select": SELECT})
-    return {
-        "RequestType": "Delete",
-        "RequestId": request_id,
-        "ResponseURL": f"{server.url}/{path}?X-Amz-Signature=secret",
-        "StackId": STACK_ID,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": physical_id,
-        "ResourceType": "Custom::IoTJobCancellation",
-        "ResourceProperties": {
-            "ServiceToken": "arn",
-            "ServiceTimeout": "3600",
-            "WaitForExecutionsMinutes": wait,
-            **meant,
-            **properties,
-        },
-    }
+    url = f"{server.url}/{path}?X-Amz-Signature=secret"
+    wanted = {"WaitForExecutionsMinutes": wait, **meant, **properties}
+    return delete_request(physical_id, url, wanted, request_id=request_id)
 
 
 def where_to_look(request_id: str = "r-1") -> str:
