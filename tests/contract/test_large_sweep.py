@@ -16,15 +16,15 @@ from handler.iot import IotJobs
 from handler.job import JobStatus, JobSummary
 from handler.outcome import Trigger
 from handler.request import Attribution, parse_request
-from handler.respond import Responder
 from handler.run import Run
 from handler.timing import Deadline, Pace, Turn
 from tests.conftest import Log
-from tests.support import lambda_driver
+from tests.support.aws_lambda import Due, Lambda
 from tests.support.fakes import NOW, POLICY, FakeClock, FakeJobs, arn_of, config
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import TokenBuckets
-from tests.support.lambda_driver import REGION, Killed, Process, Quotas, iot_client
+from tests.support.quotas import REGION, Quotas, iot_client
+from tests.support.response_url import FakePool
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -73,12 +73,13 @@ def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
     return {f"ota-{number}" for number in range(number_of_jobs) if number % 25 in {0, 1, 2}}
 
 
-class Lambda(lambda_driver.Lambda):
-    """The function with a time-out of 25 s, and a sweep of up to 1,000 jobs."""
-
-    def __init__(self, client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, process: Process) -> None:
-        sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
-        super().__init__(client, clock, log, responder, process, sweep)
+@pytest.fixture
+def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
+    """The function with a timeout of 25 s, and a sweep of up to 1,000 jobs."""
+    made = Lambda(clock, log, 25)
+    sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
+    made.wire(sweep, IotJobs(client), FakePool())
+    return made
 
 
 def untouched(backend: RulesBackend, matching: set[str]) -> bool:
@@ -92,59 +93,45 @@ def untouched(backend: RulesBackend, matching: set[str]) -> bool:
 # Kills in the middle of the cancels, and of the listing.
 @pytest.mark.parametrize("kill_at", [{250, 600}, {10, 41}])
 def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_cancelled_once(
-    kill_at: set[int],
-    client: "IoTClient",
-    backend: RulesBackend,
-    clock: FakeClock,
-    log: Log,
-    responder: Responder,
+    kill_at: set[int], backend: RulesBackend, function: Lambda
 ) -> None:
     matching = fill(backend, 5000)
     assert len(matching) == 600
-    process = Process(kill_at)
-    function = Lambda(client, clock, log, responder, process)
     first: Any = function.invoke(SCHEDULED)
-    backend.fault = process.check
+    function.kill_at, backend.fault = kill_at, function.count_call
     assert first["status"] == "UNFINISHED"
-    function.drain()
+    function.run()
     assert set(backend.jobs_cancelled) == matching
     assert set(backend.jobs_cancelled.values()) == {1}
     assert untouched(backend, matching)
     assert function.ended["killed"] == len(kill_at)
     assert function.ended["returned"] >= 4
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"
 
 
-def test_the_first_delivery_killed_is_delivered_again_by_lambda(
-    client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
-) -> None:
+def test_the_first_delivery_killed_is_delivered_again_by_lambda(backend: RulesBackend, function: Lambda) -> None:
     """An asynchronous invocation that was killed has put nothing on the queue: Lambda's own retry takes it up."""
     matching = fill(backend, 1000)
-    process = Process({120})
-    backend.fault = process.check
-    function = Lambda(client, clock, log, responder, process)
-    with pytest.raises(Killed):
-        function.invoke(SCHEDULED)
-    assert (function.queue.messages, function.reports) == ([], [])
-    function.invoke(SCHEDULED)
-    function.drain()
+    function.kill_at, backend.fault = {120}, function.count_call
+    assert not function.deliver(Due(0, SCHEDULED))
+    assert (function.sqs.messages, function.reports) == ([], [])
+    function.run()
     assert set(backend.jobs_cancelled) == matching
     assert set(backend.jobs_cancelled.values()) == {1}
 
 
 def test_throttling_by_others_only_makes_it_take_longer(
-    client: "IoTClient", backend: RulesBackend, clock: FakeClock, log: Log, responder: Responder
+    backend: RulesBackend, clock: FakeClock, function: Lambda
 ) -> None:
     matching = fill(backend, 1000)
     slow = TokenBuckets({"CancelJob": 7.0}, clock=clock)
     backend.fault = slow
-    function = Lambda(client, clock, log, responder, Process(set()))
     function.invoke(SCHEDULED)
-    function.drain()
+    function.run()
     assert set(backend.jobs_cancelled) == matching
     assert set(backend.jobs_cancelled.values()) == {1}
-    assert function.queue.dead == []
+    assert function.sqs.dead_letters == []
 
 
 @pytest.mark.usefixtures("real_threads")

@@ -3,20 +3,22 @@
 In process and by a fake clock: nothing waits.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from handler.iot import IotJobs
 from handler.request import Policy
-from handler.respond import Responder
 from tests.conftest import Log
-from tests.support.fakes import POLICY, AnswerServer, FakeClock, config
+from tests.support.aws_lambda import Due, Lambda
+from tests.support.fakes import POLICY, FakeClock, config
 from tests.support.iot_rules import Job, Parameters, RulesBackend, in_process
-from tests.support.lambda_driver import REGION, Killed, Lambda, Process, Quotas, iot_client
+from tests.support.quotas import REGION, Quotas, iot_client
+from tests.support.response_url import FakePool
 from tools.simulators.events import SELECTION_ID, STACK_ID, delete_request
 
 if TYPE_CHECKING:
@@ -58,14 +60,18 @@ def backend(quotas: Quotas, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def new_lambda(
-    client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, server: AnswerServer
-) -> NewLambda:
-    """At the service's default quota, with a time-out of 25 s if it is given no other."""
+def server() -> FakePool:
+    return FakePool()
 
-    def new(policy: Policy, process: Process | None = None, seconds: float = 25) -> Lambda:
-        settings = replace(config(server.url, policy), cancels_per_second=10)
-        return Lambda(client, clock, log, responder, process or Process(set()), settings, seconds)
+
+@pytest.fixture
+def new_lambda(client: "IoTClient", clock: FakeClock, log: Log, server: FakePool) -> NewLambda:
+    """At the service's default quota, with a timeout of 25 s if it is given no other."""
+
+    def new(policy: Policy, seconds: float = 25) -> Lambda:
+        function = Lambda(clock, log, seconds)
+        function.wire(replace(config(policy=policy), cancels_per_second=10), IotJobs(client), server)
+        return function
 
     return new
 
@@ -100,10 +106,10 @@ def test_a_run_with_force_ends_2000_executions_that_were_left_over_several_invoc
     function = new_lambda(FORCED)
     first: Any = function.invoke(REQUEST)
     assert (first["status"], first["counts"]) == ("UNFINISHED", {"DEFERRED": 1})
-    function.drain()
+    function.run()
     assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 2001}
     assert backend.executions_cancelled == {("firmware", thing): 1 for thing in things(2000)}
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert 4 <= function.ended["returned"] <= 40
     assert {report["status"] for report in function.reports[:-1]} == {"UNFINISHED"}
     last = function.reports[-1]
@@ -133,17 +139,17 @@ def test_a_run_that_is_killed_in_the_middle_ends_each_of_2000_executions_exactly
     kill_at: set[int], killed_in: list[str], hook: str, backend: RulesBackend, new_lambda: NewLambda
 ) -> None:
     job = add_leftover(backend, 2000)
-    process = Process(kill_at)
-    function = new_lambda(FORCED, process)
+    function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    setattr(backend, hook, process.check)
-    function.drain()
-    assert process.killed_in == killed_in
+    function.kill_at = kill_at
+    setattr(backend, hook, function.count_call)
+    function.run()
+    assert [function.calls[number - 1] for number in sorted(kill_at)] == killed_in
     assert function.ended["killed"] == len(kill_at)
     assert function.ended["returned"] >= 4
     assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 2001}
     assert backend.executions_cancelled == {("firmware", thing): 1 for thing in things(2000)}
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"
 
 
@@ -154,14 +160,11 @@ def test_the_first_delivery_killed_is_delivered_again_by_lambda(
     kill_at: int, killed_in: str, backend: RulesBackend, new_lambda: NewLambda
 ) -> None:
     job = add_leftover(backend, 300)
-    process = Process({kill_at})
-    backend.fault = process.check
-    function = new_lambda(FORCED, process)
-    with pytest.raises(Killed):
-        function.invoke(REQUEST)
-    assert (process.killed_in, function.queue.messages, function.reports) == ([killed_in], [], [])
-    function.invoke(REQUEST)
-    function.drain()
+    function = new_lambda(FORCED)
+    function.kill_at, backend.fault = {kill_at}, function.count_call
+    assert not function.deliver(Due(0, REQUEST))
+    assert (function.calls[kill_at - 1], function.sqs.messages, function.reports) == (killed_in, [], [])
+    function.run()
     assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 301}
     assert set(backend.executions_cancelled.values()) == {1}
     assert function.reports[-1]["status"] == "SETTLED"
@@ -184,12 +187,12 @@ def test_executions_that_end_while_the_run_goes_on_are_as_they_should_be(
     backend.fault = report
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    function.drain()
+    function.run()
     assert {thing: job.executions[thing].status for thing in ended} == dict.fromkeys(ended, "SUCCEEDED")
     assert statuses(job) == {"SUCCEEDED": 32, "CANCELED": 270}
     assert set(backend.executions_cancelled.values()) == {1}
     assert len(backend.executions_cancelled) == 269
-    assert (function.reports[-1]["status"], function.queue.dead) == ("SETTLED", [])
+    assert (function.reports[-1]["status"], function.sqs.dead_letters) == ("SETTLED", [])
 
 
 def test_with_force_off_executions_that_were_left_are_counted_and_not_touched(
@@ -248,7 +251,7 @@ def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocat
     job = add_leftover(backend, 25)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    function.drain()
+    function.run()
     told = [(report["status"], report["jobs"][0]["detail"]) for report in function.reports]
     assert told == [
         ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
@@ -259,7 +262,7 @@ def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocat
 
 
 def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not_touched(
-    backend: RulesBackend, new_lambda: NewLambda, server: AnswerServer
+    backend: RulesBackend, new_lambda: NewLambda, server: FakePool
 ) -> None:
     protected = add_leftover(backend, 3, "ota-1", tags={"Cancel-Protection": "TRUE"})
     outside = add_leftover(backend, 3, "cmd-1")
@@ -278,15 +281,15 @@ def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not
 # By a teardown that is tried again
 
 
-def deletion(server: AnswerServer, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
+def deletion(server: FakePool, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
     url = f"{server.url}/{request_id}?X-Amz-Signature=secret"
     return delete_request(physical_id, url, properties, request_id=request_id)
 
 
-def answers(server: AnswerServer) -> list[tuple[str, str, str]]:
+def answers(server: FakePool) -> list[tuple[str, str, str]]:
     """Path, status and reason of each."""
-    bodies = [(request.target.partition("?")[0], json.loads(request.body)) for request in server.received]
-    return [(path, body["Status"], body["Reason"]) for path, body in bodies]
+    taken = [(urlsplit(request.target).path, request.response) for request in server.received]
+    return [(path, response["Status"], response["Reason"]) for path, response in taken]
 
 
 def add_running(backend: RulesBackend, job_id: str, number: int) -> Job:
@@ -294,22 +297,22 @@ def add_running(backend: RulesBackend, job_id: str, number: int) -> Job:
 
 
 def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_no_execution(
-    backend: RulesBackend, new_lambda: NewLambda, server: AnswerServer
+    backend: RulesBackend, new_lambda: NewLambda, server: FakePool
 ) -> None:
     job = add_running(backend, "firmware", 500)
     function = new_lambda(GENTLE, seconds=60)
     properties = {"JobId": "firmware", "WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL"}
     function.invoke(deletion(server, "first", "firmware", **properties))
-    function.drain()
+    function.run()
     reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
     assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, {})
     function.configure(policy=FORCED)
     function.invoke(deletion(server, "second", "firmware", **properties))
-    function.drain()
+    function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(job), set(backend.executions_cancelled.values())) == ({"CANCELED": 500}, {1})
-    assert (function.queue.messages, function.queue.dead, backend.jobs_cancelled) == ([], [], {"firmware": 1})
+    assert (function.sqs.messages, function.sqs.dead_letters, backend.jobs_cancelled) == ([], [], {"firmware": 1})
 
 
 HISTORIES = [
@@ -328,26 +331,26 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     wait: dict[str, str],
     backend: RulesBackend,
     new_lambda: NewLambda,
-    server: AnswerServer,
+    server: FakePool,
 ) -> None:
     large, small = add_running(backend, "ota-1", 200), add_running(backend, "ota-2", 1)
     other = add_running(backend, "cmd-1", 2)
     properties = {"Select": {"JobIdGlob": "ota-*"}, **history, **wait}
     function = new_lambda(GENTLE, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, **properties))
-    function.drain()
+    function.run()
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
     function.configure(policy=FORCED)
     function.invoke(deletion(server, "second", SELECTION_ID, **properties))
-    function.drain()
+    function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(large), statuses(small)) == ({"CANCELED": 200}, {"CANCELED": 1})
     assert (other.status, statuses(other)) == ("IN_PROGRESS", {"IN_PROGRESS": 2})
     assert set(backend.executions_cancelled.values()) == {1}
     assert backend.jobs_cancelled == {"ota-1": 1, "ota-2": 1}
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
 
 
 # A job in the scope of Select, and whether the second deletion ends its executions: what it was cancelled with decides.
@@ -371,14 +374,14 @@ OTHERS: dict[str, tuple[str, dict[str, Any], bool]] = {
 
 @pytest.mark.parametrize("who", OTHERS)
 def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_with_force(
-    who: str, backend: RulesBackend, new_lambda: NewLambda, server: AnswerServer
+    who: str, backend: RulesBackend, new_lambda: NewLambda, server: FakePool
 ) -> None:
     job_id, fields, is_ours = OTHERS[who]
     job = add_leftover(backend, 3, job_id, **fields)
     mine = add_running(backend, "ota-live", 2)
     function = new_lambda(FORCED, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, Select={"JobIdGlob": "ota-*"}))
-    function.drain()
+    function.run()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(mine) == {"CANCELED": 2}
     assert statuses(job)["IN_PROGRESS"] == (0 if is_ours else 3)
@@ -387,7 +390,7 @@ def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_wit
 
 
 def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_mean(
-    backend: RulesBackend, new_lambda: NewLambda, server: AnswerServer
+    backend: RulesBackend, new_lambda: NewLambda, server: FakePool
 ) -> None:
     """Two stacks of one template that gives the same Comment: what tells their jobs apart is the tag."""
     theirs = add_leftover(
@@ -395,7 +398,7 @@ def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_m
     )
     function = new_lambda(FORCED, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
-    function.drain()
+    function.run()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(theirs)["IN_PROGRESS"] == 3
 
@@ -414,6 +417,6 @@ def test_a_run_that_waits_ends_no_execution_of_a_job_that_another_request_has_ca
     )
     function = new_lambda(FORCED, seconds=60)
     function.invoke({"cancel": {"select": {"tags": {"site": "a"}}, "waitForExecutionsMinutes": 5}})
-    function.drain()
+    function.run()
     assert function.reports[-1]["status"] == "SETTLED"
     assert statuses(theirs)["IN_PROGRESS"] == 3

@@ -5,7 +5,8 @@ from typing import Any
 
 from tests.faults.injection import Fault
 from tests.faults.scenarios import SCENARIOS, Point, Scenario
-from tests.faults.world import SECRET, Answer, Due, World
+from tests.faults.world import SECRET, Answer, World
+from tests.support.aws_lambda import Due
 from tools.simulators.events import STACK_ID
 
 type NewWorld = Callable[[Scenario], World]
@@ -33,8 +34,8 @@ def played(
 ) -> World:
     """A world in which the fault has struck, and all is over."""
     world = new_world(scenario)
-    world.fault, world.at, world.busy, world.queues.max_receives = fault, at, int(later), receives
-    world.play(Due(0, scenario.event))
+    world.fault, world.at, world.busy, world.sqs.max_receive_count = fault, at, int(later), receives
+    world.run(Due(0, scenario.event))
     return world
 
 
@@ -50,7 +51,7 @@ def whatever_happens(world: World, scenario: Scenario) -> list[str]:
         "a job was cancelled that was not meant": cancelled.keys() <= set(scenario.meant),
         "an execution was ended more than once": set(world.backend.executions_cancelled.values()) <= {1},
         "a device was forced": scenario.policy.force or not _forced(world, scenario),
-        "the signature of ResponseURL was told": SECRET not in world.log.getvalue() + world.printed.getvalue(),
+        "the signature of ResponseURL was told": SECRET not in world.log.text + world.printed.getvalue(),
         "somebody else's job was touched": all(
             world.backend._jobs[job_id].status == fields.get("status", "IN_PROGRESS")
             and world.executions(job_id) == fields.get("executions", {})

@@ -14,7 +14,8 @@ from tests.faults.injection import KILLED, LOST, NOTHING, Fault
 from tests.faults.matrix import NewWorld, as_ever, combinations, name_of, whatever_happens
 from tests.faults.scenarios import SCENARIOS, Point, Scenario
 from tests.faults.tally import Tally
-from tests.faults.world import OTHER_ID, Due, World
+from tests.faults.world import OTHER_ID, World
+from tests.support.aws_lambda import Due
 from tools.simulators.events import cancel_event
 
 
@@ -62,7 +63,7 @@ class Deliveries:
         world.after += [scenario.event] if self.middle == "after it acted" else []
         if self.make is with_another_in_between and trigger in DOES_NOT_WAIT:
             world.waits = False
-        world.play(*self.make(scenario))
+        world.run(*self.make(scenario))
         return world
 
 

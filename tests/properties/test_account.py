@@ -3,15 +3,12 @@
 `make soak` plays more of it. What is modelled stands in docs/testing.md, the world itself in tests/support/account.py.
 """
 
-import json
 import os
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any, ClassVar, override
 
 import pytest
@@ -29,7 +26,6 @@ from tests.support.account import (
     SWEEP,
     Account,
     Ask,
-    FakeTimer,
     chosen,
     totals,
 )
@@ -136,12 +132,12 @@ plans: st.SearchStrategy[Plans] = st.one_of(
 class AccountMachine(RuleBasedStateMachine):
     """One account from its first day on."""
 
-    log: ClassVar[Log]
+    logs: ClassVar[Sequence[Log]]
 
     def __init__(self) -> None:
         super().__init__()
         totals["examples"] += 1
-        self.account = Account(self.log)
+        self.account = Account(self.logs)
         self.serial = 0
         self.theme = ""
         self.account.meanwhile = [
@@ -181,7 +177,7 @@ class AccountMachine(RuleBasedStateMachine):
         account = self.account
         self.theme, account.is_calm = theme, is_calm
         account.policy, account.seconds = policy, seconds
-        account.queue.lease = seconds + 30
+        account.sqs.visibility_timeout = seconds + 30
         account.jobs.lag, account.jobs.seconds_a_call, account.jobs.page_size = lag, seconds_a_call, page_size
         for job_id, job in found.items():
             self.create_job(job_id, job)
@@ -261,7 +257,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     def deliver(self, ask: Ask, plan: Plans) -> None:
         self.account.asks.append(ask)
-        self.account.deliver(ask, plan)
+        self.account.send(ask, plan)
 
     def next_id(self, kind: str) -> str:
         self.serial += 1
@@ -368,7 +364,7 @@ class AccountMachine(RuleBasedStateMachine):
     def redeliver(self, number: int, plan: Plans) -> None:
         """Twice, late, or out of order: everything that delivers here does it at least once."""
         if ask := chosen(self.account.asks, number):
-            self.account.deliver(ask, plan)
+            self.account.send(ask, plan)
 
     @precondition(lambda self: any(ask.kind == "Delete" for ask in self.account.asks))
     @rule(number=numbers, plan=plans)
@@ -385,7 +381,6 @@ class AccountMachine(RuleBasedStateMachine):
                     asked_at=self.account.clock(),
                     effects=0,
                     was_disturbed=False,
-                    given_up=False,
                     last=None,
                     answers=[],
                     cancelled=dict(ask.cancelled),
@@ -393,26 +388,25 @@ class AccountMachine(RuleBasedStateMachine):
                 plan,
             )
 
-    @precondition(lambda self: self.account.queue.messages)
+    @precondition(lambda self: self.account.sqs.messages)
     @rule(number=numbers, plan=plans, is_late=st.sampled_from([False, False, False, True]))
     def queue_delivers(self, number: int, plan: Plans, *, is_late: bool) -> None:
         """Any message; `is_late`: when another run has had the time to take it."""
-        if message := chosen(self.account.due(), number):
-            self.account.receive(message, {} if is_late else plan, late=is_late)
+        if message := chosen(self.account.receivable(), number):
+            self.account.receive_with(message, {} if is_late else plan, late=is_late)
 
-    @precondition(lambda self: self.account.retries)
+    @precondition(lambda self: self.account.pending)
     @rule(number=numbers, plan=plans)
     def lambda_tries_again(self, number: int, plan: Plans) -> None:
-        self.account.retry(number % len(self.account.retries), plan)
+        self.account.retry(number % len(self.account.pending), plan)
 
-    @precondition(lambda self: self.account.queue.records)
+    @precondition(lambda self: self.account.records)
     @rule(number=numbers)
     def queue_delivers_an_old_copy(self, number: int) -> None:
-        _, record = self.account.queue.records[number % len(self.account.queue.records)]
+        record = self.account.records[number % len(self.account.records)]
         handle = record["Records"][0]["receiptHandle"]
-        if not any(message.receipt_handle == handle for message in self.account.queue.messages):
-            body = json.loads(record["Records"][0]["body"])
-            self.account.receive_copy(record, next(ask for ask in self.account.asks if ask.event == body))
+        if not any(message.receipt_handle == handle for message in self.account.sqs.messages):
+            self.account.receive_copy(record)
 
     # The end
 
@@ -420,31 +414,33 @@ class AccountMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Nothing fails any more: all is finished, all is answered, and once more changes nothing."""
         account = self.account
-        account.drain()
+        account.run(messages_first=True)
         assert account.violations == []
-        assert account.queue.messages == []
-        assert account.retries == []
-        for message in account.queue.dead:
+        assert account.sqs.messages == []
+        assert account.pending == []
+        for message in account.sqs.dead_letters:
             assert account.status_of_message[message.message_id] == "REJECTED"
             assert not message.group
         for ask in account.asks:
             self.check_end(ask)
-        fixed = [ask for ask in account.asks if not ask.given_up and "olderThanHours" not in (ask.select or {})]
+        fixed = [
+            ask for ask in account.asks if not account.has_given_up(ask) and "olderThanHours" not in (ask.select or {})
+        ]
         for _ in range(2):
             once = deepcopy(account.jobs.jobs)
             for ask in fixed[:6]:
-                account.deliver(ask, {})
-                account.drain()
+                account.send(ask, {})
+                account.run(messages_first=True)
         assert account.jobs.jobs == once
 
     def check_end(self, ask: Ask) -> None:
         """Nothing is lost, and CloudFormation always knows."""
-        if ask.given_up:
+        if self.account.has_given_up(ask):
             return
         assert ask.last, f"no report of {ask.event}"
         if not ask.is_teardown:
-            is_dead = any(json.loads(message.body) == ask.event for message in self.account.queue.dead)
-            assert ask.last.status.value != "UNFINISHED" or ask.last.dry_run or is_dead, f"unfinished: {ask.event}"
+            is_dead = any(message.event == ask.event for message in self.account.sqs.dead_letters)
+            assert ask.last["status"] != "UNFINISHED" or ask.last["dryRun"] or is_dead, f"unfinished: {ask.event}"
             return
         assert ask.answers, f"no answer to {ask.event}"
         answers = [answer for answer in ask.answers if answer.counts]
@@ -476,15 +472,14 @@ def in_a_template(select: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 def machine(new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch) -> type[AccountMachine]:
-    """With the timer of a teardown by the machine's own clock."""
-    monkeypatch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=FakeTimer))
-    log = new_log()
-    monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would keep every line
+    logs = new_log(), new_log()
+    for log in logs:
+        monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would keep every line
 
     class Machine(AccountMachine):
         pass
 
-    Machine.log = log
+    Machine.logs = logs
     return Machine
 
 

@@ -23,18 +23,9 @@ from handler.errors import BacklogUnavailable, InvalidConfiguration, ResponseUnd
 from handler.iot import IotJobs
 from handler.request import Policy
 from tests.conftest import Function
-from tests.support.fakes import (
-    NOW,
-    POLICY,
-    AnswerServer,
-    FakeContext,
-    FakeJob,
-    FakeMessage,
-    denied,
-    failing,
-    refused,
-    throttled,
-)
+from tests.support.fakes import NOW, POLICY, FakeContext, FakeJob, denied, failing, refused, throttled
+from tests.support.response_url import ResponseUrl
+from tests.support.sqs import FakeMessage
 from tools.simulators.events import SELECTION_ID, STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -102,7 +93,7 @@ def firmware() -> FakeJob:
     return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK_ID})
 
 
-def load(name: str, server: AnswerServer) -> Any:
+def load(name: str, server: ResponseUrl) -> Any:
     """The event, with a ResponseURL that leads to the test's server."""
     event = json.loads((EVENTS / name).read_text())
     url = f"{server.url}/answer?X-Amz-Signature=secret"
@@ -125,10 +116,10 @@ def deliver(name: str, function: Function) -> Any:
     record = event["Records"][0]
     message = FakeMessage(record["messageId"], record["body"], {}, sent_at=990.0, visible_at=1330.0)
     message.receipt_handle, message.group = record["receiptHandle"], MESSAGES[name]
-    function.backlog.messages.append(message)
+    function.sqs.messages.append(message)
     returned = function(event)
     if returned == {"batchItemFailures": []}:
-        function.backlog.messages.remove(message)
+        function.sqs.messages.remove(message)
     return returned
 
 
@@ -146,7 +137,7 @@ def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
     assert function.jobs.cancelled == cancelled
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
     assert len(function.server.received) == (1 if report["trigger"] == "TEARDOWN" else 0)
 
 
@@ -264,7 +255,7 @@ def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_cam
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     event = {"cancel": {"jobIds": ["a", "b", "c"]}}
     assert function(event)["counts"] == {"DEFERRED": 2, "CANCELED": 1}
-    assert function.backlog.events == [event]
+    assert function.sqs.events == [event]
     (report,) = function.drain()
     assert (report["status"], report["trigger"]) == ("SETTLED", "DIRECT")
     assert report["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
@@ -274,7 +265,7 @@ def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_cam
 def test_a_finished_run_puts_nothing_on_the_backlog(function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}})
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
 
 
 def test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none(
@@ -284,8 +275,8 @@ def test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_t
     function.jobs.fault = failing("CancelJob", throttled, times=3)
     function({"cancel": {"jobId": "a"}})
     answers, times = [], []
-    while function.backlog.messages:
-        answers.append(function.backlog.deliver(function))
+    while function.sqs.messages:
+        answers.append(function.poll())
         times.append(function.clock.now)
     kept = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert answers == [kept, kept, {"batchItemFailures": []}]
@@ -296,14 +287,14 @@ def test_a_dry_run_is_never_put_on_the_backlog_for_it_would_come_no_further(func
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("DescribeJob", throttled)
     report = function({"cancel": {"jobId": "a", "dryRun": True}})
-    assert (report["status"], function.backlog.messages) == ("UNFINISHED", [])
+    assert (report["status"], function.sqs.messages) == ("UNFINISHED", [])
 
 
 def test_a_run_with_a_protected_job_left_is_not_put_on_the_backlog(function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob(tags={"cancel-protection": "true"})
     function.jobs.denied_tag = "cancel-protection"
     report = function({"cancel": {"jobId": "a"}})
-    assert (report["counts"], function.backlog.messages) == ({"PROTECTED": 1}, [])
+    assert (report["counts"], function.sqs.messages) == ({"PROTECTED": 1}, [])
 
 
 def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(function: Function) -> None:
@@ -311,7 +302,7 @@ def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(func
         raise ClientError({"Error": {"Code": "KmsThrottled", "Message": "no"}}, "SendMessage")
 
     function.jobs.jobs["a"] = FakeJob()
-    function.jobs.fault, function.backlog.fault = failing("CancelJob", throttled), refuses
+    function.jobs.fault, function.sqs.fault = failing("CancelJob", throttled), refuses
     with pytest.raises(ClientError):
         function({"cancel": {"jobId": "a"}})
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
@@ -325,7 +316,7 @@ def test_a_run_stops_seven_seconds_before_the_end_of_the_invocation(
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}}, seconds)
     assert function.jobs.cancelled == (["a"] if begun else [])
-    assert len(function.backlog.messages) == (0 if begun else 1)
+    assert len(function.sqs.messages) == (0 if begun else 1)
 
 
 @pytest.mark.parametrize(("seconds", "begun"), [(13.0, True), (12.999, False)])
@@ -337,7 +328,7 @@ def test_a_teardown_stops_twelve_seconds_before_the_end_and_is_answered_or_waits
     report = function(event, seconds)
     assert report["status"] == ("SETTLED" if begun else "UNFINISHED")
     assert [answer["Status"] for answer in function.answers] == (["SUCCESS"] if begun else [])
-    assert function.backlog.events == ([] if begun else [event])
+    assert function.sqs.events == ([] if begun else [event])
 
 
 def test_a_teardown_that_waits_is_answered_once_when_it_is_done(function: Function) -> None:
@@ -371,7 +362,7 @@ def test_a_teardown_that_never_gets_done_is_answered_once_near_its_service_timeo
     # The answer is due 240 s after the first delivery, and a run is begun only if it has 30 s until then: after the
     # queue's 20 s, and 5, 10, 15 ... 40 s later. Then the next one would come too late.
     assert function.clock.now == 1200.0
-    assert function.backlog.dead == []
+    assert function.sqs.dead_letters == []
 
 
 @pytest.mark.parametrize(
@@ -384,7 +375,7 @@ def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, wait
     event = load("custom-resource-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": timeout}
     function(event)
-    assert bool(function.backlog.messages) is waits
+    assert bool(function.sqs.messages) is waits
     assert len(function.answers) == (0 if waits else 1)
 
 
@@ -407,7 +398,7 @@ def test_a_teardown_counts_its_time_from_the_signature_of_its_url(
     event["ResponseURL"] += f"&X-Amz-Date={signed_at}"
     event["ResourceProperties"] |= {"ServiceTimeout": timeout}
     function(event)
-    assert (bool(function.backlog.messages), len(function.answers)) == (waits, 0 if waits else 1)
+    assert (bool(function.sqs.messages), len(function.answers)) == (waits, 0 if waits else 1)
 
 
 def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
@@ -439,7 +430,7 @@ def test_a_teardown_in_the_queue_whose_answer_is_lost_is_delivered_again_and_say
     function(load("custom-resource-delete.json", function.server))
     function.server.script = [503] * 6 + [200]
     with pytest.raises(ResponseUndelivered):
-        function.backlog.deliver(function)
+        function.poll()
     function.drain()
     assert {answer["Status"] for answer in function.answers} == {"SUCCESS"}
     assert len(function.answers) == 7
@@ -449,7 +440,7 @@ def test_a_teardown_in_the_queue_whose_answer_is_lost_is_delivered_again_and_say
 def test_a_create_or_update_never_waits(request_type: str, function: Function) -> None:
     function.jobs.fault = failing("CancelJob", throttled)
     function(load(f"custom-resource-{request_type}.json", function.server), 13)
-    assert (len(function.answers), function.backlog.messages) == (1, [])
+    assert (len(function.answers), function.sqs.messages) == (1, [])
 
 
 # The cap, on every trigger
@@ -478,7 +469,7 @@ def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, func
     fill(function, 101)
     report = function(load(name, function.server))
     assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
-    assert (function.jobs.cancelled, function.backlog.messages) == ([], [])
+    assert (function.jobs.cancelled, function.sqs.messages) == ([], [])
     assert [answer["Reason"] for answer in function.answers] == (
         [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
     )
@@ -527,7 +518,7 @@ def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function
 def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) -> None:
     """As for one that somebody has taken from the failure queue and sent again."""
     fill(function, 101)
-    function.backlog.send_message(QueueUrl=function.backlog.url, MessageBody=json.dumps(SWEEP))
+    function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=json.dumps(SWEEP))
     (report,) = function.drain()
     assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
 
@@ -553,7 +544,7 @@ def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
     report = function(event)
     assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
     assert report["reason"] == "select: ThrottlingException: Rate exceeded"
-    assert function.backlog.events == [event]
+    assert function.sqs.events == [event]
     assert function.jobs.cancelled == []
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
 
@@ -575,7 +566,7 @@ def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
     report = function(load("stack-deleted.json", function.server))
     assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
     assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
 
 
 # The sweep
@@ -656,8 +647,8 @@ def test_a_message_that_crashes_the_function_is_kept_for_five_seconds_and_told(
     function({"cancel": {"jobId": "a"}})
     function.jobs.fault = crashes
     with pytest.raises(ZeroDivisionError):
-        function.backlog.deliver(function)
-    (message,) = function.backlog.messages
+        function.poll()
+    (message,) = function.sqs.messages
     assert message.visible_at == function.clock.now + 5
     assert "UnexpectedErrors" in capsys.readouterr().out
     function.jobs.fault = None
@@ -669,15 +660,15 @@ def test_poison_is_in_the_failure_queue_after_a_hundred_deliveries_and_can_be_re
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"jobId": "a"}})
     function.jobs.fault = crashes
-    while function.backlog.messages:
-        with nullcontext() if function.backlog.deliveries == 100 else pytest.raises(ZeroDivisionError):
-            function.backlog.deliver(function)
-    assert (function.backlog.deliveries, len(function.backlog.dead)) == (100, 1)
+    while function.sqs.messages:
+        with nullcontext() if function.sqs.receives == 100 else pytest.raises(ZeroDivisionError):
+            function.poll()
+    assert (function.sqs.receives, len(function.sqs.dead_letters)) == (100, 1)
     assert function.clock.now == 1000 + 5 + 390 + 88 * 60  # 5 s, 10 s, and so on up to 60 s
     function.jobs.fault = None
-    (dead,) = function.backlog.dead
-    dead.receives, dead.visible_at = 0, function.clock.now
-    function.backlog.messages.append(dead)
+    (dead,) = function.sqs.dead_letters
+    dead.receive_count, dead.visible_at = 0, function.clock.now
+    function.sqs.messages.append(dead)
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
 
 
@@ -902,7 +893,7 @@ def test_the_handler_is_where_the_template_says() -> None:
 
 
 def backlog_message(function: Function) -> Any:
-    (message,) = function.backlog.messages
+    (message,) = function.sqs.messages
     return message
 
 
@@ -911,9 +902,9 @@ def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"select": {"jobIdGlob": "a"}, "force": False}})
     function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
-    while function.backlog.messages:
-        function.backlog.deliver(function)
-    assert len(function.backlog.dead) == 1
+    while function.sqs.messages:
+        function.poll()
+    assert len(function.sqs.dead_letters) == 1
     assert function.jobs.cancelled == []
 
 
@@ -924,7 +915,7 @@ def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_
     function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
     assert "Admitted" not in backlog_message(function).attributes
     function.jobs.fault = failing("CancelJob", throttled, times=2)
-    function.backlog.deliver(function)
+    function.poll()
     assert backlog_message(function).attributes["Admitted"]["StringValue"] == "true"
     function.jobs.jobs["a-3"] = FakeJob()
     (report,) = function.drain()
@@ -960,7 +951,7 @@ def test_a_teardown_that_its_queue_refuses_is_answered_at_once_and_only_then(
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("KmsDisabled", 400)
+    function.sqs.fault = refused_by_sqs("KmsDisabled", 400)
     deletion = load("custom-resource-delete.json", function.server)
     deletion["ResourceProperties"]["OnIncomplete"] = on_incomplete
     report = function(deletion)
@@ -986,7 +977,7 @@ def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reac
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=1)
-    function.backlog.fault = refused_by_sqs(code, status)
+    function.sqs.fault = refused_by_sqs(code, status)
     deletion = signed_deletion(function)
     with pytest.raises(BacklogUnavailable):
         function(deletion)
@@ -1001,7 +992,7 @@ def test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
     deletion = signed_deletion(function, OnIncomplete=on_incomplete)
     for seconds in (60, 120):
         with pytest.raises(BacklogUnavailable):
@@ -1029,7 +1020,7 @@ def test_a_teardown_that_may_not_come_again_is_answered_at_once(
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
     assert function(signed_deletion(function, date, **properties))["status"] == "UNSETTLED"
     assert [answer["Status"] for answer in function.answers] == ["FAILED"]
 

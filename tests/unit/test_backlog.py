@@ -16,9 +16,10 @@ from handler.backlog import Backlog, sqs_client
 from handler.errors import BacklogRefused, BacklogUnavailable
 from handler.message import Message, Progress
 from handler.waiting import Wait
-from tests.support.fakes import FakeBacklog, FakeClock
+from tests.support.fakes import FakeClock
+from tests.support.sqs import FakeSqs
 
-URL, TEARDOWN_URL = FakeBacklog.url, FakeBacklog.teardown_url
+URL, TEARDOWN_URL = FakeSqs.url, FakeSqs.teardown_url
 WEEKLY = {"cancel": {"jobId": "firmware-2026-11", "reasonCode": "STALE_JOB", "comment": "weekly clean-up"}}
 IDENTITY = "arn:aws:cloudformation:eu-west-1:123456789012:stack/a/1/Teardown/r-1"
 NEW = Progress(1795500750.5123)
@@ -74,7 +75,7 @@ def test_the_client_is_made_once_and_when_it_is_needed(clock: FakeClock) -> None
     made: list[Any] = []
 
     def connect() -> Any:
-        made.append(FakeBacklog(clock))
+        made.append(FakeSqs(clock))
         return made[-1]
 
     backlog = Backlog(connect, URL, TEARDOWN_URL)
@@ -155,23 +156,23 @@ OTHER = {"cancel": {"jobId": "another"}}
 def test_a_message_is_dropped_if_the_same_event_is_there_as_far_as_this_one(
     event: object, progress: Progress, is_another: bool, clock: FakeClock
 ) -> None:
-    queue = FakeBacklog(clock)
+    queue = FakeSqs(clock)
     queue.port.put_teardown(WEEKLY, NEW, IDENTITY)
     queue.port.put_teardown(event, progress, IDENTITY)
-    assert (len(queue.messages), queue.dropped) == ((2, 0) if is_another else (1, 1))
+    assert (len(queue.messages), queue.duplicates) == ((2, 0) if is_another else (1, 1))
 
 
 def test_every_stage_of_an_event_has_a_message_of_its_own(clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
+    queue = FakeSqs(clock)
     stages = [NEW, ADMITTED, WAITS, replace(WAITS, admitted=False)]
     for progress in stages:
         queue.port.put_teardown(WEEKLY, progress, IDENTITY)
     queue.port.put_teardown(WEEKLY, replace(WAITS, wait=Wait(("c",), 1.0)), IDENTITY)
-    assert [message.content for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
+    assert [message.deduplication_id for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
 
 
 def test_the_messages_of_one_request_are_a_group_and_those_of_another_request_are_not(clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
+    queue = FakeSqs(clock)
     for event, progress, identity in (
         (WEEKLY, NEW, IDENTITY),
         (WEEKLY, WAITS, IDENTITY),
@@ -186,7 +187,7 @@ def test_the_messages_of_one_request_are_a_group_and_those_of_another_request_ar
 
 @pytest.mark.parametrize("identity", ["", "ü", "x" * 5000, "a b\n"])
 def test_any_identity_makes_a_group_that_sqs_takes(identity: str, clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
+    queue = FakeSqs(clock)
     queue.port.put_teardown(WEEKLY, NEW, identity)
     (message,) = queue.messages
     assert (len(message.group), set(message.group) <= set("0123456789abcdef")) == (64, True)
@@ -197,21 +198,21 @@ def test_any_identity_makes_a_group_that_sqs_takes(identity: str, clock: FakeClo
 )
 @pytest.mark.parametrize("event", [WEEKLY, {"ü": ["\u2028", None, 1.5]}, [], "text", None])
 def test_what_is_put_on_a_queue_is_read_from_it(event: object, progress: Progress, clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
+    queue = FakeSqs(clock)
     queue.port.put(copy.deepcopy(event), progress, 5)
     queue.port.put_teardown(copy.deepcopy(event), progress, IDENTITY)
     read = []
     for sent in queue.messages:
-        sent.receipt_handle, sent.receives = f"r-{sent.message_id}", 3
-        read.append(queue.port.read(queue.event_of(sent)))
+        sent.receive_count = 2
+        read.append(queue.port.read(queue.receive(sent)))
     assert read == [
-        Message(URL, "message-1", "r-message-1", event, 3, progress),
-        Message(TEARDOWN_URL, "message-2", "r-message-2", event, 3, progress),
+        Message(URL, "message-1", "message-1/3", event, 3, progress),
+        Message(TEARDOWN_URL, "message-2", "message-2/3", event, 3, progress),
     ]
 
 
 def test_an_event_of_no_queue_of_ours_is_no_message(clock: FakeClock) -> None:
-    assert FakeBacklog(clock).port.read(WEEKLY) is None
+    assert FakeSqs(clock).port.read(WEEKLY) is None
 
 
 # Leasing

@@ -17,7 +17,8 @@ from handler.resource import ResourceRequest
 from handler.respond import Responder
 from handler.teardown import Verdict
 from tests.conftest import Function
-from tests.support.fakes import AnswerServer, FakeClock, FakeContext, FakeJob, Hook, Step, closed_port_url, denied
+from tests.support.fakes import FakeClock, FakeContext, FakeJob, Hook, denied
+from tests.support.response_url import ResponseServer, ResponseUrl, Step, closed_port_url
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 MARK = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
@@ -31,7 +32,7 @@ SECRET = "X-Amz-Signature=0123456789abcdef"
 class Bench:
     """CustomResources on one server, and what they counted."""
 
-    server: AnswerServer
+    server: ResponseServer
     responder: Responder
     clock: FakeClock
     counted: list[str]
@@ -56,7 +57,7 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server: AnswerServer, responder: Responder, clock: FakeClock) -> Bench:
+def bench(server: ResponseServer, responder: Responder, clock: FakeClock) -> Bench:
     return Bench(server, responder, clock, [])
 
 
@@ -464,7 +465,7 @@ def test_an_error_of_crhelper_or_python_itself_is_answered_with_the_id_and_raise
 # Through the entry point: what comes before and after the life cycle
 
 
-def raw(server: AnswerServer, request_type: str = "Delete") -> dict[str, object]:
+def raw(server: ResponseUrl, request_type: str = "Delete") -> dict[str, object]:
     event: dict[str, object] = {
         "RequestType": request_type,
         "ResponseURL": f"{server.url}/answer?{SECRET}",

@@ -8,9 +8,9 @@ import pytest
 
 from handler.message import Message, Progress, attributes_of, read_message
 from handler.waiting import Wait
-from tests.support.fakes import FakeBacklog
+from tests.support.sqs import FakeSqs
 
-URL, TEARDOWN_URL = FakeBacklog.url, FakeBacklog.teardown_url
+URL, TEARDOWN_URL = FakeSqs.url, FakeSqs.teardown_url
 EVENTS = Path(__file__).parents[2] / "events"
 SENT_AT = 1795500751.0  # SentTimestamp of the file
 WEEKLY = {"cancel": {"jobId": "firmware-2026-11", "reasonCode": "STALE_JOB", "comment": "weekly clean-up"}}
@@ -41,12 +41,12 @@ def test_a_message_of_the_own_queue_is_read() -> None:
 @pytest.mark.parametrize(
     ("queue_urls", "arn", "queue_url"),
     [
-        ((URL, TEARDOWN_URL), FakeBacklog.arn, URL),
-        ((URL, TEARDOWN_URL), FakeBacklog.teardown_arn, TEARDOWN_URL),
-        ((URL,), FakeBacklog.teardown_arn, None),
-        ((TEARDOWN_URL,), FakeBacklog.arn, None),
-        ((), FakeBacklog.arn, None),
-        ((URL, TEARDOWN_URL), FakeBacklog.teardown_arn.removesuffix(".fifo"), None),
+        ((URL, TEARDOWN_URL), FakeSqs.arn, URL),
+        ((URL, TEARDOWN_URL), FakeSqs.teardown_arn, TEARDOWN_URL),
+        ((URL,), FakeSqs.teardown_arn, None),
+        ((TEARDOWN_URL,), FakeSqs.arn, None),
+        ((), FakeSqs.arn, None),
+        ((URL, TEARDOWN_URL), FakeSqs.teardown_arn.removesuffix(".fifo"), None),
     ],
 )
 def test_the_queue_that_a_message_came_from_is_known(

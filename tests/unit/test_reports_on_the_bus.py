@@ -80,7 +80,7 @@ def test_each_delivery_of_an_event_tells_what_it_did_once_the_event_is_safe_on_t
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     safe: list[int] = []
-    function.bus.fault = lambda: safe.append(len(function.backlog.messages))
+    function.bus.fault = lambda: safe.append(len(function.sqs.messages))
     function(ASKED)
     function.drain()
     assert told(function) == [
@@ -101,7 +101,7 @@ def test_a_report_starts_nothing_and_no_other_report(source: str, function: Func
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     report = function(json.loads((EVENTS / "canceler-report.json").read_text()) | {"source": source})
     assert report["status"] == "IGNORED"
-    assert (function.jobs.calls, function.bus.entries, function.backlog.messages) == ([], [], [])
+    assert (function.jobs.calls, function.bus.entries, function.sqs.messages) == ([], [], [])
 
 
 def test_what_the_function_tells_is_what_it_ignores(function: Function) -> None:

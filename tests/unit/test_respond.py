@@ -11,7 +11,8 @@ import urllib3
 from handler import respond
 from handler.respond import ATTEMPTS, Responder, may_answer, response_body
 from handler.timing import Deadline
-from tests.support.fakes import AnswerServer, FakeClock, Redirect, Step, closed_port_url
+from tests.support.fakes import FakeClock
+from tests.support.response_url import Redirect, ResponseServer, Step, closed_port_url
 from tools.simulators.events import STACK_ID
 
 IDS = {
@@ -160,7 +161,7 @@ type Deliver = Callable[..., str]
 
 
 @pytest.fixture
-def deliver(server: AnswerServer, responder: Responder, clock: FakeClock) -> Deliver:
+def deliver(server: ResponseServer, responder: Responder, clock: FakeClock) -> Deliver:
     """Deliver one body within so many seconds, to the server unless to another URL."""
 
     def to(url: str = "", seconds: float = PLENTY) -> str:
@@ -170,7 +171,7 @@ def deliver(server: AnswerServer, responder: Responder, clock: FakeClock) -> Del
     return to
 
 
-def test_the_answer_is_put_as_cloudformation_wants_it(server: AnswerServer, deliver: Deliver) -> None:
+def test_the_answer_is_put_as_cloudformation_wants_it(server: ResponseServer, deliver: Deliver) -> None:
     assert deliver() == ""
     (request,) = server.received
     assert (request.method, request.target) == ("PUT", "/answer?X-Amz-Signature=secret")
@@ -180,7 +181,7 @@ def test_the_answer_is_put_as_cloudformation_wants_it(server: AnswerServer, deli
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_any_2xx_is_delivery(status: int, server: AnswerServer, clock: FakeClock, deliver: Deliver) -> None:
+def test_any_2xx_is_delivery(status: int, server: ResponseServer, clock: FakeClock, deliver: Deliver) -> None:
     server.script = [status]
     assert deliver() == ""
     assert len(server.received) == 1
@@ -189,7 +190,7 @@ def test_any_2xx_is_delivery(status: int, server: AnswerServer, clock: FakeClock
 
 @pytest.mark.parametrize("status", [300, 304, 400, 403, 404, 500, 503])
 def test_anything_else_is_not_and_is_tried_six_times(
-    status: int, server: AnswerServer, clock: FakeClock, deliver: Deliver
+    status: int, server: ResponseServer, clock: FakeClock, deliver: Deliver
 ) -> None:
     server.script = [status]
     assert deliver() == f"HTTP {status}"
@@ -207,7 +208,7 @@ SCRIPTS: list[Any] = [
 
 @pytest.mark.parametrize(("script", "problem", "requests"), SCRIPTS)
 def test_the_answer_is_sent_until_it_is_taken(
-    script: Sequence[Step], problem: str, requests: int, server: AnswerServer, deliver: Deliver
+    script: Sequence[Step], problem: str, requests: int, server: ResponseServer, deliver: Deliver
 ) -> None:
     server.script = script
     assert deliver() == problem
@@ -215,7 +216,7 @@ def test_the_answer_is_sent_until_it_is_taken(
 
 
 def test_the_status_is_delivery_and_a_body_that_never_ends_is_not_read(
-    server: AnswerServer, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
+    server: ResponseServer, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
 ) -> None:
     monkeypatch.setattr(respond, "_READ_TIMEOUT", 1.0)  # only a fault waits for it
     server.script = ["ENDLESS_BODY"]
@@ -224,8 +225,8 @@ def test_the_status_is_delivery_and_a_body_that_never_ends_is_not_read(
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(status: int, server: AnswerServer, deliver: Deliver) -> None:
-    with AnswerServer() as elsewhere:
+def test_a_redirect_is_not_followed(status: int, server: ResponseServer, deliver: Deliver) -> None:
+    with ResponseServer() as elsewhere:
         server.script = [Redirect(status, f"{elsewhere.url}/stolen")]
         assert deliver() == f"HTTP {status}"
     assert elsewhere.received == []
@@ -238,7 +239,7 @@ def test_a_refused_connection_is_tried_again_and_told_without_the_url(clock: Fak
 
 @pytest.mark.parametrize("step", ["HANG", "SLOW_HEADERS"])
 def test_a_url_that_never_answers_is_given_up(
-    step: Step, server: AnswerServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
+    step: Step, server: ResponseServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
 ) -> None:
     monkeypatch.setattr(respond, "_READ_TIMEOUT", 0.05)
     server.script = [step]
@@ -247,7 +248,7 @@ def test_a_url_that_never_answers_is_given_up(
 
 
 def test_a_url_that_never_answers_is_given_up_at_the_deadline(
-    server: AnswerServer, clock: FakeClock, deliver: Deliver
+    server: ResponseServer, clock: FakeClock, deliver: Deliver
 ) -> None:
     server.script = ["HANG"]
     assert deliver(seconds=0.05) == "ReadTimeoutError"
@@ -292,13 +293,13 @@ def test_an_attempt_may_take_five_seconds_and_never_more_than_is_left(clock: Fak
     assert pool.timeouts[3].connect_timeout == 0.1
 
 
-def test_nothing_is_sent_once_the_deadline_has_passed(server: AnswerServer, deliver: Deliver) -> None:
+def test_nothing_is_sent_once_the_deadline_has_passed(server: ResponseServer, deliver: Deliver) -> None:
     assert deliver(seconds=-0.001) == "no time left"
     assert server.received == []
 
 
 def test_the_jitter_is_drawn_from_nothing_to_twice_the_last(
-    server: AnswerServer, responder: Responder, clock: FakeClock
+    server: ResponseServer, responder: Responder, clock: FakeClock
 ) -> None:
     server.script = [500]
     drawn: list[tuple[float, float]] = []

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Function
-from tests.support.fakes import NOW, POLICY, FakeBacklog, FakeJob
+from tests.support.fakes import NOW, POLICY, FakeJob
+from tests.support.sqs import FakeSqs
 from tests.support.template import ROOT
 from tools.simulators.events import sqs_event
 
@@ -31,7 +32,7 @@ def capped(function: Function) -> Function:
 
 
 def send(function: Function, event: object, attributes: Any) -> None:
-    function.backlog.send_message(QueueUrl=FakeBacklog.url, MessageBody=json.dumps(event), MessageAttributes=attributes)
+    function.sqs.send_message(QueueUrl=FakeSqs.url, MessageBody=json.dumps(event), MessageAttributes=attributes)
 
 
 def test_the_cap_is_one_of_each_event_and_no_limit_to_whoever_sends_many(capped: Function) -> None:
@@ -56,7 +57,7 @@ def test_and_may_name_other_jobs_than_its_event_but_none_outside_the_prefix(capp
 def test_a_message_that_was_never_on_the_queue_does_nothing(capped: Function) -> None:
     """Whoever may only invoke the function has no receipt, and comes round no cap in this way."""
     event = sqs_event(
-        FakeBacklog.arn,
+        FakeSqs.arn,
         {"cancel": {"select": {"jobIdGlob": "*"}}},
         receiptHandle="made up",
         messageAttributes={"Admitted": {"stringValue": "true"}},
