@@ -13,16 +13,16 @@ import urllib3
 
 from .backlog import Backlog, sqs_client
 from .config import Config
-from .delivery import Delivery
-from .events import is_custom_resource, trigger_of
+from .delivery import read_delivery
+from .errors import ResponseUndelivered
+from .event import parse_event
 from .iot import IotJobs, iot_client
-from .message import Message
-from .outcome import RunStatus
-from .pipeline import Services, conclude, handle
+from .outcome import Report, RunStatus
+from .pipeline import Invocation, Services
 from .publish import Publisher, events_client
 from .respond import Responder
 from .telemetry import Telemetry
-from .timing import LambdaContext
+from .timing import Deadline, LambdaContext
 
 
 @cache
@@ -42,37 +42,42 @@ def wire() -> Services:
     )
 
 
-def lambda_handler(event: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
+def lambda_handler(payload: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
     """The report of the run in its published shape; for the backlog, the batch response that SQS asks for.
 
     Raises ResponseUndelivered, so that the event is delivered again. A rejected event is reported and not raised: it
     would be rejected again.
     """
     services = services or wire()
-    message = services.backlog.read(event)
-    if message is None:
-        delivery = Delivery(context, services.now)
-        ended = handle(event, delivery, services)
-        conclude(event, ended, delivery, services)
-        return ended.report.as_dict()
-    done = _take_from_backlog(message, Delivery.of_message(message, context, services.now), services)
-    return {"batchItemFailures": [] if done else [{"itemIdentifier": message.message_id}]}
-
-
-def _take_from_backlog(message: Message, delivery: Delivery, services: Services) -> bool:
-    """True if it has done its part, and SQS deletes it. Unfinished or crashed, it comes again soon, until too often."""
-    if not services.backlog.renew(message, delivery.context.get_remaining_time_in_millis() / 1000):
-        services.telemetry.start(trigger_of(message.event), message.message_id, delivery.context.aws_request_id)
+    delivery = read_delivery(payload, services.backlog.queue_urls, services.now)
+    event = parse_event(delivery.payload, services.config.sweep_request)  # nothing below reads the payload
+    correlation_id = event.correlation_id or context.aws_request_id
+    services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
+    message = delivery.message
+    if message and not services.backlog.renew(message, context.get_remaining_time_in_millis() / 1000):
         services.telemetry.warn("the message's lease had ended, so another run has it or will have it")
-        return False
-    keep_seconds: int | None = delivery.retry_seconds
+        return {"batchItemFailures": [{"itemIdentifier": message.message_id}]}
+    keep_seconds: int | None = delivery.retry_seconds  # if it crashes, it comes again soon, until too often
     try:
-        ended = handle(message.event, delivery, services)
-        was_begun = delivery.admitted and not is_custom_resource(message.event)
-        if not ended.problem and not (was_begun and ended.report.status is RunStatus.REJECTED):
-            keep_seconds = ended.keep_seconds  # else it comes again, until it ends in the failure queue
+        ended = Invocation(event, delivery, context, services).handle()
+        if not ended.problem:
+            keep_seconds = ended.next.seconds if ended.next and not ended.next.put else None
     finally:
-        if keep_seconds is not None:
+        if message and keep_seconds is not None:
             services.backlog.keep(message, keep_seconds)
-    conclude(message.event, ended, delivery, services)
-    return keep_seconds is None
+    _publish(ended.report, correlation_id, context, services)
+    if ended.problem:
+        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
+    if message is None:
+        return ended.report.as_dict()
+    return {"batchItemFailures": [] if keep_seconds is None else [{"itemIdentifier": message.message_id}]}
+
+
+def _publish(report: Report, correlation_id: str, context: LambdaContext, services: Services) -> None:
+    """Tell the event bus of the run. Nothing hangs on that: what can't be told there is logged."""
+    if report.status is RunStatus.IGNORED:
+        return
+    deadline = Deadline.of_invocation(context, reserve=0, clock=services.clock)
+    if problem := services.publisher.publish(report, correlation_id, deadline):
+        services.telemetry.warn(f"the report is not on the event bus: {problem}")
+        services.telemetry.count("ReportsUnpublished")

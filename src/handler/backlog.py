@@ -16,8 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from .delivery import Message, Progress, attributes_of
 from .errors import BacklogRefused, BacklogUnavailable
-from .message import Message, Progress, attributes_of, read_message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -65,21 +65,16 @@ class Backlog:
 
     def __init__(self, connect: Callable[[], "SQSClient"], queue_url: str, teardown_queue_url: str) -> None:
         self._connect = connect
-        self._queue_url = queue_url
-        self._teardown_queue_url = teardown_queue_url
+        self.queue_urls = queue_url, teardown_queue_url
 
     @cached_property
     def _client(self) -> "SQSClient":
         return self._connect()
 
-    def read(self, event: object) -> Message | None:
-        """The message of one of the two queues that `event` brings, or None if it brings none."""
-        return read_message(event, self._queue_url, self._teardown_queue_url)
-
     def put(self, event: object, progress: Progress, delay: int) -> None:
         """Have `event` delivered to the function after `delay` seconds. Raises botocore's errors."""
         self._client.send_message(
-            QueueUrl=self._queue_url,
+            QueueUrl=self.queue_urls[0],
             MessageBody=json.dumps(event),
             DelaySeconds=delay,
             MessageAttributes=_typed(attributes_of(progress)),
@@ -93,10 +88,10 @@ class Backlog:
         BacklogUnavailable.
         """
         body = json.dumps(event)
-        stage = f"admitted: {progress.admitted}, waits: {progress.wait is not None}"
+        stage = "admitted: {}, waits: {}".format(*progress.stage)
         try:
             self._client.send_message(
-                QueueUrl=self._teardown_queue_url,
+                QueueUrl=self.queue_urls[1],
                 MessageBody=body,
                 MessageGroupId=_digest(identity),
                 MessageDeduplicationId=_digest(f"{body}, {stage}"),

@@ -1,94 +1,112 @@
-"""The life cycle of one custom resource request: crhelper, with its known faults mended. The only crhelper.
+"""Send one response to one custom resource request: by the handler, or by a timer if the handler takes too long.
 
-crhelper dispatches by request type, guards the invocation with a timer and puts the answer together. Mended here: an
-answer counts only if it is delivered, is given once, has the resource's own id and at most 4,096 bytes; the timer
-leaves seconds instead of half of one; an unexpected error reaches Lambda after it was answered; nothing logs the event.
+crhelper dispatches by request type, guards the invocation with a timer and assembles the response. This module is the
+only one that imports it, and corrects what it does wrong: a response counts only if it is delivered, is sent once, and
+has the resource's own id and at most 4,096 bytes; the timer leaves seconds instead of half a second; an unexpected
+error reaches Lambda after FAILED was sent; nothing logs the event.
 """
 
 import logging
 import sys
 import threading
 from collections.abc import Callable
-from typing import override
+from typing import Literal, override
 
 from crhelper import FAILED, SUCCESS, CfnResource
 
 from .resource import ResourceRequest
-from .respond import Responder, response_body
+from .respond import response_body
 from .teardown import Verdict
-from .timing import Clock, Deadline, LambdaContext
+from .timing import LambdaContext
 
 type Count = Callable[[str], None]
+type _Claimant = Literal["handler", "timer", "error"]
 
-# Seconds before the end of the invocation: by then the work stops, the timer answers instead, the last byte is sent.
-# After the first, a teardown that waits is put on its queue.
-WORK_RESERVE = 12.0
-TIMER_RESERVE = 6.5
-SEND_RESERVE = 1.0
-_OUT_OF_TIME = "the invocation ran out of time before every job was settled"
+TIMER_RESERVE = 6.5  # seconds before the end of the invocation
+OUT_OF_TIME = "the invocation ran out of time before every job was settled"
 
-# crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. What matters we log.
+# crhelper logs whole exceptions as plain text, and at DEBUG the event with its ResponseURL. Telemetry logs instead.
 for name in ("crhelper.resource_helper", "crhelper.utils"):
     logging.getLogger(name).disabled = True
 
 
-class CustomResource(CfnResource):
-    """One request. Made anew for each, so that nothing of one can reach the next."""
+class Lifecycle(CfnResource):
+    """The lifecycle of one request. Created for each request, so that no state of one reaches the next."""
 
-    # crhelper makes three clients for its polling, except under `sam local`; polling is never used here.
+    _verdict: Verdict
+
+    # crhelper creates three clients for its polling, except under `sam local`. Polling is never used here.
     _sam_local = property(lambda _: "true", lambda _, __: None)
 
     def __init__(
-        self, resource: ResourceRequest, responder: Responder, count: Count, log_group: str, clock: Clock
+        self,
+        resource: ResourceRequest,
+        context: LambdaContext,
+        deliver: Callable[[bytes], str],
+        count: Count,
+        log_group: str,
     ) -> None:
+        """`deliver` sends a body and returns why it could not, or an empty string; `count` counts one metric."""
         super().__init__(json_logging=False, log_level="WARNING", boto_level="WARNING", sleep_on_delete=0)
         self._resource = resource
-        self._responder = responder
+        self._context = context
+        self._deliver = deliver
         self._count = count
         self._log_group = log_group
-        self._clock = clock
         self._lock = threading.Lock()
-        self._answered = False
-        self._problem = ""
-        self._waits = False
+        self._claimant: _Claimant | None = None
+        self._is_postponed = False
         self._unexpected: Exception | None = None
+        self.problem = ""
 
-    def answer(self, context: LambdaContext, decide: Callable[[], Verdict]) -> tuple[Verdict, str]:
-        """Let `decide` find the verdict, and answer with it: or without it, if it fails or time runs out.
+    def dispatch(self, validate: Callable[[], Verdict], tear_down: Callable[[], Verdict]) -> Verdict:
+        """Call `validate` on Create and Update, `tear_down` on Delete, and send the verdict that it returns.
 
-        A verdict that waits is not answered yet, unless the timer did.
-
-        Returns the verdict, and what went wrong with the delivery of the answer ("" if nothing did). Raises what
-        `decide` raised, after FAILED was answered.
+        Nothing is sent if the timer has responded already, or if `tear_down` has postponed the response. `problem` says
+        afterwards why a response was not delivered, or is empty. Raises what the callable raised, after FAILED was
+        sent, unless `tear_down` had claimed the response.
         """
-        verdicts: list[Verdict] = []
-
-        def handle(_event: object, _context: object) -> str:
-            verdict = decide()
-            verdicts.append(verdict)
-            self._waits = verdict.waits
-            self.Status, self.Reason, self.Data = verdict.status, verdict.reason, dict(verdict.data)
-            return verdict.physical_id
-
-        self.create(handle)
-        self.update(handle)
-        self.delete(handle)
-        self(self._resource.event, context)
+        self.create(validate)
+        self.update(validate)
+        self.delete(tear_down)
+        resource = self._resource
+        request: dict[str, object] = {
+            "RequestType": resource.request_type,
+            "ResponseURL": resource.response_url,
+            "RequestId": resource.request_id,
+            "StackId": resource.stack_id,
+            "LogicalResourceId": resource.logical_id,
+        }
+        self(request, self._context)
         if self._timer and self._timer.ident:
-            self._timer.join()  # Lambda freezes its thread as soon as we return
+            self._timer.join()  # Lambda freezes its thread as soon as the handler returns
         if self._unexpected:
             raise self._unexpected
-        verdict = verdicts[0]
-        return verdict.given_up(_OUT_OF_TIME) if verdict.waits and self._answered else verdict, self._problem
+        return self._verdict
+
+    def claim(self) -> bool:
+        """Return True if the handler, and no longer the timer, may respond or leave that to a later delivery."""
+        return self._claim("handler")
+
+    def postpone(self) -> None:
+        """Leave the response, which the handler has claimed, to a later delivery."""
+        self._is_postponed = True
+
+    def _claim(self, claimant: _Claimant) -> bool:
+        """Return True for the first claimant, and again for the same one."""
+        with self._lock:
+            self._claimant = self._claimant or claimant
+            return self._claimant == claimant
 
     @override
-    def _wrap_function(self, func: Callable[[object, object], str]) -> None:
-        self.PhysicalResourceId = func(self._event, self._context)
+    def _wrap_function(self, func: Callable[[], Verdict]) -> None:
+        """Call the function without crhelper's own arguments, and without its `except`."""
+        self._verdict = func()
 
     @override
     def _cfn_response(self, event: dict[str, object]) -> None:
-        if not self._waits:
-            super()._cfn_response(event)
+        if not self._is_postponed and self.claim():
+            self._respond(self._verdict.status, self._verdict.reason, self._verdict)
 
     @override
     def _set_timeout(self) -> None:
@@ -99,43 +117,32 @@ class CustomResource(CfnResource):
 
     @override
     def _timeout(self) -> None:
-        status = SUCCESS if self._resource.continues else FAILED
-        if self._claim():
-            self._deliver(self._body(status, _OUT_OF_TIME))
+        if self._claim("timer"):
+            self._respond(SUCCESS if self._resource.continues else FAILED, OUT_OF_TIME)
             self._count("TeardownsOutOfTime")
 
     @override
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
-        unexpected = sys.exception()  # crhelper sends FAILED from its own `except`, and swallows what it caught
+        """Send FAILED from crhelper's own `except`, which swallows what it caught."""
+        unexpected = sys.exception()
         if isinstance(unexpected, Exception):
-            self._unexpected = self._unexpected or unexpected
-            reason = f"unexpected {type(self._unexpected).__name__}"
-        if self._claim():
-            self._deliver(self._body(status, reason))
+            self._unexpected = unexpected
+        if self._claim("error"):
+            self._respond(FAILED, f"unexpected {type(unexpected).__name__}")
 
-    def _claim(self) -> bool:
-        """True for the one that answers: the main thread or the timer's."""
-        with self._lock:
-            claimed, self._answered = not self._answered, True
-        return claimed
-
-    def _deliver(self, body: bytes) -> None:
-        self._problem = "the sending broke off"
-        deadline = Deadline.of_invocation(self._context, reserve=SEND_RESERVE, clock=self._clock)
-        self._problem = self._responder.deliver(self._resource.response_url, body, deadline)
-        if self._problem:
-            self._count("ResponsesUndelivered")
-
-    def _body(self, status: str | None, reason: str) -> bytes:
-        decided = status is None
+    def _respond(self, status: str, reason: str, verdict: Verdict | None = None) -> None:
+        resource = self._resource
         fields = {
-            "Status": self.Status if decided else status,
-            "PhysicalResourceId": (self.PhysicalResourceId if decided else "") or self._resource.fallback_id,
-            "StackId": self._resource.stack_id,
-            "RequestId": self._resource.request_id,
-            "LogicalResourceId": self._resource.logical_id,
-            "Data": self.Data if decided else {},
+            "Status": status,
+            "PhysicalResourceId": (verdict.physical_id if verdict else "") or resource.fallback_id,
+            "StackId": resource.stack_id,
+            "RequestId": resource.request_id,
+            "LogicalResourceId": resource.logical_id,
+            "Data": dict(verdict.data) if verdict else {},
             "NoEcho": False,
         }
-        where = f"log group {self._log_group}, correlation_id {self._resource.request_id}"
-        return response_body(fields, self.Reason if decided else reason, where)
+        body = response_body(fields, reason, f"log group {self._log_group}, correlation_id {resource.request_id}")
+        self.problem = "the sending broke off"
+        self.problem = self._deliver(body)
+        if self.problem:
+            self._count("ResponsesUndelivered")

@@ -1,27 +1,30 @@
 """One event, from one end to the other: parse → select → cancel → report → respond."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from .backlog import Backlog
 from .config import Config
-from .delivery import LEAST_RUN_SECONDS, Delivery
-from .errors import BacklogRefused, BacklogUnavailable, RequestRejected, ResponseUndelivered
-from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
+from .delivery import LEAST_RUN_SECONDS, Delivery, Next
+from .errors import BacklogRefused, BacklogUnavailable, RequestRejected
+from .event import Event, Rejected
+from .events import Asked, Ignored, attribution
 from .outcome import Report, RunStatus, Trigger
 from .publish import Publisher
 from .request import parse_request
-from .resource import ResourceRequest, read_resource_request
+from .resource import ResourceRequest
 from .respond import Responder, may_answer
 from .run import TEARDOWN_PASSES, JobsApi, Run
-from .teardown import Verdict, decide
+from .teardown import Verdict, judge, plan, validate
 from .telemetry import Telemetry
-from .timing import Clock, Deadline, Pace, Sleep
+from .timing import Clock, Deadline, LambdaContext, Pace, Sleep
 from .waiting import SHORTEST_LOOK_SECONDS
 
-EVENT_RESERVE = 7.0  # seconds: to put or keep the event on the backlog takes 5 at worst, to tell its report a moment
-_LONGEST_ID = 128
+# Seconds that are left when the invocation ends.
+EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes 5 at worst, to publish its report a moment
+WORK_RESERVE = 12.0  # after a teardown's run: to enqueue it takes 5 at worst, and then the timer still has time
+SEND_RESERVE = 1.0  # after the response to CloudFormation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,153 +49,146 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that ended.
-
-    `waits`: it has to go on later. `keep_seconds`: it does so by the message that it came with, after so many seconds;
-    None: that message has done its part. `problem`: why no answer reached CloudFormation.
-    """
+    """A run that ended. `next`: what is left to do comes again. `problem`: why no answer reached CloudFormation."""
 
     report: Report
-    waits: bool = False
-    keep_seconds: int | None = None
+    next: Next | None = None
     problem: str = ""
 
 
-def handle(event: object, delivery: Delivery, services: Services) -> Ended:
-    """Do what `event` asks for, as far as there is time, and report it in the log.
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One event in one delivery of it, and the time there is."""
 
-    Bad input is reported as REJECTED, and not raised.
-    """
-    trigger = trigger_of(event)
-    services.telemetry.start(trigger, _correlation_id(event, delivery), delivery.context.aws_request_id)
-    try:
-        ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
-    except RequestRejected as rejection:
-        ended = Ended(Report(RunStatus.REJECTED, trigger, reason=str(rejection)))
-    except Exception as error:
-        services.telemetry.crashed(error)
-        raise
-    services.telemetry.report(ended.report)
-    if not ended.waits:
-        return ended
-    if not delivery.is_to_be_put(ended.report):
-        return replace(ended, keep_seconds=delivery.seconds_until_next(ended.report))
-    if not is_custom_resource(event):
-        progress = delivery.progress(ended.report, services.now)
-        services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))
-    elif delivery.number:  # else it has been put before this was told
-        _put_teardown(event, ended.report, delivery, services)
-    return ended
+    event: Event
+    delivery: Delivery
+    context: LambdaContext
+    services: Services
 
-
-def conclude(event: object, ended: Ended, delivery: Delivery, services: Services) -> None:
-    """Tell the event bus of the run. Nothing hangs on that: what can't be told there is logged.
-
-    Raises ResponseUndelivered, so that the event is delivered again.
-    """
-    if ended.report.status is not RunStatus.IGNORED:
-        deadline = Deadline.of_invocation(delivery.context, reserve=0, clock=services.clock)
-        if problem := services.publisher.publish(ended.report, _correlation_id(event, delivery), deadline):
-            services.telemetry.warn(f"the report is not on the event bus: {problem}")
-            services.telemetry.count("ReportsUnpublished")
-    if ended.problem:
-        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
-
-
-def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
-    trigger = trigger_of(event)
-    asked = read_event(event, services.config.sweep_request)
-    if isinstance(asked, Ignored):
-        return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
-    policy = services.config.policy
-    if delivery.wait:  # the cancel is done: a prefix that was set since can't undo it
-        policy = replace(policy, job_id_prefix="")
-    request = parse_request(asked.document, policy, attribution(trigger, asked))
-    deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
-    report = _run(services, deadline, delivery).carry_out(request, trigger)
-    # A dry run changes nothing, so that its next delivery would come no further.
-    return Ended(report, waits=report.status is RunStatus.UNFINISHED and not report.dry_run)
-
-
-def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
-    """CloudFormation has been answered when this returns, unless the teardown waits."""
-    from .custom_resource import WORK_RESERVE, CustomResource  # noqa: PLC0415 - no event has to load crhelper
-
-    resource, config = read_resource_request(event), services.config
-    if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
-        raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
-    asked_at = min(delivery.first_seen_at, resource.asked_at or delivery.first_seen_at)
-    answer_by = Deadline(resource.answer_within - (services.now - asked_at), services.clock)
-    work_until = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
-    custom_resource = CustomResource(
-        resource, services.responder, services.telemetry.count, config.log_group, services.clock
-    )
-    verdict, problem = custom_resource.answer(
-        delivery.context, lambda: _verdict(resource, delivery, services, answer_by, work_until)
-    )
-    if verdict.waits and not delivery.number:  # later on, the message that there is comes again
-        comes_again = delivery.comes_again(resource.asked_at, answer_by)
-        if why := _refusal(event, verdict.report, delivery, services, comes_again=comes_again):
-            verdict, problem = custom_resource.answer(delivery.context, lambda: verdict.given_up(why))
-    if verdict.waits:
-        return Ended(verdict.report, waits=True)
-    for warning in verdict.warnings:
-        services.telemetry.warn(warning)
-    if verdict.continued:
-        services.telemetry.count("TeardownsContinued")
-    return Ended(verdict.report, problem=problem)
-
-
-def _verdict(
-    resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline, work_until: Deadline
-) -> Verdict:
-    run = _run(services, min(work_until, answer_by, key=lambda each: each.remaining), delivery)
-    verdict = decide(
-        resource,
-        services.config.policy,
-        lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
-    )
-    if verdict.report.status is not RunStatus.UNFINISHED:
-        return verdict
-    is_to_be_put = delivery.is_to_be_put(verdict.report)
-    until_next = SHORTEST_LOOK_SECONDS if is_to_be_put else delivery.seconds_until_next(verdict.report)
-    there_is_time = answer_by.allows(until_next + LEAST_RUN_SECONDS)
-    return replace(verdict, waits=True) if there_is_time else verdict.given_up()
-
-
-def _refusal(event: object, report: Report, delivery: Delivery, services: Services, *, comes_again: bool) -> str:
-    """Why it is not on its queue, or nothing. Raises BacklogUnavailable if Lambda delivers it again in time."""
-    try:
-        _put_teardown(event, report, delivery, services)
-    except BacklogRefused as refusal:
-        if comes_again and isinstance(refusal, BacklogUnavailable):
+    def handle(self) -> Ended:
+        """Do what the event asks for, as far as there is time, and report it in the log."""
+        try:
+            match self.event.asks:
+                case Ignored(reason):
+                    ended = Ended(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
+                case Rejected(reason):
+                    ended = self._rejected(reason)
+                case Asked() as asked:
+                    ended = self._cancel(asked)
+                case ResourceRequest() as resource:
+                    ended = self._respond(resource)
+        except RequestRejected as rejection:
+            ended = self._rejected(str(rejection))
+        except Exception as error:
+            self.services.telemetry.crashed(error)
             raise
-        return str(refusal)
-    return ""
+        self.services.telemetry.report(ended.report)
+        if ended.next and ended.next.put and not isinstance(self.event.asks, ResourceRequest):
+            self.services.backlog.put(self.delivery.payload, ended.next.put, ended.next.seconds)
+        return ended
 
+    def _rejected(self, reason: str) -> Ended:
+        """What was begun is not lost: it comes again, until it ends in the failure queue."""
+        was_begun = self.delivery.progress.admitted and not isinstance(self.event.asks, ResourceRequest)
+        again = Next(self.delivery.retry_seconds) if was_begun else None
+        return Ended(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), again)
 
-def _put_teardown(event: object, report: Report, delivery: Delivery, services: Services) -> None:
-    identity = read_resource_request(event).identity
-    services.backlog.put_teardown(event, delivery.progress(report, services.now), identity)
+    def _cancel(self, asked: Asked) -> Ended:
+        policy = self.services.config.policy
+        if self.delivery.progress.wait:  # the cancel is done: a prefix that was set since can't undo it
+            policy = replace(policy, job_id_prefix="")
+        request = parse_request(asked.document, policy, attribution(self.event.trigger, asked))
+        report = self._run(self._until(EVENT_RESERVE)).carry_out(request, self.event.trigger)
+        # A dry run changes nothing, so that its next delivery would come no further.
+        return Ended(report, None if report.dry_run else self.delivery.next(report, self.services.now))
 
+    def _respond(self, resource: ResourceRequest) -> Ended:
+        """Respond to CloudFormation, unless a later delivery of the request does."""
+        from .custom_resource import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need not load crhelper
 
-def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
-    return Run(
-        api=services.api,
-        policy=services.config.policy,
-        pace=Pace(services.config.cancels_per_second, services.clock, services.sleep),
-        deadline=deadline,
-        sleep=services.sleep,
-        utc_now=services.utc_now,
-        admitted=delivery.admitted,
-        delivery=delivery.number,
-        wait=delivery.wait,
-    )
+        services, config = self.services, self.services.config
+        if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
+            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+        lifecycle = Lifecycle(
+            resource,
+            self.context,
+            lambda body: services.responder.deliver(resource.response_url, body, self._until(SEND_RESERVE)),
+            services.telemetry.count,
+            config.log_group,
+        )
+        following: Next | None = None
 
+        def tear_down() -> Verdict:
+            nonlocal following
+            respond_by = self._respond_by(resource)
+            verdict, following = self._delete(resource, respond_by)
+            if following is None:
+                return verdict
+            if not lifecycle.claim():
+                why_not = OUT_OF_TIME
+            elif not (why_not := self._enqueue_teardown(resource, following, respond_by)):
+                lifecycle.postpone()
+                return verdict
+            following = None
+            return verdict.given_up(why_not)
 
-def _correlation_id(event: object, delivery: Delivery) -> str:
-    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or the invocation's."""
-    known = event if isinstance(event, Mapping) else {}
-    found = known.get("RequestId") or known.get("id")
-    is_one = isinstance(found, str) and 0 < len(found) <= _LONGEST_ID
-    return str(found) if is_one else delivery.context.aws_request_id
+        verdict = lifecycle.dispatch(lambda: validate(resource, config.policy), tear_down)
+        if following:
+            return Ended(verdict.report, following)
+        for warning in verdict.warnings:
+            services.telemetry.warn(warning)
+        if verdict.continued:
+            services.telemetry.count("TeardownsContinued")
+        return Ended(verdict.report, problem=lifecycle.problem)
+
+    def _delete(self, resource: ResourceRequest, respond_by: Deadline) -> tuple[Verdict, Next | None]:
+        """Cancel the resource's jobs. Returns the verdict, and what follows before it if there is time for that."""
+        planned = plan(resource, self.services.config.policy)
+        if isinstance(planned, Verdict):
+            return planned, None
+        run = self._run(min(self._until(WORK_RESERVE), respond_by, key=lambda each: each.remaining))
+        request = planned.request
+        try:
+            report = run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES)
+        except RequestRejected as rejection:
+            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
+        verdict, following = judge(resource, planned, report), self.delivery.next(report, self.services.now)
+        if following is None:
+            return verdict, None
+        seconds = SHORTEST_LOOK_SECONDS if following.put else following.seconds  # the delay of the teardowns' queue
+        return (verdict, following) if respond_by.allows(seconds + LEAST_RUN_SECONDS) else (verdict.given_up(), None)
+
+    def _enqueue_teardown(self, resource: ResourceRequest, following: Next, respond_by: Deadline) -> str:
+        """Send the request to the teardowns' queue. Returns why the queue refuses it, or an empty string.
+
+        Raises BacklogUnavailable if the request is redelivered in time.
+        """
+        if following.put is None:
+            return ""
+        try:
+            self.services.backlog.put_teardown(self.delivery.payload, following.put, resource.identity)
+        except BacklogRefused as refusal:
+            may_pass = isinstance(refusal, BacklogUnavailable) and self.delivery.comes_again(
+                resource.asked_at, respond_by
+            )
+            if self.delivery.message or may_pass:
+                raise
+            return str(refusal)
+        return ""
+
+    def _respond_by(self, resource: ResourceRequest) -> Deadline:
+        """When CloudFormation must have its response, counted from when it signed the request."""
+        first_seen_at = self.delivery.first_seen_at
+        asked_at = min(first_seen_at, resource.asked_at or first_seen_at)
+        return Deadline(resource.answer_within - (self.services.now - asked_at), self.services.clock)
+
+    def _until(self, reserve: float) -> Deadline:
+        return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)
+
+    def _run(self, deadline: Deadline) -> Run:
+        services, progress = self.services, self.delivery.progress
+        pace = Pace(services.config.cancels_per_second, services.clock, services.sleep)
+        return Run(
+            services.api, services.config.policy, pace, deadline, services.sleep, services.utc_now,
+            progress.admitted, self.delivery.number, progress.wait,
+        )  # fmt: skip

@@ -29,19 +29,6 @@ class ResourceRequest:
     old_properties: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def event(self) -> dict[str, object]:
-        """The request in CloudFormation's own shape, with nothing in it but what was read."""
-        known: dict[str, object] = {
-            "RequestType": self.request_type,
-            "ResponseURL": self.response_url,
-            "RequestId": self.request_id,
-            "StackId": self.stack_id,
-            "LogicalResourceId": self.logical_id,
-            "ResourceProperties": self.properties,
-        }
-        return known if self.physical_id is None else {**known, "PhysicalResourceId": self.physical_id}
-
-    @property
     def identity(self) -> str:
         """The same for every delivery of this request, and for no other request."""
         return f"{self.stack_id}/{self.logical_id}/{self.request_id}"

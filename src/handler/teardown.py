@@ -4,7 +4,7 @@ Create and Update validate and cancel nothing, so that a mistake shows when a st
 down. Delete acts on the PhysicalResourceId, and never fails on properties.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -15,14 +15,12 @@ from .properties import read_changes, read_leniently, read_selection, read_stric
 from .request import Attribution, CancelRequest, Policy
 from .resource import ResourceRequest
 
-type CarryOut = Callable[[CancelRequest], Report]
-
 _REASON_JOBS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What to answer CloudFormation, and what to report. `warnings` are for the log. `waits`: it is no answer yet."""
+    """What to answer CloudFormation, and what to report. `warnings` are for the log."""
 
     status: Literal["SUCCESS", "FAILED"]
     physical_id: str
@@ -30,29 +28,41 @@ class Verdict:
     reason: str = ""
     data: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    waits: bool = False
 
     @property
     def continued(self) -> bool:
         """True if the deletion goes on although there are jobs that live on, be it for a dry run."""
         unsettled = self.report.status is not RunStatus.SETTLED or Outcome.WOULD_CANCEL in self.report.counts
-        return self.status == "SUCCESS" and unsettled and not self.waits
+        return self.status == "SUCCESS" and unsettled
 
     def given_up(self, why: str = "") -> Self:
         """The answer where nothing will take up what is unfinished of it."""
         report = replace(self.report, status=RunStatus.UNSETTLED, waiting=None, reason=_joined(self.report.reason, why))
         warnings = (*self.warnings, why) if why else self.warnings
-        return replace(self, report=report, reason=_joined(self.reason, why), warnings=warnings, waits=False)
+        return replace(self, report=report, reason=_joined(self.reason, why), warnings=warnings)
 
 
-def decide(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
-    """Carry out one request. Only a Delete calls `carry_out`."""
-    if resource.request_type == "Delete":
-        return _delete(resource, policy, carry_out)
-    return _validate(resource, policy)
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A Delete that means jobs: what to cancel, and what was left out of its properties."""
+
+    request: CancelRequest
+    warnings: tuple[str, ...]
 
 
-def _validate(resource: ResourceRequest, policy: Policy) -> Verdict:
+def plan(resource: ResourceRequest, policy: Policy) -> Deletion | Verdict:
+    """What a Delete asks for, or its answer where nothing has to be done for it."""
+    if resource.physical_id == resource.selection_id:
+        return _plan_selection(resource, policy)
+    job_id, why_not = _job_to_cancel(resource)
+    if job_id is None:
+        report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, policy.force, policy.dry_run, why_not)
+        return Verdict("SUCCESS", resource.fallback_id, report)
+    return Deletion(*read_leniently({"jobId": job_id}, resource.properties, policy, _attribution(resource)))
+
+
+def validate(resource: ResourceRequest, policy: Policy) -> Verdict:
+    """The answer to a Create or an Update."""
     try:
         request, warnings = _read(resource, policy)
     except RequestRejected as rejection:
@@ -72,34 +82,20 @@ def _read(resource: ResourceRequest, policy: Policy) -> tuple[CancelRequest, tup
     return read_strictly(properties, policy, attribution), ()
 
 
-def _delete(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
-    if resource.physical_id == resource.selection_id:
-        return _delete_selection(resource, policy, carry_out)
-    job_id, why_not = _job_to_cancel(resource)
-    if job_id is None:
-        report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, policy.force, policy.dry_run, why_not)
-        return Verdict("SUCCESS", resource.fallback_id, report)
-    request, warnings = read_leniently({"jobId": job_id}, resource.properties, policy, _attribution(resource))
-    return _judge(resource, request, carry_out(request), warnings)
-
-
-def _delete_selection(resource: ResourceRequest, policy: Policy, carry_out: CarryOut) -> Verdict:
+def _plan_selection(resource: ResourceRequest, policy: Policy) -> Deletion | Verdict:
     try:
         which = {"select": read_selection(resource.properties)}
-        request, warnings = read_leniently(which, resource.properties, policy, _attribution(resource))
+        return Deletion(*read_leniently(which, resource.properties, policy, _attribution(resource)))
     except RequestRejected as rejection:
         # Nobody knows any more what was meant, and no later try will: the deletion goes on, and the metrics tell.
         reason = str(rejection)
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Verdict("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
-    try:
-        report = carry_out(request)
-    except RequestRejected as rejection:
-        report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
-    return _judge(resource, request, report, warnings)
 
 
-def _judge(resource: ResourceRequest, request: CancelRequest, report: Report, warnings: tuple[str, ...]) -> Verdict:
+def judge(resource: ResourceRequest, deletion: Deletion, report: Report) -> Verdict:
+    """The answer to a Delete whose run ended in `report`."""
+    request, warnings = deletion.request, deletion.warnings
     if report.status is RunStatus.SETTLED:
         if Outcome.WOULD_CANCEL in report.counts:
             warnings = (*warnings, "dry run: the deletion goes on, and its jobs live on")
