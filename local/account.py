@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from mypy_boto3_iot import IoTClient
 from mypy_boto3_iot_jobs_data import IoTJobsDataPlaneClient
 
-from handler.timing import Deadline, Pace
+from handler.cancellation.rate import Deadline, RateLimit
 
 from .errors import Interrupted, LocalError
 
@@ -28,7 +28,7 @@ class Account:
     def __init__(self, endpoint_url: str | None, per_second: float) -> None:
         self._session = boto3.Session()
         self._endpoint_url = endpoint_url
-        self._pace = Pace(per_second, time.monotonic, time.sleep)
+        self._pace = RateLimit(per_second, time.monotonic, time.sleep)
         self.arrived: Sequence[int] = ()
         self.is_interruptible = True
         if self._session.region_name is None:

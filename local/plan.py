@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.events import Ignored
+from handler.inbound.eventbridge import IgnoredEvent
 
 from . import background, sam
 from .aws import LocalAws, own_environment
@@ -84,7 +84,7 @@ def plan(screen: Screen, options: Namespace) -> int:
         return 1
     except CancelerError as error:
         raise NotPlanned(f"the stack is of another release, or none of ours: {error}") from error
-    if isinstance(question, Ignored):
+    if isinstance(question, IgnoredEvent):
         screen.say(f"Nothing would be cancelled: {question.reason}.")
         return 0
     return show(screen, stack.ask(question))

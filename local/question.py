@@ -6,18 +6,18 @@ for, by the function's own parsers, is sent as a request with `dryRun`.
 
 from collections.abc import Callable, Mapping
 
+from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.cancellation.request import KEYS, CancelRequest, StackLimits
+from handler.cancellation.validation import read_flag, read_object
+from handler.cloudformation.properties import read_selection
+from handler.cloudformation.request import parse_custom_resource_request
+from handler.cloudformation.teardown import decide
 from handler.config import Config
 from handler.errors import RequestRejected
-from handler.events import Asked, Ignored, is_custom_resource, read_event, trigger_of
-from handler.fields import read_flag, read_object
-from handler.outcome import Report, RunStatus, Trigger
-from handler.properties import read_selection
-from handler.request import KEYS, CancelRequest, Policy
-from handler.resource import read_resource_request
-from handler.teardown import decide
+from handler.inbound.eventbridge import CancelEvent, IgnoredEvent, is_custom_resource, parse_eventbridge_event, trigger_of
 
 
-def question_of(event: object, config: Callable[[], Config]) -> dict[str, object] | Ignored:
+def question_of(event: object, config: Callable[[], Config]) -> dict[str, object] | IgnoredEvent:
     """The bare request that is the dry run of `event`, or why the event cancels nothing.
 
     `config` gives the deployed function's configuration: it is asked only where the event's meaning depends on it.
@@ -26,8 +26,8 @@ def question_of(event: object, config: Callable[[], Config]) -> dict[str, object
     if is_custom_resource(event):
         asked = _read_teardown(event, config().policy)
     else:
-        asked = read_event(event, config().sweep_request if trigger_of(event) is Trigger.SCHEDULE else None)
-    if isinstance(asked, Ignored):
+        asked = parse_eventbridge_event(event, config().sweep_request if trigger_of(event) is Trigger.SCHEDULE else None)
+    if isinstance(asked, IgnoredEvent):
         return asked
     document = read_object("cancel", asked.document, KEYS)
     read_flag("dryRun", document.get("dryRun"), default=True)  # what is overridden must be readable all the same
@@ -40,9 +40,9 @@ def is_dry_run(question: Mapping[str, object]) -> bool:
     return question.keys() == {"cancel"} and isinstance(cancel, Mapping) and cancel.get("dryRun") is True
 
 
-def _read_teardown(event: object, policy: Policy) -> Asked | Ignored:
+def _read_teardown(event: object, policy: StackLimits) -> CancelEvent | IgnoredEvent:
     """What a Delete would carry out, as a request. A Create and an Update carry out nothing."""
-    resource = read_resource_request(event)
+    resource = parse_custom_resource_request(event)
     carried_out: list[CancelRequest] = []
 
     def note(request: CancelRequest) -> Report:
@@ -53,7 +53,7 @@ def _read_teardown(event: object, policy: Policy) -> Asked | Ignored:
     if not carried_out:
         if verdict.report.status is RunStatus.REJECTED:
             raise RequestRejected("ResourceProperties", verdict.report.reason)
-        return Ignored(verdict.report.reason)
+        return IgnoredEvent(verdict.report.reason)
     (request,) = carried_out
     which = {"select": read_selection(resource.properties)} if request.selector else {"jobIds": [*request.job_ids]}
-    return Asked({**which, "force": request.force, "maxJobs": request.max_jobs}, "a teardown")
+    return CancelEvent({**which, "force": request.force, "maxJobs": request.max_jobs}, "a teardown")

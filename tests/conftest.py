@@ -15,8 +15,8 @@ import urllib3
 from hypothesis import settings
 
 from handler.app import lambda_handler
+from handler.cloudformation.response import Responder
 from handler.pipeline import Services
-from handler.respond import Responder
 from handler.telemetry import Telemetry
 from tests.faults.tally import summary
 from tests.support.bus import FakeBus
@@ -51,13 +51,13 @@ def _log_levels_stay() -> Iterator[None]:
 def _threads_take_turns() -> Iterator[None]:
     """So that what threads do is the same in every run. `real_threads` has the real ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handler.parallel.ThreadPoolExecutor", TurnTakingPool)
+        patch.setattr("handler.cancellation.parallel.ThreadPoolExecutor", TurnTakingPool)
         yield
 
 
 @pytest.fixture
 def real_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handler.parallel.ThreadPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr("handler.cancellation.parallel.ThreadPoolExecutor", ThreadPoolExecutor)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +162,7 @@ def services(
     """The function with the defaults of template.yaml, on a local AWS whose CloudFormation is `server`."""
     return Services(
         config(server.url),
-        jobs,
+        jobs.behind,
         backlog.port,
         bus.port,
         responder,

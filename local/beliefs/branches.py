@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
+from handler.cancellation.criteria import Criteria
+from handler.cancellation.job import JobStatus
+from handler.cancellation.selection import GREENGRASS_NAMESPACE, Selecting
 from handler.errors import JobNotFound
-from handler.job import JobStatus
-from handler.selection import GREENGRASS_NAMESPACE, Selecting
-from handler.selector import Selector
 
 from .belief import Belief, Mark
 from .scene import Scene
@@ -68,7 +68,7 @@ def _greengrass(scene: Scene) -> str | Callable[[], str]:
 
 
 def _told_by_selection(scene: Scene, job_id: str) -> str:
-    selector, turn = Selector(job_id_glob=f"{scene.prefix}*"), scene.turn()
+    selector, turn = Criteria(job_id_glob=f"{scene.prefix}*"), scene.turn()
     selection = Selecting(selector, scene.jobs, scene.prefix, datetime.now(UTC), turn, None).select()
     if job_id in {each.job_id for each in selection.jobs}:
         return "selected"

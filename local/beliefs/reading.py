@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from handler.job import JobStatus
+from handler.cancellation.job import JobStatus
 
 from .belief import Belief, Mark
 from .scene import Scene, refusal

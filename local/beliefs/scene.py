@@ -11,12 +11,12 @@ from typing import Any, Literal, Protocol
 from botocore.exceptions import ClientError
 from mypy_boto3_iot import IoTClient
 
-from handler.cancel import Canceler
-from handler.iot import IotJobs
-from handler.job import JobStatus, JobSummary
-from handler.outcome import JobResult
-from handler.request import CancelRequest, Policy
-from handler.timing import Deadline, Turn
+from handler.aws.iot import IotJobs
+from handler.cancellation.cancel import Canceler
+from handler.cancellation.job import JobStatus, JobSummary
+from handler.cancellation.rate import Deadline
+from handler.cancellation.report import JobResult
+from handler.cancellation.request import CancelRequest, StackLimits
 from local.errors import LocalError
 from local.polling import wait_for
 
@@ -122,7 +122,7 @@ class Scene:
         """What our code makes of the job."""
         canceler = Canceler(
             self.jobs,
-            Policy(force, dry_run=False, max_jobs=1, job_id_prefix=self.prefix, protection_tag_key="cancel-protection"),
+            StackLimits(force, dry_run=False, max_jobs=1, job_id_prefix=self.prefix, protection_tag_key="cancel-protection"),
             Deadline(inf, time.monotonic),
             turn=lambda: None,
             sleep=time.sleep,

@@ -1,39 +1,45 @@
-"""One event, from one end to the other: parse → select → cancel → report → respond."""
+"""Carry out one event: parse → select → cancel → report → respond, and decide what comes next."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .backlog import Backlog
-from .config import Config
-from .delivery import LEAST_RUN_SECONDS, Delivery, Next
-from .errors import BacklogRefused, BacklogUnavailable, RequestRejected
-from .event import Event, Rejected
-from .events import Asked, Ignored, attribution
-from .outcome import Report, RunStatus, Trigger
-from .publish import Publisher
-from .request import parse_request
-from .resource import ResourceRequest
-from .respond import Responder, may_answer
-from .run import TEARDOWN_PASSES, JobsApi, Run
-from .teardown import Verdict, judge, plan, validate
-from .telemetry import Telemetry
-from .timing import Clock, Deadline, LambdaContext, Pace, Sleep
-from .waiting import SHORTEST_LOOK_SECONDS
+from handler.aws.eventbridge import Publisher
+from handler.aws.iot import MAX_CALL_SECONDS
+from handler.aws.sqs import Queues
+from handler.cancellation.job import JobsApi
+from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
+from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.cancellation.request import CancelRequest, parse_request
+from handler.cancellation.run import run
+from handler.cancellation.session import Session
+from handler.cancellation.wait import MIN_POLL_SECONDS
+from handler.cloudformation.request import CustomResourceRequest
+from handler.cloudformation.response import Responder, is_allowed_url
+from handler.cloudformation.teardown import Response, plan_deletion, respond_to_deletion, validate
+from handler.config import Config
+from handler.errors import EnqueueRefused, EnqueueUnavailable, RequestRejected
+from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import Event, RejectedEvent
+from handler.telemetry import Telemetry
 
-# Seconds that are left when the invocation ends.
-EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes 5 at worst, to publish its report a moment
-WORK_RESERVE = 12.0  # after a teardown's run: to enqueue it takes 5 at worst, and then the timer still has time
-SEND_RESERVE = 1.0  # after the response to CloudFormation
+# Seconds that are left of the invocation.
+EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes at most 5, to publish its report a moment
+TEARDOWN_RESERVE = 12.0  # after a teardown's run: to enqueue it takes at most 5, and then the timer still has time
+SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that the function works with: made once for each container, or by a test. `utc_now` is timezone-aware."""
+    """Everything that the function works with: created once for each container, or by a test.
+
+    `jobs_api` returns the IoT Jobs API behind the gate of one run. `utc_now` is timezone-aware.
+    """
 
     config: Config
-    api: JobsApi
-    backlog: Backlog
+    jobs_api: Callable[[Gate], JobsApi]
+    queues: Queues
     publisher: Publisher
     responder: Responder
     telemetry: Telemetry
@@ -48,66 +54,69 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A run that ended. `next`: what is left to do comes again. `problem`: why no answer reached CloudFormation."""
+class Result:
+    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did)."""
 
     report: Report
     next: Next | None = None
-    problem: str = ""
+    delivery_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One event in one delivery of it, and the time there is."""
+    """One delivery of one event."""
 
     event: Event
     delivery: Delivery
     context: LambdaContext
     services: Services
 
-    def handle(self) -> Ended:
-        """Do what the event asks for, as far as there is time, and report it in the log."""
+    def handle(self) -> Result:
+        """Carry out the event as far as there is time, log its report, and enqueue it if it must continue.
+
+        Raises EnqueueUnavailable, botocore's errors of SQS, and unexpected errors: Lambda or SQS retries the event.
+        """
         try:
-            match self.event.asks:
-                case Ignored(reason):
-                    ended = Ended(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
-                case Rejected(reason):
-                    ended = self._rejected(reason)
-                case Asked() as asked:
-                    ended = self._cancel(asked)
-                case ResourceRequest() as resource:
-                    ended = self._respond(resource)
+            match self.event.content:
+                case IgnoredEvent(reason):
+                    result = Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
+                case RejectedEvent(reason):
+                    result = self._rejected(reason)
+                case CancelEvent() as cancel_event:
+                    result = self._cancel(cancel_event)
+                case CustomResourceRequest() as resource:
+                    result = self._respond(resource)
         except RequestRejected as rejection:
-            ended = self._rejected(str(rejection))
+            result = self._rejected(str(rejection))
         except Exception as error:
             self.services.telemetry.crashed(error)
             raise
-        self.services.telemetry.report(ended.report)
-        if ended.next and ended.next.put and not isinstance(self.event.asks, ResourceRequest):
-            self.services.backlog.put(self.delivery.payload, ended.next.put, ended.next.seconds)
-        return ended
+        self.services.telemetry.report(result.report)
+        if result.next and result.next.attributes and isinstance(self.event.content, CancelEvent):
+            self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)
+        return result
 
-    def _rejected(self, reason: str) -> Ended:
-        """What was begun is not lost: it comes again, until it ends in the failure queue."""
-        was_begun = self.delivery.progress.admitted and not isinstance(self.event.asks, ResourceRequest)
-        again = Next(self.delivery.retry_seconds) if was_begun else None
-        return Ended(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), again)
+    def _rejected(self, reason: str) -> Result:
+        """An event that was begun before is redelivered, until it is in the failure queue: its work is not lost."""
+        was_begun = self.delivery.limit_checked and not isinstance(self.event.content, CustomResourceRequest)
+        following = Next(self.delivery.retry_seconds) if was_begun else None
+        return Result(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), following)
 
-    def _cancel(self, asked: Asked) -> Ended:
-        policy = self.services.config.policy
-        if self.delivery.progress.wait:  # the cancel is done: a prefix that was set since can't undo it
-            policy = replace(policy, job_id_prefix="")
-        request = parse_request(asked.document, policy, attribution(self.event.trigger, asked))
-        report = self._run(self._until(EVENT_RESERVE)).carry_out(request, self.event.trigger)
-        # A dry run changes nothing, so that its next delivery would come no further.
-        return Ended(report, None if report.dry_run else self.delivery.next(report, self.services.now))
+    def _cancel(self, event: CancelEvent) -> Result:
+        limits = self.services.config.limits
+        if self.delivery.wait:  # the jobs are canceled, and a prefix that was set since cannot undo that
+            limits = replace(limits, job_id_prefix="")
+        request = parse_request(event.document, limits, event.default_reason)
+        report = self._run(request, self._until(EVENT_RESERVE))
+        # A dry run changes nothing, so a redelivery would come no further.
+        return Result(report, None if report.dry_run else self.delivery.next(report, self.services.now))
 
-    def _respond(self, resource: ResourceRequest) -> Ended:
+    def _respond(self, resource: CustomResourceRequest) -> Result:
         """Respond to CloudFormation, unless a later delivery of the request does."""
-        from .custom_resource import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need not load crhelper
+        from handler.cloudformation.lifecycle import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need no crhelper
 
         services, config = self.services, self.services.config
-        if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
+        if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
             raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
         lifecycle = Lifecycle(
             resource,
@@ -118,77 +127,89 @@ class Invocation:
         )
         following: Next | None = None
 
-        def tear_down() -> Verdict:
+        def tear_down() -> Response:
             nonlocal following
             respond_by = self._respond_by(resource)
-            verdict, following = self._delete(resource, respond_by)
+            response, following = self._tear_down(resource, respond_by)
             if following is None:
-                return verdict
+                return response
+            # Claimed before the event is enqueued, so that the timer cannot respond to a request that continues.
             if not lifecycle.claim():
-                why_not = OUT_OF_TIME
-            elif not (why_not := self._enqueue_teardown(resource, following, respond_by)):
+                refusal = OUT_OF_TIME
+            elif not (refusal := self._enqueue_teardown(resource, following, respond_by)):
                 lifecycle.postpone()
-                return verdict
+                return response
             following = None
-            return verdict.given_up(why_not)
+            return response.as_final(refusal)
 
-        verdict = lifecycle.dispatch(lambda: validate(resource, config.policy), tear_down)
+        response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
         if following:
-            return Ended(verdict.report, following)
-        for warning in verdict.warnings:
+            return Result(response.report, following)
+        for warning in response.warnings:
             services.telemetry.warn(warning)
-        if verdict.continued:
+        if response.leaves_active_jobs:
             services.telemetry.count("TeardownsContinued")
-        return Ended(verdict.report, problem=lifecycle.problem)
+        return Result(response.report, delivery_error=lifecycle.delivery_error)
 
-    def _delete(self, resource: ResourceRequest, respond_by: Deadline) -> tuple[Verdict, Next | None]:
-        """Cancel the resource's jobs. Returns the verdict, and what follows before it if there is time for that."""
-        planned = plan(resource, self.services.config.policy)
-        if isinstance(planned, Verdict):
+    def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
+        """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
+        planned = plan_deletion(resource, self.services.config.limits)
+        if isinstance(planned, Response):
             return planned, None
-        run = self._run(min(self._until(WORK_RESERVE), respond_by, key=lambda each: each.remaining))
         request = planned.request
+        deadline = min(self._until(TEARDOWN_RESERVE), respond_by, key=lambda each: each.remaining)
         try:
-            report = run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES)
+            report = self._run(request, deadline)
         except RequestRejected as rejection:
             report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
-        verdict, following = judge(resource, planned, report), self.delivery.next(report, self.services.now)
+        response = respond_to_deletion(resource, planned, report)
+        following = self.delivery.next(report, self.services.now)
         if following is None:
-            return verdict, None
-        seconds = SHORTEST_LOOK_SECONDS if following.put else following.seconds  # the delay of the teardowns' queue
-        return (verdict, following) if respond_by.allows(seconds + LEAST_RUN_SECONDS) else (verdict.given_up(), None)
+            return response, None
+        seconds = MIN_POLL_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
+        if not respond_by.allows(seconds + MIN_RUN_SECONDS):
+            return response.as_final(), None
+        return response, following
 
-    def _enqueue_teardown(self, resource: ResourceRequest, following: Next, respond_by: Deadline) -> str:
+    def _enqueue_teardown(self, resource: CustomResourceRequest, following: Next, respond_by: Deadline) -> str:
         """Send the request to the teardowns' queue. Returns why the queue refuses it, or an empty string.
 
-        Raises BacklogUnavailable if the request is redelivered in time.
+        Raises EnqueueUnavailable if the request is redelivered in time without the queue.
         """
-        if following.put is None:
+        if following.attributes is None:
             return ""
         try:
-            self.services.backlog.put_teardown(self.delivery.payload, following.put, resource.identity)
-        except BacklogRefused as refusal:
-            may_pass = isinstance(refusal, BacklogUnavailable) and self.delivery.comes_again(
-                resource.asked_at, respond_by
+            self.services.queues.enqueue_teardown(self.delivery.payload, following.attributes, resource.identity)
+        except EnqueueRefused as refusal:
+            is_retried = isinstance(refusal, EnqueueUnavailable) and self.delivery.is_retried_by_lambda(
+                resource.signed_at, respond_by
             )
-            if self.delivery.message or may_pass:
+            if self.delivery.message or is_retried:
                 raise
             return str(refusal)
         return ""
 
-    def _respond_by(self, resource: ResourceRequest) -> Deadline:
-        """When CloudFormation must have its response, counted from when it signed the request."""
-        first_seen_at = self.delivery.first_seen_at
-        asked_at = min(first_seen_at, resource.asked_at or first_seen_at)
-        return Deadline(resource.answer_within - (self.services.now - asked_at), self.services.clock)
+    def _run(self, request: CancelRequest, deadline: Deadline) -> Report:
+        services, delivery = self.services, self.delivery
+        per_second = services.config.cancels_per_second
+        gate = Gate(per_second, deadline, services.clock, services.sleep, call_seconds=MAX_CALL_SECONDS)
+        session = Session(
+            services.jobs_api(gate),
+            gate,
+            services.config.limits,
+            services.utc_now,
+            delivery.limit_checked,
+            delivery.previous_attempts,
+            delivery.wait,
+        )
+        return run(session, request, self.event.trigger)
 
     def _until(self, reserve: float) -> Deadline:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)
 
-    def _run(self, deadline: Deadline) -> Run:
-        services, progress = self.services, self.delivery.progress
-        pace = Pace(services.config.cancels_per_second, services.clock, services.sleep)
-        return Run(
-            services.api, services.config.policy, pace, deadline, services.sleep, services.utc_now,
-            progress.admitted, self.delivery.number, progress.wait,
-        )  # fmt: skip
+    def _respond_by(self, resource: CustomResourceRequest) -> Deadline:
+        """Return when CloudFormation must have its response, counted from when it signed the request."""
+        first_seen_at = self.delivery.first_seen_at
+        requested_at = min(first_seen_at, resource.signed_at or first_seen_at)
+        elapsed = self.services.now - requested_at
+        return Deadline(resource.respond_within_seconds - elapsed, self.services.clock)

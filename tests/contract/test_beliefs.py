@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.core.exceptions import JsonRESTError
 
-from handler.selection import GREENGRASS_NAMESPACE
+from handler.cancellation.selection import GREENGRASS_NAMESPACE
 from local.account import Devices
 from local.aws import LocalAws
 from local.beliefs import BELIEFS
@@ -91,7 +91,7 @@ def test_moto_with_the_rules_is_as_aws_is_believed_to_be(belief: Belief) -> None
 
 @EACH
 def test_a_belief_waits_for_an_aws_that_takes_its_time(belief: Belief, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handler.cancel.READ_BACK_WAITS", (0.0, 0.0, 0.0, 0.0))
+    monkeypatch.setattr("handler.cancellation.cancel.READ_BACK_WAITS", (0.0, 0.0, 0.0, 0.0))
     with moto(lag=3, hides_namespaced=True) as scene:
         scene.patience = 2
         assert look(belief, scene, belief.expected) in belief.expected

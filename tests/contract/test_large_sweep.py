@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from handler.aws.iot import IotJobs
+from handler.cancellation.job import JobStatus, JobSummary
+from handler.cancellation.rate import Deadline, RateLimit, Turn
+from handler.cancellation.report import Trigger
+from handler.cancellation.request import CancelReason, parse_request
+from handler.cancellation.run import Run
+from handler.cloudformation.response import Responder
 from handler.config import Sweep
-from handler.iot import IotJobs
-from handler.job import JobStatus, JobSummary
-from handler.outcome import Trigger
-from handler.request import Attribution, parse_request
-from handler.respond import Responder
-from handler.run import Run
-from handler.timing import Deadline, Pace, Turn
 from tests.conftest import Log
 from tests.support import lambda_driver
-from tests.support.fakes import NOW, POLICY, FakeClock, FakeJobs, arn_of, config
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, arn_of, config
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import TokenBuckets
 from tests.support.lambda_driver import REGION, Killed, Process, Quotas, iot_client
@@ -77,7 +77,7 @@ class Lambda(lambda_driver.Lambda):
     """The function with a time-out of 25 s, and a sweep of up to 1,000 jobs."""
 
     def __init__(self, client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, process: Process) -> None:
-        sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
+        sweep = replace(config(policy=replace(LIMITS, max_jobs=1000)), sweep=Sweep("ota-*", 168))
         super().__init__(client, clock, log, responder, process, sweep)
 
 
@@ -152,10 +152,10 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
     with in_process(REGION) as backend:
         for number in range(300):
             backend.add_job(f"job-{number}", tags={"env": "dev"})
-        policy = replace(POLICY, max_jobs=300)
-        pace = Pace(1_000_000, clock, lambda _seconds: None)
+        policy = replace(LIMITS, max_jobs=300)
+        pace = RateLimit(1_000_000, clock, lambda _seconds: None)
         run = Run(IotJobs(client), policy, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
-        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, Attribution("STALE", "old"))
+        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
         report = run.carry_out(request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
         assert set(backend.jobs_cancelled.values()) == {1}
@@ -199,10 +199,10 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
     peaks: dict[int, int] = {}
     for number in (10_000, 100_000):
         listing = Listing(number)
-        pace = Pace(1_000_000, clock, lambda _seconds: None)
-        run = Run(listing, POLICY, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
+        pace = RateLimit(1_000_000, clock, lambda _seconds: None)
+        run = Run(listing, LIMITS, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
-        request = parse_request(document, POLICY, Attribution("STALE", "old"))
+        request = parse_request(document, LIMITS, CancelReason.default("STALE", "old"))
         selector = request.selector
         assert selector is not None
         run._selecting(selector).select()  # once before, so that what is made only once does not count

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from handler.request import Policy
-from handler.respond import Responder
+from handler.cancellation.request import StackLimits
+from handler.cloudformation.response import Responder
 from tests.conftest import Log
-from tests.support.fakes import POLICY, AnswerServer, FakeClock, config
+from tests.support.fakes import LIMITS, AnswerServer, FakeClock, config
 from tests.support.iot_rules import Job, Parameters, RulesBackend, in_process
 from tests.support.lambda_driver import REGION, Killed, Lambda, Process, Quotas, iot_client
 
@@ -28,7 +28,7 @@ QUOTAS = dict.fromkeys(
     ),
     10.0,
 )
-FORCED, GENTLE = replace(POLICY, force=True), POLICY
+FORCED, GENTLE = replace(LIMITS, force=True), LIMITS
 REQUEST = {"cancel": {"jobId": "firmware"}}
 STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 MADE_BY_DEFAULT = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
@@ -63,7 +63,7 @@ def new_lambda(
 ) -> NewLambda:
     """At the service's default quota, with a time-out of 25 s if it is given no other."""
 
-    def new(policy: Policy, process: Process | None = None, seconds: float = 25) -> Lambda:
+    def new(policy: StackLimits, process: Process | None = None, seconds: float = 25) -> Lambda:
         settings = replace(config(server.url, policy), cancels_per_second=10)
         return Lambda(client, clock, log, responder, process or Process(set()), settings, seconds)
 
@@ -244,7 +244,7 @@ def test_pages_of_executions_come_at_the_pace_of_the_run(
 def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocations(
     backend: RulesBackend, new_lambda: NewLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handler.executions.MOST", 10)
+    monkeypatch.setattr("handler.cancellation.executions.MOST", 10)
     job = add_leftover(backend, 25)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
@@ -312,7 +312,7 @@ def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_n
     reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
     assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, {})
-    function.configure(policy=FORCED)
+    function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", "firmware", **properties))
     function.drain()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
@@ -348,7 +348,7 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
-    function.configure(policy=FORCED)
+    function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", selection_id, **properties))
     function.drain()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]

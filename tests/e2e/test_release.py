@@ -93,7 +93,7 @@ def test_the_bundle_holds_nothing_of_its_making(first: Path) -> None:
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
     assert {entry.date_time for entry in entries} == {(2026, 11, 24, 3, 2, 0)}  # a zip counts in steps of two seconds
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
-    noise = re.compile(r"/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
+    noise = re.compile(r"/(RECORD|INSTALLER|REQUEST_DETAIL_TYPE|direct_url\.json)$")
     assert [entry.filename for entry in entries if noise.search(entry.filename)] == []
 
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,11 +11,11 @@ import urllib3
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import RetryContext
 
-from handler.backlog import Backlog, sqs_client
-from handler.iot import IotJobs, iot_client
+from handler.aws.eventbridge import Publisher, events_client
+from handler.aws.iot import IotJobs, iot_client
+from handler.aws.sqs import Queues, sqs_client
+from handler.cloudformation.response import Responder
 from handler.pipeline import Services
-from handler.publish import Publisher, events_client
-from handler.respond import Responder
 from tests.conftest import Log
 from tests.faults.matrix import NewWorld
 from tests.faults.scenarios import Scenario
@@ -94,7 +95,7 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=sleep))
         patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _self: "test")
         patch.setattr("botocore.signers.RequestSigner.sign", lambda *_args, **_kwargs: None)
-        patch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=_Timer))
+        patch.setattr("handler.cloudformation.lifecycle.threading", SimpleNamespace(Lock=threading.Lock, Timer=_Timer))
         iot, sqs, bus, http, log = iot_client(), sqs_client(), events_client(), urllib3.PoolManager(), new_log()
 
         def new(scenario: Scenario) -> World:
@@ -109,9 +110,9 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = Services(
-                replace(config(policy=scenario.policy), sweep=scenario.sweep),
-                IotJobs(iot),
-                Backlog(lambda: sqs, FakeBacklog.url, FakeBacklog.teardown_url),
+                replace(config(policy=scenario.policy), **scenario.sweep),
+                partial(IotJobs, iot),
+                Queues(lambda: sqs, FakeBacklog.url, FakeBacklog.teardown_url),
                 Publisher(bus, FakeBus.name),
                 Responder(http, clock.sleep, lambda _least, most: most),
                 log.telemetry,

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from handler.request import Policy
+from handler.cancellation.request import StackLimits
 from tests.conftest import Log
 from tests.support.account import (
     FAULTS,
@@ -59,7 +59,7 @@ jobs = st.builds(
     target_selection=st.sampled_from(["SNAPSHOT", "SNAPSHOT", "CONTINUOUS"]),
 )
 policies = st.builds(
-    Policy,
+    StackLimits,
     force=st.booleans(),
     dry_run=st.sampled_from([False, False, False, True]),
     max_jobs=st.sampled_from([1, 2, 100, 100]),
@@ -167,7 +167,7 @@ class AccountMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
-        policy: Policy,
+        policy: StackLimits,
         lag: int,
         seconds_a_call: float,
         page_size: int,
@@ -246,7 +246,7 @@ class AccountMachine(RuleBasedStateMachine):
             self.account.version += 1
 
     @rule(policy=policies)
-    def operator_changes_the_stack(self, policy: Policy) -> None:
+    def operator_changes_the_stack(self, policy: StackLimits) -> None:
         self.account.policy = policy
         self.account.version += 1
 
@@ -506,7 +506,9 @@ def in_a_template(select: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def machine(new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch) -> type[AccountMachine]:
     """With the timer of a teardown by the machine's own clock."""
-    monkeypatch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=FakeTimer))
+    monkeypatch.setattr(
+        "handler.cloudformation.lifecycle.threading", SimpleNamespace(Lock=threading.Lock, Timer=FakeTimer)
+    )
     log = new_log()
     monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would keep every line
 

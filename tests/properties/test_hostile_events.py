@@ -15,14 +15,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handler.app import lambda_handler
-from handler.config import Sweep
+from handler.cancellation.request import StackLimits
+from handler.cloudformation.response import Responder
 from handler.errors import ResponseUndelivered
 from handler.pipeline import Services
-from handler.request import Policy
-from handler.respond import Responder
 from tests.conftest import Log
 from tests.support.bus import FakeBus
-from tests.support.fakes import POLICY, FakeBacklog, FakeClock, FakeContext, FakeJob, FakeJobs, config
+from tests.support.fakes import LIMITS, FakeBacklog, FakeClock, FakeContext, FakeJob, FakeJobs, config
 
 EVENTS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parents[2] / "events").rglob("*.json"))]
 NAMED = "firmware-2026-11"  # the job that the real events name
@@ -211,7 +210,7 @@ class Leases(FakeBacklog):
 class Run:
     """One delivery of an event to a function of the policy, which knows three running jobs."""
 
-    def __init__(self, log: Log, policy: Policy, event: object) -> None:
+    def __init__(self, log: Log, policy: StackLimits, event: object) -> None:
         log.stream.seek(0)
         log.stream.truncate()
         clock = FakeClock()
@@ -222,8 +221,8 @@ class Run:
         self.backlog = Leases(clock)
         responder = Responder(self.pool, clock.sleep, lambda _least, most: most)
         services = Services(
-            replace(config(policy=policy), sweep=Sweep("*", 1)),
-            self.jobs,
+            replace(config(policy=policy), sweep_job_id_glob="*", sweep_older_than_hours=1),
+            self.jobs.behind,
             self.backlog.port,
             FakeBus().port,
             responder,
@@ -256,7 +255,7 @@ for _ in range(400):
 @example(event={"body": {"cancel": {"jobId": NAMED}}})
 @example(event=[{"cancel": {"jobId": NAMED}}])
 def test_what_is_no_request_is_rejected_without_a_call(one_log: Log, event: object) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert (run.report["status"], run.jobs.calls, run.pool.sent) == ("REJECTED", [], [])
 
 
@@ -268,7 +267,7 @@ def test_what_is_no_request_is_rejected_without_a_call(one_log: Log, event: obje
 @example(event=on_the_backlog({"cancel": {"jobId": "ota-1", "waitForExecutionsMinutes": 5}}, WAITS))
 @example(event={"RequestType": "Delete", "ResponseURL": "https://x.s3.amazonaws.com/p?secret", "StackId": NESTED})
 def test_no_event_cancels_a_job_outside_the_prefix(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(POLICY, force=True, job_id_prefix="ota-"), event)
+    run = Run(one_log, replace(LIMITS, force=True, job_id_prefix="ota-"), event)
     assert NAMED not in run.jobs.cancelled
     assert run.jobs.jobs[NAMED] == FakeJob(executions={"thing": "IN_PROGRESS"})
 
@@ -278,7 +277,7 @@ def test_no_event_cancels_a_job_outside_the_prefix(one_log: Log, event: object) 
 @example(event={"cancel": {"jobId": NAMED, "dryRun": False}})
 @example(event={"cancel": {"jobId": NAMED}})
 def test_no_event_cancels_anything_on_a_stack_that_only_plans(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(POLICY, dry_run=True), event)
+    run = Run(one_log, replace(LIMITS, dry_run=True), event)
     assert "CancelJob" not in {operation for operation, _ in run.jobs.calls}
 
 
@@ -288,7 +287,7 @@ def test_no_event_cancels_anything_on_a_stack_that_only_plans(one_log: Log, even
 @example(event={"cancel": {"jobId": NAMED, "force": 1}})
 @example(event={"cancel": {"jobId": NAMED}})
 def test_no_event_forces_where_the_stack_does_not(one_log: Log, event: object) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert all(job.executions == {"thing": "IN_PROGRESS"} for job in run.jobs.jobs.values())
 
 
@@ -305,7 +304,7 @@ def test_no_event_forces_where_the_stack_does_not(one_log: Log, event: object) -
 @example(event={"cancel": {"jobIds": ["ota-1", "ota-1"]}})
 @example(event={"cancel": {"jobIds": ["ota-1", "ota-2"], "maxJobs": 2}})
 def test_no_event_cancels_more_jobs_than_the_cap(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(POLICY, max_jobs=1), event)
+    run = Run(one_log, replace(LIMITS, max_jobs=1), event)
     assert len(run.jobs.cancelled) <= 1
 
 
@@ -320,7 +319,7 @@ def test_no_event_cancels_more_jobs_than_the_cap(one_log: Log, event: object) ->
 @example(event=on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}}))
 @example(event=on_the_backlog(DELETE, WAITS, arn=FakeBacklog.teardown_arn))
 def test_every_event_gives_exactly_one_report_and_it_is_the_one_returned(one_log: Log, event: object) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert len(run.reports) == 1
     returned = run.report or {"batchItemFailures": []}
     assert "batchItemFailures" in returned or json.loads(json.dumps(returned)) == run.reports[0]
@@ -329,7 +328,7 @@ def test_every_event_gives_exactly_one_report_and_it_is_the_one_returned(one_log
 @given(event=whole_custom_resources | mutated() | custom_resources)
 @settings(max_examples=200)
 def test_cloudformation_is_answered_at_most_once_at_its_own_host_and_in_4096_bytes(one_log: Log, event: Any) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert len(run.pool.sent) <= 1
     for url, body in run.pool.sent:
         assert str(urlsplit(url).hostname).endswith(".amazonaws.com")
@@ -343,7 +342,7 @@ def test_cloudformation_is_answered_at_most_once_at_its_own_host_and_in_4096_byt
 def test_a_request_of_cloudformation_is_answered_with_its_ids_unless_it_waits(
     one_log: Log, event: dict[str, Any]
 ) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     if run.backlog.messages:
         assert (run.backlog.events, run.report["status"], run.pool.sent) == ([event], "UNFINISHED", [])
         return

@@ -20,16 +20,16 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from handler.app import lambda_handler
-from handler.backlog import Backlog
-from handler.config import Config, Sweep
+from handler.aws.eventbridge import Publisher
+from handler.aws.sqs import Queues
+from handler.cancellation.job import Job, JobStatus, JobSummary
+from handler.cancellation.rate import Gate, LambdaContext
+from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.cancellation.request import StackLimits
+from handler.cloudformation.response import Responder
+from handler.config import Config
 from handler.errors import ExecutionEnded
-from handler.job import Job, JobStatus, JobSummary
-from handler.outcome import Report, RunStatus, Trigger
 from handler.pipeline import Services
-from handler.publish import Publisher
-from handler.request import Policy
-from handler.respond import Responder
-from handler.timing import LambdaContext, Turn
 from tests.conftest import Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
@@ -89,16 +89,16 @@ class Ask:
     def is_teardown(self) -> bool:
         return bool(self.url)
 
-    def is_forced(self, policy: Policy) -> bool:
+    def is_forced(self, policy: StackLimits) -> bool:
         return policy.force and self.force is not False
 
-    def is_dry(self, policy: Policy) -> bool:
+    def is_dry(self, policy: StackLimits) -> bool:
         return policy.dry_run or self.dry_run is True
 
-    def cap(self, policy: Policy) -> int:
+    def cap(self, policy: StackLimits) -> int:
         return min(policy.max_jobs, self.max_jobs or policy.max_jobs)
 
-    def must_be_rejected(self, policy: Policy) -> bool:
+    def must_be_rejected(self, policy: StackLimits) -> bool:
         """True if no state of the account can make the event a sound one: as it asks for more than the stack allows."""
         head = (self.select or {}).get("jobIdGlob", "*").partition("*")[0]
         return self.is_bad or any((
@@ -165,7 +165,7 @@ class Account:
         self.jobs = Jobs(clock=self.clock)
         self.jobs.denied_tag = "cancel-protection"
         self.queue = Queue(self.clock)
-        self.policy = Policy(False, False, 100, "", "cancel-protection")
+        self.policy = StackLimits(False, False, 100, "", "cancel-protection")
         self.seconds = 300.0
         self.asks: list[Ask] = []
         self.retries: list[tuple[float, int, float, Ask]] = []  # due, attempts so far, first delivered, event
@@ -448,9 +448,10 @@ class Run:
     def _services(self) -> Services:
         account = self.account
         settings = Config(
-            policy=self.policy,
+            limits=self.policy,
             cancels_per_second=8,
-            sweep=Sweep("ota-*", 168),
+            sweep_job_id_glob="ota-*",
+            sweep_older_than_hours=168,
             backlog_queue_url=account.queue.url,
             teardown_queue_url=account.queue.teardown_url,
             event_bus_name="operations",
@@ -458,12 +459,14 @@ class Run:
             log_group="/aws/lambda/canceler",
             endpoint_url=None,
         )
-        queues = Backlog(lambda: cast("SQSClient", Sqs(self)), settings.backlog_queue_url, settings.teardown_queue_url)
+        queues = Queues(lambda: cast("SQSClient", Sqs(self)), settings.backlog_queue_url, settings.teardown_queue_url)
         responder = Responder(cast("urllib3.PoolManager", Http(self)), self.sleep, lambda _least, most: most)
         telemetry = cast("Telemetry", Told(self))
         clock = account.clock
         bus = Publisher(cast("EventBridgeClient", Events(self)), FakeBus.name)
-        return Services(settings, Api(self), queues, bus, responder, telemetry, clock, self.sleep, clock.utc_now)
+        return Services(
+            settings, lambda gate: Api(self, gate), queues, bus, responder, telemetry, clock, self.sleep, clock.utc_now
+        )
 
     # Calls
 
@@ -742,11 +745,9 @@ class Told:
 class Api:
     """The IoT Jobs API of one run."""
 
-    worst_call = 1.0
-
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, gate: Gate) -> None:
         self._run = run
-        self._jobs = run.account.jobs
+        self._jobs = run.account.jobs.behind(gate)
 
     def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
         def act() -> None:
@@ -763,11 +764,11 @@ class Api:
     def tags(self, arn: str) -> Mapping[str, str]:
         return self._run.call(lambda: self._jobs.tags(arn), throttled)
 
-    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
-        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, turn, namespace)), throttled)
+    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
+        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, namespace)), throttled)
 
-    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
-        yield from self._run.call(lambda: list(self._jobs.running(job_id, turn)), throttled)
+    def running_things(self, job_id: str) -> Iterator[str]:
+        yield from self._run.call(lambda: list(self._jobs.running_things(job_id)), throttled)
 
     def cancel_execution(self, job_id: str, thing_name: str) -> None:
         def act() -> None:

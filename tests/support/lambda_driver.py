@@ -3,16 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as SdkConfig
 
 from handler.app import lambda_handler
+from handler.aws.iot import IotJobs
+from handler.cloudformation.response import Responder
 from handler.config import Config
-from handler.iot import IotJobs
 from handler.pipeline import Services
-from handler.respond import Responder
 from tests.conftest import Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeBacklog, FakeClock, FakeContext
@@ -116,7 +117,7 @@ class Lambda:
         self.queue.fault = process.check_queue
         self.services = Services(
             settings,
-            IotJobs(client),
+            partial(IotJobs, client),
             self.queue.port,
             self.bus.port,
             responder,

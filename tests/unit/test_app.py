@@ -17,15 +17,14 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from handler.app import lambda_handler, wire
-from handler.backlog import Backlog
-from handler.config import Config, Sweep
-from handler.errors import BacklogUnavailable, InvalidConfiguration, ResponseUndelivered
-from handler.iot import IotJobs
-from handler.request import Policy
+from handler.aws.iot import IotJobs
+from handler.cancellation.request import StackLimits
+from handler.config import Config
+from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
 from tests.conftest import Function
 from tests.support.fakes import (
+    LIMITS,
     NOW,
-    POLICY,
     AnswerServer,
     FakeContext,
     FakeJob,
@@ -224,7 +223,7 @@ def test_force_is_the_stacks_and_a_request_can_only_turn_it_off(
 ) -> None:
     function.jobs.jobs["a"] = FakeJob(executions=dict(RUNNING))
     document = {"jobId": "a"} if request_ is None else {"jobId": "a", "force": request_}
-    function.configure(policy=replace(POLICY, force=stack))
+    function.configure(limits=replace(LIMITS, force=stack))
     report = function({"cancel": document})
     assert (report["force"], report["executionsLeftInProgress"]) == (force, left)
 
@@ -240,7 +239,7 @@ def test_a_request_for_force_beyond_the_stacks_is_rejected_and_cancels_nothing(f
 
 
 def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> None:
-    function.configure(policy=replace(POLICY, dry_run=True))
+    function.configure(limits=replace(LIMITS, dry_run=True))
     function.jobs.jobs["firmware-2026-11"] = firmware()
     names = [name for name, (*_, cancelled) in REPORTS.items() if cancelled]
     for name in names:
@@ -414,7 +413,7 @@ def test_a_teardown_counts_its_time_from_the_signature_of_its_url(
 
 def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
     """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
-    function.configure(policy=replace(POLICY, max_jobs=1000))
+    function.configure(limits=replace(LIMITS, max_jobs=1000))
     function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(190)}
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
@@ -463,7 +462,7 @@ OVER = (
 
 
 def fill(function: Function, number: int) -> None:
-    function.configure(sweep=Sweep("firmware-*", 168))
+    function.configure(sweep_job_id_glob="firmware-*")
     function.jobs.jobs |= {f"firmware-{each}": firmware() for each in range(number)}
 
 
@@ -585,7 +584,7 @@ def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
 
 @pytest.mark.parametrize("name", ["scheduled-rule.json", "scheduled-scheduler.json"])
 def test_a_schedule_without_an_input_runs_the_stacks_sweep(name: str, function: Function) -> None:
-    function.configure(sweep=Sweep("firmware-*", 72))
+    function.configure(sweep_job_id_glob="firmware-*", sweep_older_than_hours=72)
     function.jobs.jobs |= {
         "firmware-stale": FakeJob(),
         "firmware-young": FakeJob(created_at=NOW - timedelta(hours=71)),
@@ -838,9 +837,10 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_real_services_are_wired_from_the_environment_once() -> None:
     services = wire()
     assert services.config == Config(
-        Policy(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        StackLimits(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         8,
-        Sweep("ota-*", 168),
+        "ota-*",
+        168,
         "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
         "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
         "default",
@@ -848,8 +848,8 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         "/aws/lambda/canceler",
         None,
     )
-    assert isinstance(services.api, IotJobs)
-    assert isinstance(services.backlog, Backlog)
+    assert isinstance(services.jobs_api(gate), IotJobs)
+    assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
     assert wire() is services
 
@@ -884,9 +884,9 @@ def test_a_function_that_cannot_read_its_configuration_does_nothing(
 
 @pytest.mark.usefixtures("lambda_environment")
 def test_what_lambda_loads_is_wired_and_collects_garbage_of_events_alone() -> None:
-    sys.modules.pop("handler.start", None)
+    sys.modules.pop("handler.lambda_function", None)
     try:
-        start = import_module("handler.start")
+        start = import_module("handler.lambda_function")
         assert start.lambda_handler is lambda_handler
         assert wire.cache_info().currsize == 1
         assert gc.isenabled()
@@ -897,7 +897,7 @@ def test_what_lambda_loads_is_wired_and_collects_garbage_of_events_alone() -> No
 
 def test_the_handler_is_where_the_template_says() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
-    assert "Handler: handler.start.lambda_handler" in template
+    assert "Handler: handler.lambda_function.lambda_handler" in template
 
 
 # What becomes of an event that was begun
@@ -912,7 +912,7 @@ def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"select": {"jobIdGlob": "a"}, "force": False}})
-    function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
     while function.backlog.messages:
         function.backlog.deliver(function)
     assert len(function.backlog.dead) == 1
@@ -920,7 +920,7 @@ def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(
 
 
 def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_then_on(function: Function) -> None:
-    function.configure(policy=replace(POLICY, max_jobs=2))
+    function.configure(limits=replace(LIMITS, max_jobs=2))
     function.jobs.jobs |= {"a-1": FakeJob(), "a-2": FakeJob()}
     function.jobs.fault = failing("ListJobs", throttled, times=1)
     function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
@@ -935,7 +935,7 @@ def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_
 
 @pytest.mark.parametrize(("hours", "status"), [(11.9, "SETTLED"), (12.1, "REJECTED")])
 def test_an_admission_does_not_outlast_twelve_hours(hours: float, status: str, function: Function) -> None:
-    function.configure(policy=replace(POLICY, max_jobs=2))
+    function.configure(limits=replace(LIMITS, max_jobs=2))
     function.jobs.jobs["a-1"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
@@ -990,7 +990,7 @@ def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reac
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function.backlog.fault = refused_by_sqs(code, status)
     deletion = signed_deletion(function)
-    with pytest.raises(BacklogUnavailable):
+    with pytest.raises(EnqueueUnavailable):
         function(deletion)
     assert function.answers == []
     function(deletion)
@@ -1006,7 +1006,7 @@ def test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of
     function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
     deletion = signed_deletion(function, OnIncomplete=on_incomplete)
     for seconds in (60, 120):
-        with pytest.raises(BacklogUnavailable):
+        with pytest.raises(EnqueueUnavailable):
             function(deletion)
         function.clock.now += seconds
     assert function.answers == []
@@ -1037,7 +1037,7 @@ def test_a_teardown_that_may_not_come_again_is_answered_at_once(
 
 
 def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) -> None:
-    function.configure(policy=replace(POLICY, dry_run=True))
+    function.configure(limits=replace(LIMITS, dry_run=True))
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("DescribeJob", throttled, times=1)
     function(load("custom-resource-delete.json", function.server))
@@ -1050,7 +1050,7 @@ def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) ->
 def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
     function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     report = function({"cancel": {"select": {"jobIdGlob": "firmware-*"}}})
     assert report["reason"].startswith("select.jobIdGlob: must be able to match ids that start with 'ota-'")

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.config import Config, Sweep
+from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.events import Ignored
+from handler.inbound.eventbridge import IgnoredEvent
 from local.question import is_dry_run, question_of
-from tests.support.fakes import POLICY, config
+from tests.support.fakes import LIMITS, config
 
 EVENTS = Path(__file__).parents[2] / "events"
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
@@ -22,9 +22,9 @@ NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBri
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
 # File → the value of `cancel` that is sent, why nothing is sent, or the words of a rejection.
-EXPECTED: dict[str, dict[str, Any] | Ignored | str] = {
+EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
     "alarm-to-alarm.json": {"jobIds": ["firmware-2026-11"], "dryRun": True},
-    "alarm-to-ok.json": Ignored("the alarm went to OK"),
+    "alarm-to-ok.json": IgnoredEvent("the alarm went to OK"),
     "backlog-message.json": NOT_OURS,
     "bare-request.json": {
         "jobId": "firmware-2026-11",
@@ -34,11 +34,11 @@ EXPECTED: dict[str, dict[str, Any] | Ignored | str] = {
         "reasonCode": "STALE_JOB",
         "comment": "weekly clean-up",
     },
-    "canceler-report.json": Ignored("it is a canceler's report"),
-    "cloudtrail-cancel-job.json": Ignored("the API call is 'CancelJob', not CreateJob"),
-    "cloudtrail-create-job-failed.json": Ignored("the CreateJob failed"),
+    "canceler-report.json": IgnoredEvent("it is a canceler's report"),
+    "cloudtrail-cancel-job.json": IgnoredEvent("the API call is 'CancelJob', not CreateJob"),
+    "cloudtrail-create-job-failed.json": IgnoredEvent("the CreateJob failed"),
     "cloudtrail-create-job.json": {"jobId": "firmware-2026-11", "dryRun": True},
-    "custom-resource-create.json": Ignored("Create: valid; nothing is cancelled before Delete"),
+    "custom-resource-create.json": IgnoredEvent("Create: valid; nothing is cancelled before Delete"),
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
         "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
@@ -46,7 +46,7 @@ EXPECTED: dict[str, dict[str, Any] | Ignored | str] = {
         "maxJobs": 100,
         "dryRun": True,
     },
-    "custom-resource-update.json": Ignored("Update: valid; nothing is cancelled before Delete"),
+    "custom-resource-update.json": IgnoredEvent("Update: valid; nothing is cancelled before Delete"),
     "request-event.json": {
         "jobIds": ["firmware-2026-11", "firmware-2026-12"],
         "dryRun": True,
@@ -97,7 +97,7 @@ def outcome(value: object) -> object:
         question = question_of(value, deployed)
     except RequestRejected as rejection:
         return str(rejection)
-    return question if isinstance(question, Ignored) else question["cancel"]
+    return question if isinstance(question, IgnoredEvent) else question["cancel"]
 
 
 def test_the_table_knows_every_event() -> None:
@@ -132,14 +132,14 @@ def test_a_deletion_is_held_against_the_stacks_policy() -> None:
     asked = event("custom-resource-select-delete.json")
     asked["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
     strict = question_of(asked, deployed)
-    loose = question_of(asked, lambda: replace(deployed(), policy=replace(POLICY, force=True)))
-    told = [each["cancel"] for each in (strict, loose) if not isinstance(each, Ignored)]
+    loose = question_of(asked, lambda: replace(deployed(), policy=replace(LIMITS, force=True)))
+    told = [each["cancel"] for each in (strict, loose) if not isinstance(each, IgnoredEvent)]
     assert [(each["force"], each["maxJobs"]) for each in told] == [(False, 7), (True, 7)]  # type: ignore[index]
 
 
 def test_a_deletion_that_would_touch_no_job_asks_nothing() -> None:
     asked = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
-    assert outcome(asked) == Ignored("the PhysicalResourceId names no job: its Create failed")
+    assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
 
 
 def test_a_creation_that_would_fail_is_rejected_with_its_reason() -> None:
@@ -177,7 +177,7 @@ def test_no_event_is_sent_as_anything_but_a_dry_run(name: str, data: st.DataObje
         question = question_of(changed, deployed)
     except RequestRejected:
         return
-    assert isinstance(question, Ignored) or is_dry_run(question)
+    assert isinstance(question, IgnoredEvent) or is_dry_run(question)
     assert "ResponseURL" not in str(question)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Function
-from tests.support.fakes import NOW, POLICY, FakeBacklog, FakeJob
+from tests.support.fakes import LIMITS, NOW, FakeBacklog, FakeJob
 from tests.support.template import ROOT
 
 OTHERS_JOB = "other-1"
@@ -23,7 +23,7 @@ WAITS = NEW | {
 @pytest.fixture
 def capped(function: Function) -> Function:
     """Held to one job a run and to the prefix ota-; four jobs are running, one of them somebody else's."""
-    function.configure(policy=replace(POLICY, max_jobs=1, job_id_prefix="ota-"))
+    function.configure(limits=replace(LIMITS, max_jobs=1, job_id_prefix="ota-"))
     for job_id in ("ota-1", "ota-2", "ota-3", OTHERS_JOB):
         function.jobs.jobs[job_id] = FakeJob(executions={"thing": "IN_PROGRESS"})
     return function

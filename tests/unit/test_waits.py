@@ -13,14 +13,14 @@ from typing import Any, override
 import pytest
 import urllib3
 
+from handler.cancellation.rate import Deadline
+from handler.cancellation.request import StackLimits
+from handler.cloudformation.response import Responder
 from handler.pipeline import Services
-from handler.request import Policy
-from handler.respond import Responder
-from handler.timing import Deadline
 from tests.conftest import Function, Log
 from tests.support.bus import FakeBus
 from tests.support.fakes import (
-    POLICY,
+    LIMITS,
     AnswerServer,
     FakeBacklog,
     FakeClock,
@@ -37,7 +37,7 @@ STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3
 SELECTION_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 SELECT = {"JobIdGlob": "firmware*"}
 BEGIN = 1000.0  # of FakeClock
-FORCED = replace(POLICY, force=True)
+FORCED = replace(LIMITS, force=True)
 
 
 def running(*things: str) -> FakeJob:
@@ -265,7 +265,7 @@ def new_world(server: AnswerServer, http: urllib3.PoolManager, new_log: Callable
         settings = replace(config(server.url), cancels_per_second=1_000_000)
         bus = FakeBus()
         services = Services(
-            settings, api, backlog.port, bus.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now
+            settings, api.behind, backlog.port, bus.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now
         )
         times = {} if ends_at is None else dict.fromkeys(running_in(meant), ends_at)
         return World(Function(services, api, backlog, bus, server, log, clock), calls, times)
@@ -551,9 +551,9 @@ def test_a_deletion_that_fails_since_cloudformation_waits_no_longer_is_logged_as
     assert world.function.log.lines[-1]["level"] == "WARNING"
 
 
-@pytest.mark.parametrize("policy", [POLICY, FORCED], ids=["gentle", "forced"])
+@pytest.mark.parametrize("policy", [LIMITS, FORCED], ids=["gentle", "forced"])
 def test_many_jobs_that_were_cancelled_long_ago_do_not_keep_a_deletion_from_cancelling(
-    policy: Policy, new_world: NewWorld
+    policy: StackLimits, new_world: NewWorld
 ) -> None:
     """They stay listed for two years, and here are more than one invocation has the time to list."""
     history = {f"firmware-old-{number}": FakeJob("CANCELED", comment="long ago") for number in range(400)}
@@ -708,7 +708,7 @@ def test_a_message_stays_leased_while_it_is_worked_on_for_as_long_as_lambda_lets
     kind: str, late: float, new_world: NewWorld
 ) -> None:
     world = new_world(fleet(400))
-    world.function.configure(cancels_per_second=1, policy=replace(POLICY, max_jobs=1000))
+    world.function.configure(cancels_per_second=1, policy=replace(LIMITS, max_jobs=1000))
     world.function.jobs.seconds_a_call = 0.1
     wait = "0" if kind == "deletion" else "5"
     event: object = {"cancel": {"select": {"jobIdGlob": "firmware*"}}}
@@ -874,7 +874,7 @@ def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_u
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     world.deliver(selecting if kind == "event that selects" else story(world, kind))
     world.look()
-    world.function.configure(policy=FORCED)
+    world.function.configure(limits=FORCED)
     world.play()
     assert (world.looks, world.function.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
     assert world.function.reports[-1]["force"] is False
@@ -886,7 +886,7 @@ def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: 
     world.deliver(deletion(world.function.server, which=which))
     world.look()
     assert world.answers == []
-    world.function.configure(policy=FORCED)
+    world.function.configure(limits=FORCED)
     world.play((30, deletion(world.function.server, which=which, request_id="r-2", path="second")))
     assert sorted(world.function.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
     assert world.answers == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
@@ -899,7 +899,7 @@ def test_a_prefix_that_is_set_meanwhile_ends_no_wait(kind: str, new_world: NewWo
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     world.deliver(selecting if kind == "event that selects" else story(world, kind))
     world.look()
-    world.function.configure(policy=replace(POLICY, job_id_prefix="ota-"))
+    world.function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
     world.play()
     assert world.looks == [20, 40, 60, 80]
     assert [report["status"] for report in world.function.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
@@ -912,7 +912,7 @@ def test_force_that_a_request_has_turned_off_stays_off_though_it_is_switched_on(
     event = {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": 5, "force": False}}
     world.deliver(event if kind == "event" else deletion(world.function.server, Force="false"))
     world.look()
-    world.function.configure(policy=FORCED)
+    world.function.configure(limits=FORCED)
     world.play()
     assert (world.looks, world.function.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
     assert set(world.jobs["firmware"].executions.values()) == {"SUCCEEDED", "CANCELED", "FAILED"}
@@ -920,6 +920,6 @@ def test_force_that_a_request_has_turned_off_stays_off_though_it_is_switched_on(
 
 def test_with_force_from_the_start_nothing_is_waited_for(new_world: NewWorld) -> None:
     world = new_world()
-    world.function.configure(policy=FORCED)
+    world.function.configure(limits=FORCED)
     world.play((0, deletion(world.function.server)))
     assert (world.looks, world.answers) == ([], [(0, "answer", "SUCCESS", "")])

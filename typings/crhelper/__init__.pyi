@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from handler.timing import LambdaContext
+from handler.cancellation.rate import LambdaContext
 
 SUCCESS: str
 FAILED: str
