@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local import sam
+from tools.localaws import sam
 
 SIZE_LIMIT = 2 * 1024 * 1024
 ENVIRONMENT = {

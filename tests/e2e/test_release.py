@@ -15,11 +15,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from handler.version import VERSION
-from local import release, sam
-from local.aws import LocalAws
-from local.errors import NotReleasable
-from local.fleet import Fleet
 from tests.e2e.conftest import Canceler
+from tools.errors import NotReleasable
+from tools.fleet.devices import Fleet
+from tools.localaws import sam
+from tools.localaws.aws import LocalAws
+from tools.release import release
 
 ARCHIVE = f"iot-job-canceler-{VERSION}.zip"
 BILL = f"iot-job-canceler-{VERSION}.cdx.json"
@@ -187,4 +188,4 @@ def test_where_there_is_no_commit_there_is_no_release(tmp_path: Path) -> None:
 def test_make_calls_it() -> None:
     command = ["make", "--dry-run", "release"]
     told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
-    assert "python -m local release" in told.stdout.splitlines()
+    assert "python -m tools release" in told.stdout.splitlines()

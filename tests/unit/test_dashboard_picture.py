@@ -6,9 +6,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from local.dashboard import Line, Widget, read_source
-from local.drawing import draw
-from local.metrics import Metric, Value, points, values_in
+from tools.demo.dashboard import Line, Widget, read_source
+from tools.demo.drawing import draw
+from tools.demo.metrics import Metric, Value, points, values_in
 
 BEGAN = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 FAILED = Metric("IoTJobCanceler", "JobsFailed", frozenset({("service", "s"), ("trigger", "EVENT")}))
