@@ -55,10 +55,36 @@ plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on 
 picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures
 	python -m tools picture
 
+# The directories of each target. tests/architecture/test_targets.py shows that none is forgotten.
+FAST := tests/unit tests/function tests/architecture tests/template
+GATE := tests/properties tests/faults tests/contract
+END_TO_END := tests/e2e
+NIGHTLY := tests/*/nightly
+
+IN_PARALLEL := --numprocesses auto --dist
+# What a test takes is split between the processes, but the tests of one file share a local AWS.
+FAST_TESTS = pytest $(FAST) $(IN_PARALLEL) worksteal --cov
+
+.PHONY: check
+check: setup ## Before each commit: format, lint, types, and the fast tests, which cover every branch of src/handler
+	ruff format --check
+	ruff check
+	mypy
+	$(FAST_TESTS)
+
 .PHONY: test
-test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler by its unit tests to 100 %
-	pytest tests/unit --numprocesses auto --dist loadfile --cov
-	pytest tests --ignore tests/unit --numprocesses auto --dist loadfile
+test: setup $(CDK_STAMP) ## The gate: the fast tests, and all others that do not take minutes
+	$(FAST_TESTS)
+	pytest $(GATE) --ignore-glob='$(NIGHTLY)' $(IN_PARALLEL) worksteal
+	pytest $(END_TO_END) --ignore-glob='$(NIGHTLY)' $(IN_PARALLEL) loadfile
+
+.PHONY: slow-tests
+slow-tests: setup $(CDK_STAMP) ## The tests that `make test` leaves out
+	pytest $(NIGHTLY) $(IN_PARALLEL) loadfile
+
+.PHONY: nightly
+nightly: ## Before a release, and every night: all tests, breaks, mutants, fuzz and audit, and how long each took
+	.ci/nightly
 
 .PHONY: verify-aws
 verify-aws: setup ## Check the assumptions about AWS IoT Jobs against a real account; ARGS="--help" lists the options
@@ -120,7 +146,7 @@ breaks: setup ## Break each promise in a copy of the code, and see its test fail
 
 .PHONY: soak
 soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
-	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/test_account.py --capture=no --quiet
+	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/nightly/test_account.py --quiet
 
 EXAMPLES := 5000
 

@@ -39,7 +39,7 @@ BREAKS = [
         "run",
         "if not _has_deferred(results.values()) and _looks_back(request, trigger):",
         "if False:",
-        "tests/unit/test_waits.py"
+        "tests/function/test_waits.py"
         "::test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_the_devices_are_done",
     ),
     Break(
@@ -137,7 +137,7 @@ BREAKS = [
         "pipeline",
         "services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))",
         "pass",
-        "tests/unit/test_app.py::test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_came",
+        "tests/function/test_app.py::test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_came",
     ),
     Break(
         NOTHING_LOST,
@@ -145,7 +145,7 @@ BREAKS = [
         "app",
         "keep_seconds = ended.keep_seconds",
         "keep_seconds = None",
-        "tests/unit/test_app.py"
+        "tests/function/test_app.py"
         "::test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none",
     ),
     Break(
@@ -196,7 +196,7 @@ BREAKS = [
         "delivery",
         "return not is_last and answer_by",
         "return False and answer_by",
-        "tests/unit/test_app.py::"
+        "tests/function/test_app.py::"
         "test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda",
     ),
     Break(
@@ -205,7 +205,7 @@ BREAKS = [
         "delivery",
         "return not is_last and answer_by",
         "return True or answer_by",
-        "tests/unit/test_app.py::test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach",
+        "tests/function/test_app.py::test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach",
     ),
     Break(
         ANSWERED,

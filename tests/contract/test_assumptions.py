@@ -1,6 +1,6 @@
-"""The assumptions about AWS IoT Jobs, checked against two local AWS; `make verify-aws` checks them against an account.
+"""The assumptions about AWS IoT Jobs, checked against the simulator.
 
-A backend that differs from AWS is in `tools.conformance.differences`, with what it does instead.
+nightly/test_assumptions.py checks them against MiniStack, and `make verify-aws` against an account. A backend that differs from AWS is in `tools.conformance.differences`, with what it does instead.
 """
 
 from collections import Counter
@@ -27,7 +27,6 @@ from tools.conformance.created_resources import CreatedResources
 from tools.conformance.differences import DIFFERENCES, Backend, expected_of
 from tools.conformance.document import PATH, document
 from tools.conformance.testbed import IotTestbed, error_code
-from tools.localaws.aws import LocalAws
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -58,13 +57,6 @@ def new_testbed(client: "IoTClient", devices: Devices | MotoDevices) -> IotTestb
     return IotTestbed(client, devices, "ijc-verify-test-", 0.0, CreatedResources(client, 0.0))
 
 
-@pytest.fixture(scope="module")
-def ministack() -> Iterator[IotTestbed]:
-    with LocalAws() as aws:
-        iot = aws.client("iot")
-        yield new_testbed(iot, Devices(iot, aws.client("iot-jobs-data")))
-
-
 @contextmanager
 def moto(lag: int = 0, *, hides_namespaced: bool = False) -> Iterator[IotTestbed]:
     with in_process(REGION) as backend:
@@ -87,25 +79,6 @@ def test_moto_with_the_rules_is_as_aws_is_assumed_to_be(assumption: Assumption) 
     with moto() as testbed:
         expected = expected_of(Backend.MOTO, assumption)
         assert observe(assumption, testbed, expected) in expected
-
-
-@EACH
-def test_an_assumption_waits_for_an_aws_that_takes_its_time(
-    assumption: Assumption, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("handler.cancellation.cancel.READ_BACK_WAITS", (0.0, 0.0, 0.0, 0.0))
-    with moto(lag=3, hides_namespaced=True) as testbed:
-        testbed.timeout_seconds = 2
-        assert observe(assumption, testbed, assumption.expected) in assumption.expected
-
-
-@EACH
-def test_ministack_is_as_aws_is_assumed_to_be_or_differs_as_is_known(
-    assumption: Assumption, ministack: IotTestbed
-) -> None:
-    expected = expected_of(Backend.MINISTACK, assumption)
-    assert observe(assumption, ministack, expected) in expected
-    ministack.created.delete_jobs()
 
 
 def test_every_difference_is_one_and_stands_there_once() -> None:

@@ -17,11 +17,11 @@ _HEAD = """\
 Made of [`tools/conformance/assumptions`](../tools/conformance/assumptions) by `make document`: change it there.
 
 Each of these is data with a probe, and is held against three backends: in `make test` against moto with the IoT Jobs
-rules put right and against MiniStack with IAM enforced, and by `make verify-aws` against a real account. **The last one
-has never been done:** nothing of this was tried by us on AWS itself. The evidence says where an assumption comes from:
-**D** is documented by AWS or stands in the service model, **O** was observed by others against the real service, **I**
-is inferred, and **?** is not established. For the last two, everything that the code copes with is expected, and it is
-our own code that is held against the service.
+rules put right, in `make nightly` against MiniStack with IAM enforced, and by `make verify-aws` against a real account.
+**The last one has never been done:** nothing of this was tried by us on AWS itself. The evidence says where an
+assumption comes from: **D** is documented by AWS or stands in the service model, **O** was observed by others against
+the real service, **I** is inferred, and **?** is not established. For the last two, everything that the code copes
+with is expected, and it is our own code that is held against the service.
 
 ```sh
 make verify-aws                                   # asks first; your credentials, your Region
