@@ -65,7 +65,7 @@ def signal_group(leader: int, number: signal.Signals) -> None:
 def deferred_signals() -> Iterator[Sequence[int]]:
     """Defer Ctrl-C and termination signals until the end of the block, so that the block runs to its end.
 
-    Yields the list of the signals that have arrived, so that the block can end early. IgnoredEvent signals stay ignored.
+    Yields the list of the signals that have arrived, so that the block can end early. Ignored signals stay ignored.
     """
     arrived: list[int] = []
     if threading.current_thread() is not threading.main_thread():

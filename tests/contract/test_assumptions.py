@@ -1,6 +1,7 @@
 """The assumptions about AWS IoT Jobs, checked against the simulator.
 
-nightly/test_assumptions.py checks them against MiniStack, and `make verify-aws` against an account. A backend that differs from AWS is in `tools.conformance.differences`, with what it does instead.
+nightly/test_assumptions.py checks them against MiniStack, and `make verify-aws` against an account. A backend that
+differs from AWS is in `tools.conformance.differences`, with what it does instead.
 """
 
 from collections import Counter

@@ -63,7 +63,7 @@ class Account:
     def _acquire(self, **_request: object) -> None:
         if self.signals:
             raise Interrupted("interrupted")
-        self._rate_limiter.take(Deadline(inf, time.monotonic), 0)
+        self._rate_limiter.acquire(Deadline(inf, time.monotonic), 0)
 
 
 class Devices:

@@ -12,11 +12,12 @@ from botocore.exceptions import ClientError
 from mypy_boto3_iot import IoTClient
 
 from handler.aws.iot import IotJobs
-from handler.cancellation.cancel import Canceler
-from handler.cancellation.job import JobStatus, JobSummary
-from handler.cancellation.rate import Deadline
+from handler.cancellation.cancel import cancel_jobs
+from handler.cancellation.job import JobsApi, JobStatus, JobSummary
+from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.report import JobResult
-from handler.cancellation.request import CancelRequest, StackLimits
+from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
+from handler.cancellation.session import Session
 from tools.errors import ToolError
 from tools.polling import wait_for
 
@@ -25,6 +26,18 @@ from .created_resources import CreatedResources
 REASON, COMMENT = "ASSUMPTION", "checks assumptions about AWS IoT Jobs"
 _PREPARATION_SECONDS = 60
 _MAX_PAGES = 80  # of 250 jobs
+
+
+class _PageLimit(Gate):
+    """A gate that raises ToolError if an account has too many jobs to list."""
+
+    _pages = 0
+
+    def acquire(self, operation: str) -> None:
+        self._pages += operation == "ListJobs"
+        if self._pages > _MAX_PAGES:
+            raise ToolError(f"there are more than {_MAX_PAGES * 250} jobs: too many to look through")
+        super().acquire(operation)
 
 
 class Devices(Protocol):
@@ -51,10 +64,16 @@ class IotTestbed:
     created: CreatedResources
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
+    def session(self, *, force: bool = False) -> Session:
+        """Return the handler's session with the account, without a deadline, and limited to the testbed's own jobs."""
+        gate = _PageLimit(inf, Deadline(inf, time.monotonic), time.monotonic, time.sleep, call_seconds=0.0)
+        limits = StackLimits(force, False, 1, self.prefix, "cancel-protection")  # noqa: FBT003 - dry run
+        return Session(IotJobs(self.iot, gate), gate, limits, lambda: datetime.now(UTC))
+
     @property
-    def jobs(self) -> IotJobs:
+    def jobs(self) -> JobsApi:
         """The handler's own adapter of AWS IoT."""
-        return IotJobs(self.iot)
+        return self.session().api
 
     # Create and read resources
 
@@ -123,15 +142,9 @@ class IotTestbed:
 
     def cancel_by_handler(self, job_id: str, *, force: bool = False) -> JobResult:
         """Cancel the job with the handler's code."""
-        canceler = Canceler(
-            self.jobs,
-            StackLimits(force, dry_run=False, max_jobs=1, job_id_prefix=self.prefix, protection_tag_key="cancel-protection"),
-            Deadline(inf, time.monotonic),
-            turn=lambda: None,
-            sleep=time.sleep,
-        )
-        request = CancelRequest((job_id,), None, force, dry_run=False, max_jobs=1, reason_code=REASON, comment=COMMENT)
-        return canceler.cancel_all(request.job_ids, request)[0]
+        reason = CancelReason("", REASON, COMMENT)
+        request = CancelRequest((job_id,), None, force, dry_run=False, max_jobs=1, reason=reason)
+        return cancel_jobs(self.session(force=force), request.job_ids, request)[0]
 
     # Observe jobs
 
@@ -145,19 +158,8 @@ class IotTestbed:
 
     def list_own_jobs(self, status: JobStatus, namespace: str | None = None) -> dict[str, JobSummary]:
         """Return the testbed's own jobs in the handler's listing, by id."""
-        found = self.jobs.list_jobs(status, self.limit_pages(), namespace)
+        found = self.jobs.list_jobs(status, namespace)
         return {each.job_id: each for each in found if each.job_id.startswith(self.prefix)}
-
-    @staticmethod
-    def limit_pages() -> Turn:
-        """Return a function that the handler's listing calls before each page. Raises ToolError after _MAX_PAGES."""
-        pages = iter(range(_MAX_PAGES))
-
-        def count_page() -> None:
-            if next(pages, None) is None:
-                raise ToolError(f"there are more than {_MAX_PAGES * 250} jobs: too many to look through")
-
-        return count_page
 
     def _executions(self, job_id: str) -> Mapping[str, str]:
         pages = self.iot.get_paginator("list_job_executions_for_job").paginate(jobId=job_id)

@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.inbound.eventbridge import IgnoredEvent
+from handler.inbound.envelope import IgnoredEvent
 from tools.errors import NotPlanned
 from tools.localaws import background, sam
 from tools.localaws.aws import LocalAws, isolated_environment

@@ -24,7 +24,7 @@ def _names_with_colons(testbed: IotTestbed) -> Callable[[], str]:
     job_id, (thing,) = testbed.canceled_job(started=1), testbed.things(1)
 
     def read() -> str:
-        running = list(testbed.jobs.running(job_id, lambda: None))
+        running = list(testbed.jobs.running_things(job_id))
         return ", ".join("its name" if name == thing else name for name in running)
 
     return read

@@ -1,13 +1,12 @@
 """Behavior that AWS does not document: expected is whatever the handler copes with. The probes call its code."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
 from handler.cancellation.criteria import Criteria
 from handler.cancellation.job import JobStatus
-from handler.cancellation.selection import GREENGRASS_NAMESPACE, Selecting
+from handler.cancellation.selection import GREENGRASS_NAMESPACE, select
 from handler.errors import JobNotFound
 from tools.conformance.assumption import Assumption, Evidence
 from tools.conformance.testbed import IotTestbed
@@ -69,11 +68,10 @@ def _greengrass(testbed: IotTestbed) -> str | Callable[[], str]:
 
 
 def _selection_result(testbed: IotTestbed, job_id: str) -> str:
-    selector, turn = Criteria(job_id_glob=f"{testbed.prefix}*"), testbed.limit_pages()
-    selection = Selecting(selector, testbed.jobs, testbed.prefix, datetime.now(UTC), turn, None).select()
+    selection = select(testbed.session(), Criteria(job_id_glob=f"{testbed.prefix}*"))
     if job_id in {each.job_id for each in selection.jobs}:
         return "selected"
-    return next((f"left out: {each.why}" for each in selection.left_out if each.job_id == job_id), "not listed")
+    return next((f"left out: {each.why}" for each in selection.excluded if each.job_id == job_id), "not listed")
 
 
 UNDOCUMENTED = (
