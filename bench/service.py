@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from local.aws import REGION
 from tests.support.iot_rules import Parameters
 from tests.support.iot_server import AwsError, IotServer, TokenBuckets
+from tools.localaws.aws import REGION
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

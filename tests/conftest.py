@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from hypothesis import settings
 
-from handler.respond import Responder
+from handler.cloudformation.response import Responder
 from handler.telemetry import Telemetry
 from tests.faults.tally import summary
 from tests.support.aws_lambda import Lambda
@@ -50,13 +50,13 @@ def _log_levels_stay() -> Iterator[None]:
 def _threads_take_turns() -> Iterator[None]:
     """So that what threads do is the same in every run. `real_threads` has the real ones."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("handler.parallel.ThreadPoolExecutor", TurnTakingPool)
+        patch.setattr("handler.cancellation.parallel.ThreadPoolExecutor", TurnTakingPool)
         yield
 
 
 @pytest.fixture
 def real_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("handler.parallel.ThreadPoolExecutor", ThreadPoolExecutor)
+    monkeypatch.setattr("handler.cancellation.parallel.ThreadPoolExecutor", ThreadPoolExecutor)
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +145,7 @@ class Function(Lambda):
         self, jobs: FakeJobs, server: ResponseUrl, http: urllib3.PoolManager, log: Log, clock: FakeClock
     ) -> None:
         super().__init__(clock, log)
-        self.wire(config(server.url), jobs, http)
+        self.wire(config(server.url), jobs.behind, http)
         self.jobs, self.server = jobs, server
 
     def __call__(self, event: object, seconds: float = 300) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from handler.aws.iot import IotJobs
+from handler.cancellation.job import Job
+from handler.cancellation.run import JobsApi
 from handler.errors import AccessDenied, ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
-from handler.iot import IotJobs
-from handler.job import Job
-from handler.run import JobsApi
 from tests.support import fakes, iot_server
 from tests.support.fakes import FakeJob, FakeJobs
 from tests.support.iot_rules import RulesBackend, in_process

@@ -7,20 +7,22 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, override
 
 import pytest
 
-from handler.config import Sweep
-from handler.iot import IotJobs
-from handler.job import JobStatus, JobSummary
-from handler.outcome import Trigger
-from handler.request import Attribution, parse_request
-from handler.run import Run
-from handler.timing import Deadline, Pace, Turn
+from handler.aws.iot import IotJobs
+from handler.cancellation.job import JobStatus, JobSummary
+from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.report import Trigger
+from handler.cancellation.request import CancelReason, parse_request
+from handler.cancellation.run import run
+from handler.cancellation.selection import select
+from handler.cancellation.session import Session
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, Lambda
-from tests.support.fakes import NOW, POLICY, FakeClock, FakeJobs, arn_of, config
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, arn_of, config, session
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import TokenBuckets
 from tests.support.quotas import REGION, Quotas, iot_client
@@ -77,8 +79,8 @@ def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
 def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
     """The function with a timeout of 25 s, and a sweep of up to 1,000 jobs."""
     made = Lambda(clock, log, 25)
-    sweep = replace(config(policy=replace(POLICY, max_jobs=1000)), sweep=Sweep("ota-*", 168))
-    made.wire(sweep, IotJobs(client), FakePool())
+    sweep = replace(config(policy=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
+    made.wire(sweep, partial(IotJobs, client), FakePool())
     return made
 
 
@@ -139,11 +141,10 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
     with in_process(REGION) as backend:
         for number in range(300):
             backend.add_job(f"job-{number}", tags={"env": "dev"})
-        policy = replace(POLICY, max_jobs=300)
-        pace = Pace(1_000_000, clock, lambda _seconds: None)
-        run = Run(IotJobs(client), policy, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
-        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, Attribution("STALE", "old"))
-        report = run.carry_out(request, Trigger.DIRECT)
+        policy = replace(LIMITS, max_jobs=300)
+        gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
+        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
+        report = run(Session(IotJobs(client, gate), gate, policy, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
         assert set(backend.jobs_cancelled.values()) == {1}
 
@@ -159,10 +160,16 @@ class Listing(FakeJobs):
         self.number = number
         self.read = 0
 
-    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+    @override
+    def behind(self, gate: Gate) -> FakeJobs:
+        self._gate = gate
+        return self
+
+    @override
+    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
         for number in range(self.number if namespace is None and status == JobStatus.IN_PROGRESS else 0):
-            if number % 250 == 0:
-                turn()
+            if number % 250 == 0 and self._gate:
+                self._gate.acquire("ListJobs")
             self.read += 1
             match = number % (self.number // 50) == 0
             job_id = f"ota-{number:06}" if match else f"cmd-{number:06}"
@@ -186,17 +193,11 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
     peaks: dict[int, int] = {}
     for number in (10_000, 100_000):
         listing = Listing(number)
-        pace = Pace(1_000_000, clock, lambda _seconds: None)
-        run = Run(listing, POLICY, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
-        request = parse_request(document, POLICY, Attribution("STALE", "old"))
-        selector = request.selector
-        assert selector is not None
-        run._selecting(selector).select()  # once before, so that what is made only once does not count
-
-        def plan(run: Run = run, selector: Any = selector) -> None:
-            assert len(run._selecting(selector).select().jobs) == 50
-
+        criteria = parse_request(document, LIMITS, CancelReason.default("STALE", "old")).criteria
+        assert criteria is not None
+        plan = partial(select, session(listing, clock, 3600), criteria)
+        assert len(plan().jobs) == 50  # once before, so that what is made only once does not count
         peaks[number] = peak_of(plan)
         assert listing.read == 2 * number
     with capsys.disabled():

@@ -6,16 +6,17 @@ In process and by a fake clock: nothing waits.
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from handler.iot import IotJobs
-from handler.request import Policy
+from handler.aws.iot import IotJobs
+from handler.cancellation.request import StackLimits
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, Lambda
-from tests.support.fakes import POLICY, FakeClock, config
+from tests.support.fakes import LIMITS, FakeClock, config
 from tests.support.iot_rules import Job, Parameters, RulesBackend, in_process
 from tests.support.quotas import REGION, Quotas, iot_client
 from tests.support.response_url import FakePool
@@ -31,7 +32,7 @@ QUOTAS = dict.fromkeys(
     ),
     10.0,
 )
-FORCED, GENTLE = replace(POLICY, force=True), POLICY
+FORCED, GENTLE = replace(LIMITS, force=True), LIMITS
 REQUEST = {"cancel": {"jobId": "firmware"}}
 MADE_BY_DEFAULT = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
 WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id first)"
@@ -68,9 +69,9 @@ def server() -> FakePool:
 def new_lambda(client: "IoTClient", clock: FakeClock, log: Log, server: FakePool) -> NewLambda:
     """At the service's default quota, with a timeout of 25 s if it is given no other."""
 
-    def new(policy: Policy, seconds: float = 25) -> Lambda:
+    def new(policy: StackLimits, seconds: float = 25) -> Lambda:
         function = Lambda(clock, log, seconds)
-        function.wire(replace(config(policy=policy), cancels_per_second=10), IotJobs(client), server)
+        function.wire(replace(config(policy=policy), cancels_per_second=10), partial(IotJobs, client), server)
         return function
 
     return new
@@ -247,7 +248,7 @@ def test_pages_of_executions_come_at_the_pace_of_the_run(
 def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocations(
     backend: RulesBackend, new_lambda: NewLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handler.executions.MOST", 10)
+    monkeypatch.setattr("handler.cancellation.executions.MOST", 10)
     job = add_leftover(backend, 25)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
@@ -307,7 +308,7 @@ def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_n
     reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
     assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, {})
-    function.configure(policy=FORCED)
+    function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", "firmware", **properties))
     function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
@@ -342,7 +343,7 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
-    function.configure(policy=FORCED)
+    function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", SELECTION_ID, **properties))
     function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]

@@ -9,13 +9,13 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from handler.iot import IotJobs
-from handler.outcome import Report, Trigger
-from handler.request import Attribution, parse_request
-from handler.run import JobsApi, Run
-from handler.timing import Deadline, Pace
+from handler.aws.iot import IotJobs
+from handler.cancellation.rate import Deadline, RateLimit
+from handler.cancellation.report import Report, Trigger
+from handler.cancellation.request import CancelReason, parse_request
+from handler.cancellation.run import JobsApi, Run
 from tests.support import iot_server
-from tests.support.fakes import NOW, POLICY, FakeClock, FakeJob, FakeJobs
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJob, FakeJobs
 from tests.support.iot_rules import Parameters, RulesBackend, in_process
 
 if TYPE_CHECKING:
@@ -238,11 +238,11 @@ def world(request: pytest.FixtureRequest, client: "IoTClient", clock: FakeClock)
 
 
 def carry_out(api: JobsApi, name: str, clock: FakeClock, *, dry_run: bool) -> Report:
-    policy = replace(POLICY, job_id_prefix="fw-" if name == "P" else "")
+    policy = replace(LIMITS, job_id_prefix="fw-" if name == "P" else "")
     document = {"select": SELECTIONS[name], "dryRun": dry_run}
-    pace = Pace(1000, clock, clock.sleep)
+    pace = RateLimit(1000, clock, clock.sleep)
     run = Run(api, policy, pace, Deadline(300, clock), clock.sleep, lambda: NOW)
-    return run.carry_out(parse_request(document, policy, Attribution("STALE", "old")), Trigger.DIRECT)
+    return run.carry_out(parse_request(document, policy, CancelReason.default("STALE", "old")), Trigger.DIRECT)
 
 
 def selected(name: str, world: World | None = None) -> set[str]:

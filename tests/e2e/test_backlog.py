@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from local import stacks
-from local.aws import LocalAws
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler, deployed
 from tests.support.iot_server import IotServer, TokenBuckets
 from tests.support.stacks import template
+from tools.localaws import stacks
+from tools.localaws.aws import LocalAws
+from tools.polling import wait_for
 
 REGION = "eu-central-1"
 QUOTA = dict.fromkeys(("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"), 10.0)

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler
 from tests.support.iot_server import IotServer, failing, throttled
+from tools.polling import wait_for
 
 REGION = "eu-central-1"
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens

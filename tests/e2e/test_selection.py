@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from local import stacks
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler, deployed
 from tests.support.iot_server import IotServer
 from tests.support.stacks import failure_of_delete, template
+from tools.localaws import stacks
+from tools.polling import wait_for
 
 REGION = "eu-central-1"
 NAMES = (f"selecting-{number}" for number in count(1))

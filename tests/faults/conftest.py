@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,9 @@ import urllib3
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import RetryContext
 
-from handler.backlog import sqs_client
-from handler.iot import IotJobs, iot_client
-from handler.publish import events_client
+from handler.aws.eventbridge import events_client
+from handler.aws.iot import IotJobs, iot_client
+from handler.aws.sqs import sqs_client
 from tests.conftest import Log
 from tests.faults.matrix import NewWorld
 from tests.faults.scenarios import Scenario
@@ -90,10 +91,10 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = new_services(
-                replace(config(policy=scenario.policy), sweep=scenario.sweep),
+                replace(config(policy=scenario.policy), **scenario.sweep),
                 clock,
                 log.telemetry,
-                api=IotJobs(iot),
+                jobs_api=partial(IotJobs, iot),
                 sqs=sqs,
                 events=bus,
                 http=http,

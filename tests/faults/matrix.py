@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.faults.injection import Fault
+from tests.faults.injection import PASSING, Fault, Lasts, is_class
 from tests.faults.scenarios import SCENARIOS, Point, Scenario
+from tests.faults.tally import Tally
 from tests.faults.world import SECRET, Answer, World
 from tests.support.aws_lambda import Due
 from tools.simulators.events import STACK_ID
@@ -24,6 +25,16 @@ def combinations(points: Sequence[Point], faults: Sequence[Fault]) -> Iterator[t
                 yield at, point, fault
 
 
+def passing_combinations(name: str, *, later: bool, classes: bool) -> list[tuple[int, Point, Fault]]:
+    """Each fault that passes, at each point of the trigger with this name: the `classes`, or all others.
+
+    A fault of one attempt is what the SDK itself gets over: it is not tried again from the backlog on.
+    """
+    tried = [fault for fault in PASSING if not later or fault.lasts is Lasts.CALL]
+    every = combinations(SCENARIOS[name].points(later=later), tried)
+    return [(at, point, fault) for at, point, fault in every if is_class(point.operation, fault) is classes]
+
+
 def name_of(at: int, point: Point, *, later: bool = False) -> str:
     """The point, for people."""
     return f"call {at}{' from the backlog' if later else ''} ({point.operation})"
@@ -37,6 +48,16 @@ def played(
     world.fault, world.at, world.busy, world.sqs.max_receive_count = fault, at, int(later), receives
     world.run(Due(0, scenario.event))
     return world
+
+
+def assert_all_ends_as_ever(name: str, new_world: NewWorld, tally: Tally, *, later: bool, classes: bool) -> None:
+    """In each of `passing_combinations`."""
+    scenario = SCENARIOS[name]
+    for at, point, fault in passing_combinations(name, later=later, classes=classes):
+        world = played(new_world, scenario, fault, at, later=later)
+        wrong = [*whatever_happens(world, scenario), *as_ever(world, scenario)]
+        tally.add(name, name_of(at, point, later=later), str(fault), wrong)
+    tally.assert_nothing_lost()
 
 
 # What never may be

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from handler.config import Sweep
-from handler.request import Policy
+from handler.cancellation.request import StackLimits
 from tests.faults.world import SECRET
-from tests.support.fakes import NOW, POLICY
+from tests.support.fakes import LIMITS, NOW
 from tools.simulators.events import (
     RESPONSE_HOST,
     SELECTION_ID,
@@ -19,10 +18,9 @@ from tools.simulators.events import (
 )
 
 RESPONSE_URL = f"https://{RESPONSE_HOST}/answer?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
-FORCED = replace(POLICY, force=True)
+FORCED = replace(LIMITS, force=True)
 OLD, YOUNG = {"created_at": NOW - timedelta(days=30)}, {"created_at": NOW - timedelta(hours=1)}
 
-NO_SWEEP = Sweep("", 168)
 
 type Fields = Mapping[str, Any]
 type End = tuple[str, Mapping[str, str]]
@@ -62,8 +60,8 @@ class Scenario:
     also_told: tuple[str, str] = ("", "")
     answer: Mapping[str, Any] | None = None
     status: str = "SETTLED"
-    policy: Policy = POLICY
-    sweep: Sweep = NO_SWEEP
+    policy: StackLimits = LIMITS
+    sweep: Mapping[str, Any] = field(default_factory=dict)
     reports_at: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
@@ -349,8 +347,8 @@ SCENARIOS: dict[str, Scenario] = {
         others=OTHERS_OLD,
         ends={"firm-old": RUNS_ON},
         told=("SCHEDULED_CLEANUP", "Requested by schedule event event-1"),
-        policy=replace(POLICY, job_id_prefix="firm"),
-        sweep=Sweep("*old*", 168),
+        policy=replace(LIMITS, job_id_prefix="firm"),
+        sweep={"sweep_job_id_glob": "*old*"},
     ),
     "bare request": Scenario(
         {"cancel": {"jobId": "firmware"}},

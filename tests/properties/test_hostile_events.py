@@ -15,12 +15,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.config import Sweep
+from handler.cancellation.request import StackLimits
 from handler.errors import ResponseUndelivered
-from handler.request import Policy
 from tests.conftest import Log
 from tests.support.aws_lambda import Lambda
-from tests.support.fakes import POLICY, FakeClock, FakeJob, FakeJobs, config
+from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, config
 from tests.support.response_url import FakePool
 from tests.support.sqs import FakeSqs
 from tools.simulators.events import delete_request, sqs_event
@@ -177,7 +176,7 @@ DELETE = delete_request(NAMED, RESPONSE_URL, {"JobId": NAMED, "WaitForExecutions
 class Run:
     """One delivery of an event to a function with these limits, in an account with three running jobs."""
 
-    def __init__(self, log: Log, policy: Policy, event: object) -> None:
+    def __init__(self, log: Log, policy: StackLimits, event: object) -> None:
         log.stream.seek(0)
         log.stream.truncate()
         function = Lambda(FakeClock(), log)
@@ -185,7 +184,9 @@ class Run:
         self.queues, self.pool = function.sqs, FakePool()
         running = {"thing": "IN_PROGRESS"}
         self.jobs = FakeJobs({job_id: FakeJob(executions=dict(running)) for job_id in (NAMED, "ota-1", "ota-2")})
-        function.wire(replace(config(policy=policy), sweep=Sweep("*", 1)), self.jobs, self.pool)
+        function.wire(
+            replace(config(policy=policy), sweep_job_id_glob="*", sweep_older_than_hours=1), self.jobs.behind, self.pool
+        )
         self.report: Any = None
         with redirect_stdout(StringIO()) as metrics, suppress(ResponseUndelivered):
             self.report = function.invoke(event)
@@ -211,14 +212,14 @@ for _ in range(400):
 @example(event={"body": {"cancel": {"jobId": NAMED}}})
 @example(event=[{"cancel": {"jobId": NAMED}}])
 def test_what_is_no_request_is_rejected_without_a_call(one_log: Log, event: object) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert (run.report["status"], run.jobs.calls, run.pool.received) == ("REJECTED", [], [])
 
 
 UNTOUCHED = FakeJob(executions={"thing": "IN_PROGRESS"})
 
 
-def check_one(log: Log, policy: Policy, event: Any) -> None:
+def check_one(log: Log, policy: StackLimits, event: Any) -> None:
     """Check what holds for every event, whoever generated it."""
     run = Run(log, policy, event)
     assert len(run.reports) == 1
@@ -245,20 +246,20 @@ def check_one(log: Log, policy: Policy, event: Any) -> None:
 
 
 policies = st.builds(
-    Policy,
+    StackLimits,
     force=st.booleans(),
     dry_run=st.booleans(),
     max_jobs=st.sampled_from([1, 100]),
     job_id_prefix=st.sampled_from(["", "ota-"]),
     protection_tag_key=st.just("cancel-protection"),
 )
-FORCED, PREFIXED = replace(POLICY, force=True), replace(POLICY, job_id_prefix="ota-")
-FORCED_AND_PREFIXED, ONE_JOB = replace(PREFIXED, force=True), replace(POLICY, max_jobs=1)
-DRY = replace(POLICY, dry_run=True)
+FORCED, PREFIXED = replace(LIMITS, force=True), replace(LIMITS, job_id_prefix="ota-")
+FORCED_AND_PREFIXED, ONE_JOB = replace(PREFIXED, force=True), replace(LIMITS, max_jobs=1)
+DRY = replace(LIMITS, dry_run=True)
 TWO = ["ota-1", "ota-2"]
 SELECT_TWO = {"cancel": {"select": {"jobIdGlob": "ota-*"}}}
 ADMITTED = {"Admitted": {"stringValue": "true"}}
-EXAMPLES: list[tuple[Policy, Any]] = [
+EXAMPLES: list[tuple[StackLimits, Any]] = [
     (FORCED_AND_PREFIXED, {"cancel": {"jobId": NAMED}}),
     (FORCED_AND_PREFIXED, {"cancel": {"jobIds": ["ota-1", NAMED]}}),
     (FORCED_AND_PREFIXED, {"cancel": {"jobId": "ota-1", "maxJobs": 10**5000}}),
@@ -266,22 +267,22 @@ EXAMPLES: list[tuple[Policy, Any]] = [
     (FORCED_AND_PREFIXED, {"RequestType": "Delete", "ResponseURL": RESPONSE_URL, "StackId": NESTED}),
     (DRY, {"cancel": {"jobId": NAMED, "dryRun": False}}),
     (DRY, {"cancel": {"jobId": NAMED}}),
-    (POLICY, {"cancel": {"jobId": NAMED, "force": True}}),
-    (POLICY, {"cancel": {"jobId": NAMED, "force": 1}}),
-    (POLICY, {"cancel": {"jobId": NAMED}}),
+    (LIMITS, {"cancel": {"jobId": NAMED, "force": True}}),
+    (LIMITS, {"cancel": {"jobId": NAMED, "force": 1}}),
+    (LIMITS, {"cancel": {"jobId": NAMED}}),
     (ONE_JOB, SELECT_TWO),
     (ONE_JOB, on_the_backlog(SELECT_TWO)),
     (ONE_JOB, {"cancel": {"jobIds": TWO}}),
     (ONE_JOB, {"cancel": {"jobIds": ["ota-1", "ota-1"]}}),
     (ONE_JOB, {"cancel": {"jobIds": TWO, "maxJobs": 2}}),
-    (POLICY, {"RequestType": "Delete", "ResponseURL": "https://example.com/p?secret"}),
-    (POLICY, {"id": "\ud800", "detail-type": "Scheduled Event"}),
-    (POLICY, on_the_backlog({"cancel": {"jobId": NAMED}}, {"FirstSeenAt": {"stringValue": "soon"}})),
-    (POLICY, on_the_backlog("no JSON")),
-    (POLICY, on_the_backlog("[" * 200_000)),
-    (POLICY, on_the_backlog(on_the_backlog({"cancel": {"jobId": NAMED}}))),
-    (POLICY, on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}})),
-    (POLICY, on_the_backlog(DELETE, WAITS, arn=FakeSqs.teardown_arn)),
+    (LIMITS, {"RequestType": "Delete", "ResponseURL": "https://example.com/p?secret"}),
+    (LIMITS, {"id": "\ud800", "detail-type": "Scheduled Event"}),
+    (LIMITS, on_the_backlog({"cancel": {"jobId": NAMED}}, {"FirstSeenAt": {"stringValue": "soon"}})),
+    (LIMITS, on_the_backlog("no JSON")),
+    (LIMITS, on_the_backlog("[" * 200_000)),
+    (LIMITS, on_the_backlog(on_the_backlog({"cancel": {"jobId": NAMED}}))),
+    (LIMITS, on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}})),
+    (LIMITS, on_the_backlog(DELETE, WAITS, arn=FakeSqs.teardown_arn)),
     (PREFIXED, NESTED),
     (PREFIXED, on_the_backlog({"cancel": {"jobId": NAMED}}, ADMITTED, receives="9" * 400)),
     (PREFIXED, {**DELETE, "ResourceProperties": {"ServiceTimeout": 10**400}}),
@@ -297,7 +298,7 @@ def with_examples[Test: Callable[..., None]](test: Test) -> Test:
 @with_examples
 @given(policy=policies, event=hostile_or_real)
 @settings(max_examples=600)
-def test_no_event_breaks_an_invariant(one_log: Log, policy: Policy, event: object) -> None:
+def test_no_event_breaks_an_invariant(one_log: Log, policy: StackLimits, event: object) -> None:
     check_one(one_log, policy, event)
 
 
@@ -307,7 +308,7 @@ def test_no_event_breaks_an_invariant(one_log: Log, policy: Policy, event: objec
 def test_a_request_of_cloudformation_is_answered_with_its_ids_unless_it_waits(
     one_log: Log, event: dict[str, Any]
 ) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     if run.queues.messages:
         assert (run.queues.events, run.report["status"], run.pool.received) == ([event], "UNFINISHED", [])
         return

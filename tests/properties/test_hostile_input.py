@@ -20,7 +20,7 @@ from tests.properties.test_hostile_events import (
     places,
     texts,
 )
-from tests.support.fakes import POLICY
+from tests.support.fakes import LIMITS
 from tests.support.sqs import FakeSqs
 
 __all__ = ["one_log"]  # a fixture of the other module
@@ -115,7 +115,7 @@ def test_a_hostile_value_in_any_place_is_one_report_and_cancels_no_other_job(one
         for kind, value in HOSTILE.items():
             if kind in LARGE and len(path) > 2:
                 continue
-            run = Run(one_log, POLICY, with_value(FILES[name], path, value))
+            run = Run(one_log, LIMITS, with_value(FILES[name], path, value))
             try:
                 check_log(run, one_log)
                 assert set(run.jobs.cancelled) <= MEANT.get(name, {NAMED})
@@ -128,7 +128,7 @@ def test_a_hostile_value_in_any_place_is_one_report_and_cancels_no_other_job(one
 def test_an_event_that_is_nothing_but_a_hostile_value_is_rejected(one_log: Log, kind: str) -> None:
     value = HOSTILE[kind]
     for event in (value, [value], {"cancel": value}, {"detail-type": value}, {"Records": value}, {"Records": [value]}):
-        run = Run(one_log, POLICY, event)
+        run = Run(one_log, LIMITS, event)
         check_log(run, one_log)
         assert (run.report["status"], run.jobs.calls, run.pool.received) == ("REJECTED", [], [])
 
@@ -136,7 +136,7 @@ def test_an_event_that_is_nothing_but_a_hostile_value_is_rejected(one_log: Log, 
 @pytest.mark.parametrize("kind", [kind for kind, value in HOSTILE.items() if isinstance(value, str)])
 @pytest.mark.parametrize("arn", [FakeSqs.arn, FakeSqs.teardown_arn])
 def test_a_message_with_a_hostile_body_is_rejected_and_done_with(one_log: Log, kind: str, arn: str) -> None:
-    run = Run(one_log, POLICY, on_the_backlog(HOSTILE[kind], arn=arn))
+    run = Run(one_log, LIMITS, on_the_backlog(HOSTILE[kind], arn=arn))
     check_log(run, one_log)
     assert (run.report, run.jobs.calls) == ({"batchItemFailures": []}, [])
     assert run.reports[0]["status"] == "REJECTED"
@@ -185,14 +185,14 @@ def test_a_hostile_value_in_a_field_of_a_request_is_rejected_before_any_call(
             continue
         if kind in LARGE and (way != "direct" or len(path) > 1):
             continue
-        run = Run(one_log, POLICY, WAYS[way](with_value(FIELDS[path], path, value)))
+        run = Run(one_log, LIMITS, WAYS[way](with_value(FIELDS[path], path, value)))
         check_log(run, one_log)
         assert (run.reports[0]["status"], run.jobs.calls) == ("REJECTED", []), kind
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_a_physical_id_that_is_no_job_id_cancels_nothing_and_is_answered(one_log: Log, kind: str) -> None:
-    run = Run(one_log, POLICY, {**DELETE, "PhysicalResourceId": HOSTILE[kind]})
+    run = Run(one_log, LIMITS, {**DELETE, "PhysicalResourceId": HOSTILE[kind]})
     assert (run.report["status"], run.jobs.calls) == ("SETTLED", [])
     assert [response["Status"] for response in run.pool.responses] == ["SUCCESS"]
 
@@ -201,7 +201,7 @@ def test_a_physical_id_that_is_no_job_id_cancels_nothing_and_is_answered(one_log
 def test_a_response_url_that_is_hostile_gets_no_answer_and_nothing_is_cancelled(one_log: Log, kind: str) -> None:
     if kind == "a URL with a secret":  # a good one
         return
-    run = Run(one_log, POLICY, {**DELETE, "ResponseURL": HOSTILE[kind]})
+    run = Run(one_log, LIMITS, {**DELETE, "ResponseURL": HOSTILE[kind]})
     check_log(run, one_log)
     assert (run.report["status"], run.jobs.calls, run.pool.received) == ("REJECTED", [], [])
 
@@ -228,7 +228,7 @@ def test_a_response_url_that_is_hostile_gets_no_answer_and_nothing_is_cancelled(
     ],
 )
 def test_the_longest_that_is_taken_and_one_more(one_log: Log, field: str, value: str, status: str) -> None:
-    run = Run(one_log, POLICY, {"cancel": {"jobId": NAMED, field: value}})
+    run = Run(one_log, LIMITS, {"cancel": {"jobId": NAMED, field: value}})
     assert run.report["status"] == status
 
 
@@ -257,7 +257,7 @@ def test_the_longest_that_is_taken_and_one_more(one_log: Log, field: str, value:
 def test_what_others_wrote_stands_in_the_comment_of_a_job_without_what_steers_a_terminal(
     one_log: Log, event: Any, comment: str
 ) -> None:
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     assert run.jobs.jobs[NAMED].comment == comment
     assert len(comment) <= 2_028
 
@@ -267,7 +267,7 @@ def test_properties_that_are_equal_and_deep_are_answered(one_log: Log) -> None:
     properties = {"JobId": NAMED, "Comment": nested(9_000)}
     event = {**DELETE, "RequestType": "Update", "ResourceProperties": properties}
     event["OldResourceProperties"] = {"JobId": NAMED, "Comment": nested(9_000)}
-    run = Run(one_log, POLICY, event)
+    run = Run(one_log, LIMITS, event)
     check_log(run, one_log)
     assert ([response["Status"] for response in run.pool.responses], run.jobs.calls) == (["SUCCESS"], [])
     assert '"left out Comment: must be a string' in one_log.text
@@ -278,7 +278,7 @@ def test_properties_that_are_equal_and_deep_are_answered(one_log: Log) -> None:
 @example(text=FORGED_LINE)
 @example(text="X-Amz-Signature=\u2028secret")
 def test_an_id_is_one_line_from_which_it_can_be_read_again(one_log: Log, text: str) -> None:
-    run = Run(one_log, POLICY, {"id": text, "detail-type": "x", "source": "x"})
+    run = Run(one_log, LIMITS, {"id": text, "detail-type": "x", "source": "x"})
     assert len(run.reports) == 1
     assert one_log.text.count("\n") == len(one_log.text.splitlines()) == 1
     assert one_log.text[:-1].isprintable()

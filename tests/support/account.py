@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 import urllib3
 from botocore.exceptions import ClientError
 
-from handler.config import Sweep
+from handler.cancellation.job import Job, JobStatus, JobSummary
+from handler.cancellation.rate import Gate
+from handler.cancellation.request import StackLimits
 from handler.errors import ExecutionEnded
-from handler.job import Job, JobStatus, JobSummary
 from handler.pipeline import Services
-from handler.request import Policy
-from handler.timing import Turn
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, FakeTimer, Intercepted, Killed, Lambda, Process, new_services
 from tests.support.bus import FakeBus
@@ -77,16 +76,16 @@ class Ask:
     def is_teardown(self) -> bool:
         return bool(self.url)
 
-    def is_forced(self, policy: Policy) -> bool:
+    def is_forced(self, policy: StackLimits) -> bool:
         return policy.force and self.force is not False
 
-    def is_dry(self, policy: Policy) -> bool:
+    def is_dry(self, policy: StackLimits) -> bool:
         return policy.dry_run or self.dry_run is True
 
-    def cap(self, policy: Policy) -> int:
+    def cap(self, policy: StackLimits) -> int:
         return min(policy.max_jobs, self.max_jobs or policy.max_jobs)
 
-    def must_be_rejected(self, policy: Policy) -> bool:
+    def must_be_rejected(self, policy: StackLimits) -> bool:
         """True if no state of the account can make the event a sound one: as it asks for more than the stack allows."""
         head = (self.select or {}).get("jobIdGlob", "*").partition("*")[0]
         return self.is_bad or any((
@@ -155,7 +154,7 @@ class Account(Lambda):
         super().__init__(clock, logs[0])
         self.jobs = Jobs(clock=clock)
         self.jobs.denied_tag = "cancel-protection"
-        self.policy = Policy(False, False, 100, "", "cancel-protection")
+        self.policy = StackLimits(False, False, 100, "", "cancel-protection")
         self.asks: list[Ask] = []
         self.status_of_message: dict[str, str] = {}
         self.groups: dict[str, str] = {}
@@ -349,10 +348,10 @@ class Run(Process):
     def _services(self) -> Services:
         account = self.account
         return new_services(
-            replace(config(policy=self.policy), sweep=Sweep("ota-*", 168)),
+            replace(config(policy=self.policy), sweep_job_id_glob="ota-*"),
             account.clock,
             self.log.telemetry,
-            api=Api(self),
+            jobs_api=lambda gate: Api(self, gate),
             sqs=cast("SQSClient", Intercepted(account.sqs, self._call_sqs)),
             events=cast("EventBridgeClient", Intercepted(self.bus, self._call_events)),
             http=cast("urllib3.PoolManager", Intercepted(self.response_url, self._call_response_url)),
@@ -629,11 +628,9 @@ def physical_id(ask: Ask, status: str) -> str:
 class Api:
     """The IoT Jobs API of one run."""
 
-    worst_call = 1.0
-
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, gate: Gate) -> None:
         self._run = run
-        self._jobs = run.account.jobs
+        self._jobs = run.account.jobs.behind(gate)
 
     def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
         def act() -> None:
@@ -650,11 +647,11 @@ class Api:
     def tags(self, arn: str) -> Mapping[str, str]:
         return self._run.call(lambda: self._jobs.tags(arn), throttled)
 
-    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
-        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, turn, namespace)), throttled)
+    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
+        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, namespace)), throttled)
 
-    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
-        yield from self._run.call(lambda: list(self._jobs.running(job_id, turn)), throttled)
+    def running_things(self, job_id: str) -> Iterator[str]:
+        yield from self._run.call(lambda: list(self._jobs.running_things(job_id)), throttled)
 
     def cancel_execution(self, job_id: str, thing_name: str) -> None:
         def act() -> None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from unittest.mock import patch
 
 from handler.app import lambda_handler
-from handler.backlog import Backlog
+from handler.aws.eventbridge import Publisher
+from handler.aws.sqs import Queues
+from handler.cloudformation.response import Responder
 from handler.pipeline import Services
-from handler.publish import Publisher
-from handler.respond import Responder
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeClock, FakeContext
 from tests.support.sqs import FakeMessage, FakeSqs
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sqs import SQSClient
 
+    from handler.cancellation.job import JobsApi
+    from handler.cancellation.rate import Gate
     from handler.config import Config
-    from handler.run import JobsApi
     from handler.telemetry import Telemetry
     from tests.conftest import Log
 
@@ -38,7 +39,7 @@ def new_services(  # the only place that builds Services on simulators
     clock: FakeClock,
     telemetry: "Telemetry",
     *,
-    api: "JobsApi",
+    jobs_api: "Callable[[Gate], JobsApi]",
     sqs: "SQSClient",
     events: "EventBridgeClient",
     http: "urllib3.PoolManager",
@@ -48,8 +49,8 @@ def new_services(  # the only place that builds Services on simulators
     sleep = sleep or clock.sleep
     return Services(
         config,
-        api,
-        Backlog(lambda: sqs, config.backlog_queue_url, config.teardown_queue_url),
+        jobs_api,
+        Queues(lambda: sqs, config.backlog_queue_url, config.teardown_queue_url),
         Publisher(events, FakeBus.name),
         Responder(http, sleep, lambda _least, most: most),
         telemetry,
@@ -198,10 +199,12 @@ class Lambda:
             self.ended[how] += 1
         return response
 
-    def wire(self, config: "Config", api: "JobsApi", http: object) -> None:
+    def wire(self, config: "Config", jobs_api: "Callable[[Gate], JobsApi]", http: object) -> None:
         """Make the services of the function: `http` is a connection pool."""
         sqs, events, pool = (self.while_alive(client) for client in (self.sqs, self.bus, http))
-        self.services = new_services(config, self.clock, self.log.telemetry, api=api, sqs=sqs, events=events, http=pool)
+        self.services = new_services(
+            config, self.clock, self.log.telemetry, jobs_api=jobs_api, sqs=sqs, events=events, http=pool
+        )
 
     def configure(self, **changes: Any) -> None:
         """Change fields of the Config."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from handler.publish import Publisher
+from handler.aws.eventbridge import Publisher
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient

@@ -5,12 +5,17 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
-from handler.cancel import Canceler, Jobs
-from handler.config import Config, Sweep
+from handler.cancellation.job import Job, JobStatus, JobSummary
+from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.request import StackLimits
+from handler.cancellation.session import Session
+from handler.config import Config
 from handler.errors import (
     AccessDenied,
     ExecutionEnded,
@@ -18,29 +23,26 @@ from handler.errors import (
     JobNotFound,
     JobsError,
     JobsUnavailable,
-    OutOfTime,
 )
-from handler.job import Job, JobStatus, JobSummary
-from handler.request import Policy
-from handler.timing import Deadline, Turn
 from tests.support.sqs import FakeSqs
 from tests.support.threads import waiting_thread
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
-POLICY = Policy(
+LIMITS = StackLimits(
     force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
 )  # the defaults of template.yaml
 
 type Hook = Callable[[str, str], None]
 
 
-def config(endpoint_url: str | None = None, policy: Policy = POLICY) -> Config:
+def config(endpoint_url: str | None = None, policy: StackLimits = LIMITS) -> Config:
     """The defaults of template.yaml, with FakeSqs."""
     return Config(
-        policy=policy,
+        limits=policy,
         cancels_per_second=8,
-        sweep=Sweep("", 168),
+        sweep_job_id_glob="",
+        sweep_older_than_hours=168,
         backlog_queue_url=FakeSqs.url,
         teardown_queue_url=FakeSqs.teardown_url,
         event_bus_name="operations",
@@ -137,7 +139,7 @@ class FakeJobs:
         ignores_namespaces: a listing with a namespace shows every job, as a local AWS does.
     """
 
-    worst_call: float = 1.0
+    _gate: Gate | None = None
 
     def __init__(self, jobs: Mapping[str, FakeJob] | None = None, clock: FakeClock | None = None) -> None:
         self.jobs = dict(jobs or {})
@@ -193,11 +195,10 @@ class FakeJobs:
             is_draining="QUEUED" in job.executions.values(),
         )
 
-    def running(self, job_id: str, turn: Turn) -> Iterator[str]:
+    def running_things(self, job_id: str) -> Iterator[str]:
         """ListJobExecutionsForJob, in the order of the things' names."""
         last = ""
         for number in count(1):
-            turn()
             page = f"{job_id}/{number}"
             job = self._called("ListJobExecutionsForJob", job_id)
             self._answered("ListJobExecutionsForJob", page)
@@ -230,11 +231,10 @@ class FakeJobs:
         self._answered("ListTagsForResource", job_id)
         return dict(job.tags)
 
-    def list_jobs(self, status: JobStatus, turn: Turn, namespace: str | None = None) -> Iterator[JobSummary]:
+    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
         """ListJobs, newest first. A job that drops out between two pages makes no other vanish."""
         last: tuple[float, int] | None = None
         for number in count(1):
-            turn()
             page = f"{status.value}/{number}" + ("" if namespace is None else f"@{namespace}")
             self._began("ListJobs", page)
             with self._lock:
@@ -282,7 +282,15 @@ class FakeJobs:
             raise JobNotFound("ResourceNotFoundException", f"Job {job_id} cannot be found")
         return self.jobs[job_id]
 
+    def behind(self, gate: Gate) -> "FakeJobs":
+        """The same jobs for one run."""
+        bound = copy(self)
+        bound._gate = gate
+        return bound
+
     def _began(self, operation: str, called_for: str) -> None:
+        if self._gate:
+            self._gate.acquire(operation)
         with self._lock:
             self.calls.append((operation, called_for))
         self._clock.advance(self.seconds_a_call)
@@ -294,20 +302,19 @@ class FakeJobs:
             self.lost(operation, called_for)
 
 
-def canceler(jobs: Jobs, clock: FakeClock, seconds: float = 300.0, policy: Policy = POLICY) -> Canceler:
-    """A Canceler that has so many seconds, and no pace to keep."""
-    deadline = Deadline(seconds, clock)
-    return Canceler(jobs, policy, deadline, unpaced(deadline, jobs.worst_call), clock.sleep)
-
-
-def unpaced(deadline: Deadline, worst_call: float) -> Turn:
-    """Every turn is at once, until there is no time for it."""
-
-    def turn() -> None:
-        if not deadline.allows(worst_call):
-            raise OutOfTime
-
-    return turn
+def session(
+    jobs: FakeJobs,
+    clock: FakeClock,
+    seconds: float = 300.0,
+    limits: StackLimits = LIMITS,
+    *,
+    per_second: float = 1_000_000.0,
+    call_seconds: float = 1.0,
+    **progress: Any,
+) -> Session:
+    """A Session that has so many seconds. By default, no call waits for the rate limit."""
+    gate = Gate(per_second, Deadline(seconds, clock), clock, clock.sleep, call_seconds=call_seconds)
+    return Session(jobs.behind(gate), gate, limits, clock.utc_now, **progress)
 
 
 _UPPER, _DIGITS = set("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), set("0123456789")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from handler.backlog import Backlog
+from handler.aws.sqs import Queues
 from tools.simulators.events import sqs_event
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ class FakeSqs:
         return cast("SQSClient", self)
 
     @property
-    def port(self) -> Backlog:
+    def port(self) -> Queues:
         """The handler's own adapter, over these queues."""
-        return Backlog(lambda: self.client, self.url, self.teardown_url)
+        return Queues(lambda: self.client, self.url, self.teardown_url)
 
     @property
     def events(self) -> list[Any]:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
 from tests.conftest import Function, Log
 from tests.support.fakes import FakeJob
 from tests.support.template import ROOT, load_template, resolved

@@ -2,9 +2,9 @@
 
 import pytest
 
-from handler.config import Config, Sweep
+from handler.cancellation.request import StackLimits
+from handler.config import Config
 from handler.errors import InvalidConfiguration
-from handler.request import Policy
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
 TEARDOWNS = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 def test_the_environment_of_the_template_is_read() -> None:
     assert Config.from_env(ENVIRONMENT) == Config(
-        policy=Policy(
+        limits=StackLimits(
             force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
         ),
         cancels_per_second=8,
@@ -60,7 +60,7 @@ def test_every_variable_counts() -> None:
         "LANG": "C.UTF-8",
     }
     assert Config.from_env(environment) == Config(
-        policy=Policy(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        limits=StackLimits(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         cancels_per_second=20,
         sweep=Sweep("ota-*", 72),
         backlog_queue_url="http://localhost:4566/000000000000/backlog",
@@ -101,7 +101,7 @@ NUMBERS = ["MAX_JOBS_PER_RUN", "CANCELS_PER_SECOND", "SWEEP_OLDER_THAN_HOURS"]
 @pytest.mark.parametrize("value", ["1", "100000"])
 def test_a_number_is_a_whole_number_from_1(value: str) -> None:
     config = Config.from_env(ENVIRONMENT | dict.fromkeys(NUMBERS, value))
-    numbers = (config.policy.max_jobs, config.cancels_per_second, config.sweep.older_than_hours)
+    numbers = (config.limits.max_jobs, config.cancels_per_second, config.sweep.older_than_hours)
     assert numbers == (int(value), int(value), int(value))
 
 
