@@ -59,11 +59,12 @@ picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/d
 FAST := tests/unit tests/function tests/architecture tests/template
 GATE := tests/properties tests/faults tests/contract
 END_TO_END := tests/e2e
-NIGHTLY := tests/*/nightly
+NOT_NIGHTLY := --ignore-glob='tests/*/nightly'
 
-IN_PARALLEL := --numprocesses auto --dist
-# What a test takes is split between the processes, but the tests of one file share a local AWS.
-FAST_TESTS = pytest $(FAST) $(IN_PARALLEL) worksteal --cov
+# A few tests take most of the time: the processes share all tests evenly. End to end tests of one file share stacks.
+SHARED := --numprocesses auto --dist worksteal
+BY_FILE := --numprocesses auto --dist loadfile
+FAST_TESTS := pytest $(FAST) $(SHARED) --cov
 
 .PHONY: check
 check: setup ## Before each commit: format, lint, types, and the fast tests, which cover every branch of src/handler
@@ -75,12 +76,13 @@ check: setup ## Before each commit: format, lint, types, and the fast tests, whi
 .PHONY: test
 test: setup $(CDK_STAMP) ## The gate: the fast tests, and all others that do not take minutes
 	$(FAST_TESTS)
-	pytest $(GATE) --ignore-glob='$(NIGHTLY)' $(IN_PARALLEL) worksteal
-	pytest $(END_TO_END) --ignore-glob='$(NIGHTLY)' $(IN_PARALLEL) loadfile
+	pytest $(GATE) $(NOT_NIGHTLY) $(SHARED)
+	pytest $(END_TO_END) $(NOT_NIGHTLY) $(BY_FILE)
 
 .PHONY: slow-tests
 slow-tests: setup $(CDK_STAMP) ## The tests that `make test` leaves out
-	pytest $(NIGHTLY) $(IN_PARALLEL) loadfile
+	pytest $(addsuffix /nightly,$(GATE)) $(SHARED)
+	pytest $(addsuffix /nightly,$(END_TO_END)) $(BY_FILE)
 
 .PHONY: nightly
 nightly: ## Before a release, and every night: all tests, breaks, mutants, fuzz and audit, and how long each took

@@ -1,4 +1,4 @@
-"""A few threads over one stream of work: real ones here."""
+"""in_parallel with real threads, and with the pool that replaces them in other tests."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from tests.support.threads import TurnTakingPool
 
 @pytest.mark.usefixtures("real_threads")
 @pytest.mark.parametrize("count", [0, 1, 2, 9, 10, 11, 500])
-def test_every_item_is_worked_on_once_and_the_results_keep_the_items_order(count: int) -> None:
+def test_each_item_has_one_result_in_order(count: int) -> None:
     worked: list[int] = []
 
     def work(item: int) -> str:
@@ -26,7 +26,7 @@ def test_every_item_is_worked_on_once_and_the_results_keep_the_items_order(count
 
 @pytest.mark.usefixtures("real_threads")
 @pytest.mark.parametrize("count", [2, 10])
-def test_up_to_ten_items_are_under_way_at_a_time(count: int) -> None:
+def test_ten_items_run_at_once(count: int) -> None:
     together = threading.Barrier(count)
 
     def work(_item: int) -> int:
@@ -37,7 +37,7 @@ def test_up_to_ten_items_are_under_way_at_a_time(count: int) -> None:
 
 @pytest.mark.usefixtures("real_threads")
 @pytest.mark.parametrize("count", [1, 2, 100])
-def test_the_first_error_is_raised_when_no_thread_works_any_more(count: int) -> None:
+def test_first_error_is_raised_after_all_threads_have_ended(count: int) -> None:
     before = threading.active_count()
 
     def work(item: int) -> int:
@@ -48,15 +48,15 @@ def test_the_first_error_is_raised_when_no_thread_works_any_more(count: int) -> 
     assert threading.active_count() == before
 
 
-def test_one_item_needs_no_thread() -> None:
+def test_one_item_runs_in_the_calling_thread() -> None:
     assert in_parallel(lambda _item: threading.current_thread(), ["one"]) == [threading.current_thread()]
 
 
-# The stand-in that all other tests use behaves alike
+# TurnTakingPool, which all other tests use, behaves like ThreadPoolExecutor
 
 
 @pytest.mark.parametrize("pool_of", [ThreadPoolExecutor, TurnTakingPool])
-def test_the_stand_in_for_threads_gives_what_threads_give(pool_of: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_pools_return_and_raise_the_same(pool_of: type, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "ThreadPoolExecutor", pool_of)
     assert in_parallel(lambda item: item * item, range(25)) == [item * item for item in range(25)]
 
@@ -69,7 +69,7 @@ def test_the_stand_in_for_threads_gives_what_threads_give(pool_of: type, monkeyp
         in_parallel(odd, range(25))
 
 
-def test_waits_by_a_fake_clock_overlap(clock: FakeClock) -> None:
+def test_sleeps_on_the_fake_clock_overlap(clock: FakeClock) -> None:
     began: list[tuple[int, float]] = []
 
     def work(item: int) -> None:
@@ -81,7 +81,7 @@ def test_waits_by_a_fake_clock_overlap(clock: FakeClock) -> None:
     assert clock() == 1014.0
 
 
-def test_what_kills_the_process_ends_every_thread(clock: FakeClock) -> None:
+def test_base_exception_ends_every_thread(clock: FakeClock) -> None:
     class Killed(BaseException):
         pass
 

@@ -1,8 +1,8 @@
-"""Outcomes, the status of a run, and the published shape of the report."""
+"""The outcomes, the status of a run, and the published shape of the report."""
 
 import pytest
 
-from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, status_of
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, Wait, status_of
 
 SETTLED = {
     "CANCELED": True,
@@ -16,23 +16,24 @@ SETTLED = {
 }
 
 
-def test_there_are_these_outcomes_and_no_others() -> None:
+def test_outcomes_are_the_published_ones() -> None:
     assert {outcome.value for outcome in Outcome} == set(SETTLED)
 
 
-def test_what_is_published_is_the_name_itself() -> None:
+def test_triggers_and_statuses_are_the_published_ones() -> None:
     assert list(Trigger) == ["TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"]
     assert list(RunStatus) == ["SETTLED", "UNSETTLED", "UNFINISHED", "REJECTED", "IGNORED"]
 
 
-def test_what_is_not_said_is_nothing() -> None:
+def test_optional_fields_are_empty_by_default() -> None:
     assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False)
-    bare = Report(RunStatus.SETTLED, Trigger.EVENT)
-    assert bare == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
+    assert Wait(("a",), 12.5) == Wait(("a",), 12.5, False, 0)
+    report = Report(RunStatus.SETTLED, Trigger.EVENT)
+    assert report == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "left", "is_draining", "is_at_work"),
+    ("outcome", "left", "is_draining", "expected"),
     [
         ("CANCELED", 0, False, False),
         ("CANCELED", 1, False, True),
@@ -42,14 +43,14 @@ def test_what_is_not_said_is_nothing() -> None:
         ("DEFERRED", 0, True, False),
     ],
 )
-def test_a_settled_job_is_at_work_while_a_device_runs_it_or_may_yet_start(
-    outcome: str, left: int, is_draining: bool, has_running_executions: bool
+def test_settled_job_has_running_executions_while_devices_run_it_or_may_start_it(
+    outcome: str, left: int, is_draining: bool, expected: bool
 ) -> None:
-    assert JobResult("a", Outcome(outcome), "", left, is_draining).has_running_executions is has_running_executions
+    assert JobResult("a", Outcome(outcome), "", left, is_draining).has_running_executions is expected
 
 
 @pytest.mark.parametrize(("outcome", "settled"), SETTLED.items())
-def test_an_outcome_says_whether_something_is_left_to_do(outcome: str, settled: bool) -> None:
+def test_only_three_outcomes_are_not_settled(outcome: str, settled: bool) -> None:
     assert Outcome(outcome).settled is settled
 
 
@@ -66,12 +67,12 @@ def test_an_outcome_says_whether_something_is_left_to_do(outcome: str, settled: 
         (("FAILED", "PROTECTED", "DEFERRED"), "UNFINISHED"),
     ],
 )
-def test_what_is_left_to_do_outweighs_what_cannot_be_done(outcomes: tuple[str, ...], status: str) -> None:
+def test_deferred_outweighs_failed_and_failed_outweighs_settled(outcomes: tuple[str, ...], status: str) -> None:
     results = tuple(JobResult(f"job-{number}", Outcome(outcome)) for number, outcome in enumerate(outcomes))
     assert status_of(results) == status
 
 
-def test_the_report_has_the_published_shape() -> None:
+def test_report_has_the_published_shape() -> None:
     report = Report(
         RunStatus.UNSETTLED,
         Trigger.EVENT,
@@ -99,7 +100,7 @@ def test_the_report_has_the_published_shape() -> None:
     }
 
 
-def test_a_report_without_jobs_keeps_the_shape() -> None:
+def test_report_without_jobs_has_the_same_shape() -> None:
     report = Report(RunStatus.REJECTED, Trigger.DIRECT, dry_run=True, reason="cancel: must be an object")
     assert report.as_dict() == {
         "status": "REJECTED",
@@ -113,17 +114,17 @@ def test_a_report_without_jobs_keeps_the_shape() -> None:
     }
 
 
-def test_the_report_holds_plain_strings_so_that_any_serializer_takes_it() -> None:
-    told = Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(JobResult("a", Outcome.GONE),)).as_dict()
-    assert [type(told["status"]), type(told["trigger"])] == [str, str]
-    assert isinstance(told["counts"], dict)
-    assert [type(key) for key in told["counts"]] == [str]
+def test_report_has_plain_strings_for_any_serializer() -> None:
+    report = Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(JobResult("a", Outcome.GONE),)).as_dict()
+    assert [type(report["status"]), type(report["trigger"])] == [str, str]
+    assert isinstance(report["counts"], dict)
+    assert [type(key) for key in report["counts"]] == [str]
 
 
-def test_a_plan_tells_who_is_left_out_and_why() -> None:
-    left_out = (ExcludedJob("AFR_OTA-1", "owned"), ExcludedJob("new", "not older than 72 h"))
-    told = Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True, left_out=left_out).as_dict()
-    assert told["leftOut"] == [
+def test_dry_run_reports_excluded_jobs() -> None:
+    excluded = (ExcludedJob("AFR_OTA-1", "owned"), ExcludedJob("new", "not older than 72 h"))
+    report = Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True, excluded=excluded).as_dict()
+    assert report["leftOut"] == [
         {"jobId": "AFR_OTA-1", "why": "owned"},
         {"jobId": "new", "why": "not older than 72 h"},
     ]
