@@ -36,41 +36,69 @@ build: setup ## Build the Lambda bundle into .aws-sam/build
 	sam build
 
 .PHONY: run
-run: setup ## Play all three triggers on a local AWS, and check every result
-	python -m local run
+run: setup ## Run all three triggers on a local AWS, and check every result
+	python -m tools run
 
 .PHONY: up
 up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to it
-	python -m local up
+	python -m tools up
 
 .PHONY: down
 down: setup ## Stop the local AWS of `make up`
-	python -m local down
+	python -m tools down
 
 .PHONY: plan
 plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on the local AWS of `make up`: a dry run
-	python -m local plan $(EVENT) $(if $(STACK),--stack $(STACK))
+	python -m tools plan $(EVENT) $(if $(STACK),--stack $(STACK))
 
 .PHONY: picture
 picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures
-	python -m local picture
+	python -m tools picture
+
+# The directories of each target. tests/architecture/test_targets.py shows that none is forgotten.
+FAST := tests/unit tests/function tests/architecture tests/template
+GATE := tests/properties tests/faults tests/contract
+END_TO_END := tests/e2e
+NOT_NIGHTLY := --ignore-glob='tests/*/nightly'
+
+# A few tests take most of the time: the processes share all tests evenly. End to end tests of one file share stacks.
+SHARED := --numprocesses auto --dist worksteal
+BY_FILE := --numprocesses auto --dist loadfile
+FAST_TESTS := pytest $(FAST) $(SHARED) --cov
+
+.PHONY: check
+check: setup ## Before each commit: format, lint, types, and the fast tests, which cover every branch of src/handler
+	ruff format --check
+	ruff check
+	mypy
+	$(FAST_TESTS)
 
 .PHONY: test
-test: setup $(CDK_STAMP) ## Run every test, and hold branch coverage of src/handler by its unit tests to 100 %
-	pytest tests/unit --numprocesses auto --dist loadfile --cov
-	pytest tests --ignore tests/unit --numprocesses auto --dist loadfile
+test: setup $(CDK_STAMP) ## The gate: the fast tests, and all others that do not take minutes
+	$(FAST_TESTS)
+	pytest $(GATE) $(NOT_NIGHTLY) $(SHARED)
+	pytest $(END_TO_END) $(NOT_NIGHTLY) $(BY_FILE)
+
+.PHONY: slow-tests
+slow-tests: setup $(CDK_STAMP) ## The tests that `make test` leaves out
+	pytest $(addsuffix /nightly,$(GATE)) $(SHARED)
+	pytest $(addsuffix /nightly,$(END_TO_END)) $(BY_FILE)
+
+.PHONY: nightly
+nightly: ## Before a release, and every night: all tests, breaks, mutants, fuzz and audit, and how long each took
+	.ci/nightly
 
 .PHONY: verify-aws
-verify-aws: setup ## Hold what the code believes of AWS IoT Jobs against a real account; ARGS="--help" tells more
-	python -m local verify-aws $(ARGS)
+verify-aws: setup ## Check the assumptions about AWS IoT Jobs against a real account; ARGS="--help" lists the options
+	python -m tools verify-aws $(ARGS)
 
 .PHONY: document
-document: setup ## Write docs/aws-behaviour.md from the beliefs
-	python -m local document
+document: setup ## Write docs/aws-behaviour.md from the assumptions
+	python -m tools document
 
 .PHONY: release
-release: setup ## Build dist/ from the checked out commit: bundle, bill of materials, template, sums; always the same bytes
-	python -m local release
+release: setup ## Build dist/ from the checked out commit: bundle, SBOM, template, checksums; always the same bytes
+	python -m tools release
 
 .PHONY: fuzz
 fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
@@ -85,7 +113,7 @@ mutants: setup ## Change what decides in one place at a time, and see that a uni
 	python -m venv --without-pip $(MUTANTS)
 	python -m pip --python $(MUTANTS)/bin/python install --quiet --require-hashes --no-deps \
 	  --requirement requirements/mutants.txt
-	$(MUTANTS)/bin/python -m local.mutants
+	$(MUTANTS)/bin/python -m tools.mutants
 
 MUTANTS := .venv-mutants
 
@@ -112,7 +140,7 @@ INSTALL_BENCH := python -m pip install --quiet --require-hashes --no-deps --requ
 
 .PHONY: audit
 audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
-	python -m local.audit src/requirements.txt requirements/*.txt
+	python -m tools.release.audit src/requirements.txt requirements/*.txt
 
 .PHONY: breaks
 breaks: setup ## Break each promise in a copy of the code, and see its test fail
@@ -120,7 +148,7 @@ breaks: setup ## Break each promise in a copy of the code, and see its test fail
 
 .PHONY: soak
 soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
-	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/test_account.py --capture=no --quiet
+	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/nightly/test_account.py --quiet
 
 EXAMPLES := 5000
 

@@ -12,8 +12,8 @@ from typing import Literal
 from bench import local_account
 from bench.local_account import BARE_REQUEST, MEMORY, Account
 from bench.page import Section, table
-from local.fleet import Fleet
-from local.polling import wait_for
+from tools.fleet.devices import Fleet
+from tools.polling import wait_for
 
 PAIRS = {"cold": 5, "warm": 15}
 _REQUEST = "IoT Job Cancellation Requested"

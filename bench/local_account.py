@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from bench.process import NODE_PACKAGES, ROOT, node
-from local import sam
-from local.aws import LocalAws
+from tools.localaws import sam
+from tools.localaws.aws import LocalAws
 
 if TYPE_CHECKING:
     from mypy_boto3_lambda.literals import RuntimeType

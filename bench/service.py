@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from local.aws import REGION
+from tools.localaws.aws import REGION
 from tools.simulators.faults import ServiceError, TokenBuckets
 from tools.simulators.iot_server import IotServer
 

@@ -17,8 +17,8 @@ from bench import local_account
 from bench.local_account import Account
 from bench.page import Section, table
 from bench.service import QUOTA, Service
-from local import stacks
-from local.polling import wait_for
+from tools.localaws import stacks
+from tools.polling import wait_for
 
 ROUNDS = {1: 5, 10: 3, 200: 1}  # how often a stack of so many jobs is deleted
 _SECONDS = 300

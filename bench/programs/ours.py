@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from bench.programs.context import Context
-from handler.start import lambda_handler
+from handler.lambda_function import lambda_handler
 
 for event in json.load(sys.stdin)["events"]:
     lambda_handler(event, Context())

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import boto3
 
 from bench.programs.context import Context
-from handler.start import lambda_handler
+from handler.lambda_function import lambda_handler
 
 REPORT = {"status": "SETTLED", "trigger": "DIRECT", "counts": {"CANCELED": 1}}
 

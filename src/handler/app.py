@@ -1,38 +1,35 @@
-"""The entry point: from the backlog or not, each event goes through the pipeline.
-
-What is not finished goes to the backlog as it came, and is taken up from there until it is.
-"""
+"""The entry point: one delivery, from the raw payload to the published report."""
 
 import os
 import random
 import time
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 
 import urllib3
 
-from .backlog import Backlog, sqs_client
-from .config import Config
-from .delivery import Delivery
-from .events import is_custom_resource, trigger_of
-from .iot import IotJobs, iot_client
-from .message import Message
-from .outcome import RunStatus
-from .pipeline import Services, conclude, handle
-from .publish import Publisher, events_client
-from .respond import Responder
-from .telemetry import Telemetry
-from .timing import LambdaContext
+from handler.aws.eventbridge import Publisher, events_client
+from handler.aws.iot import IotJobs, iot_client
+from handler.aws.sqs import Queues, sqs_client
+from handler.cancellation.rate import Deadline, LambdaContext
+from handler.cancellation.report import Report, RunStatus
+from handler.cloudformation.response import Responder
+from handler.config import Config
+from handler.errors import ResponseUndelivered
+from handler.inbound.delivery import Message, read_delivery
+from handler.inbound.event import parse_event
+from handler.pipeline import Invocation, Services
+from handler.telemetry import Telemetry
 
 
 @cache
 def wire() -> Services:
-    """The real ones. Raises InvalidConfiguration."""
+    """Create the real services. Raises InvalidConfiguration."""
     config = Config.from_env(os.environ)
     return Services(
         config=config,
-        api=IotJobs(iot_client()),
-        backlog=Backlog(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
+        jobs_api=partial(IotJobs, iot_client()),
+        queues=Queues(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
         publisher=Publisher(events_client(), config.event_bus_name),
         responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
         telemetry=Telemetry(),
@@ -42,37 +39,47 @@ def wire() -> Services:
     )
 
 
-def lambda_handler(event: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
-    """The report of the run in its published shape; for the backlog, the batch response that SQS asks for.
+def lambda_handler(payload: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
+    """Return the report of the run in its published shape; for a queue message, the batch response for SQS.
 
-    Raises ResponseUndelivered, so that the event is delivered again. A rejected event is reported and not raised: it
-    would be rejected again.
+    A rejected event is reported and not raised: a retry would be rejected again. Raises ResponseUndelivered, and
+    unexpected errors, so that the event is redelivered.
     """
     services = services or wire()
-    message = services.backlog.read(event)
-    if message is None:
-        delivery = Delivery(context, services.now)
-        ended = handle(event, delivery, services)
-        conclude(event, ended, delivery, services)
-        return ended.report.as_dict()
-    done = _take_from_backlog(message, Delivery.of_message(message, context, services.now), services)
-    return {"batchItemFailures": [] if done else [{"itemIdentifier": message.message_id}]}
-
-
-def _take_from_backlog(message: Message, delivery: Delivery, services: Services) -> bool:
-    """True if it has done its part, and SQS deletes it. Unfinished or crashed, it comes again soon, until too often."""
-    if not services.backlog.renew(message, delivery.context.get_remaining_time_in_millis() / 1000):
-        services.telemetry.start(trigger_of(message.event), message.message_id, delivery.context.aws_request_id)
+    delivery = read_delivery(payload, services.queues.urls, services.now)
+    event = parse_event(delivery.payload, services.config.sweep_request)  # no other code reads the payload
+    correlation_id = event.correlation_id or context.aws_request_id
+    services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
+    message = delivery.message
+    if message and not services.queues.extend_visibility_timeout(
+        message, context.get_remaining_time_in_millis() / 1000
+    ):
         services.telemetry.warn("the message's lease had ended, so another run has it or will have it")
-        return False
-    keep_seconds: int | None = delivery.retry_seconds
+        return _batch_response(message, is_done=False)
+    retry_seconds: int | None = delivery.retry_seconds  # unless the invocation succeeds
     try:
-        ended = handle(message.event, delivery, services)
-        was_begun = delivery.admitted and not is_custom_resource(message.event)
-        if not ended.problem and not (was_begun and ended.report.status is RunStatus.REJECTED):
-            keep_seconds = ended.keep_seconds  # else it comes again, until it ends in the failure queue
+        result = Invocation(event, delivery, context, services).handle()
+        if not result.delivery_error:
+            retry_seconds = result.next.seconds if result.next and result.next.attributes is None else None
     finally:
-        if keep_seconds is not None:
-            services.backlog.keep(message, keep_seconds)
-    conclude(message.event, ended, delivery, services)
-    return keep_seconds is None
+        if message and retry_seconds is not None:
+            services.queues.change_visibility_timeout(message, retry_seconds)
+    _publish(result.report, correlation_id, context, services)
+    if result.delivery_error:
+        raise ResponseUndelivered(f"no answer reached CloudFormation: {result.delivery_error}")
+    return _batch_response(message, is_done=retry_seconds is None) if message else result.report.as_dict()
+
+
+def _batch_response(message: Message, *, is_done: bool) -> dict[str, object]:
+    """Return the response to a batch of one: SQS deletes a message that is done, and redelivers one that is not."""
+    return {"batchItemFailures": [] if is_done else [{"itemIdentifier": message.message_id}]}
+
+
+def _publish(report: Report, correlation_id: str, context: LambdaContext, services: Services) -> None:
+    """Publish the report on the event bus. The run does not depend on it: a failure is logged and counted."""
+    if report.status is RunStatus.IGNORED:
+        return
+    deadline = Deadline.of_invocation(context, reserve=0, clock=services.clock)
+    if error := services.publisher.publish(report, correlation_id, deadline):
+        services.telemetry.warn(f"the report is not on the event bus: {error}")
+        services.telemetry.count("ReportsUnpublished")

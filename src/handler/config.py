@@ -4,25 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from .errors import InvalidConfiguration
-from .request import Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What a schedule without an input of its own cancels. An empty glob means that no sweep is set up."""
-
-    job_id_glob: str
-    older_than_hours: int
+from handler.cancellation.request import StackLimits
+from handler.errors import InvalidConfiguration
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """`endpoint_url` is set where AWS is not the real one: on a local AWS."""
+    """The function's configuration.
 
-    policy: Policy
+    An empty `sweep_job_id_glob` means that the stack has no sweep. `endpoint_url` is set only on a local AWS.
+    """
+
+    limits: StackLimits
     cancels_per_second: float
-    sweep: Sweep
+    sweep_job_id_glob: str
+    sweep_older_than_hours: int
     backlog_queue_url: str
     teardown_queue_url: str
     event_bus_name: str
@@ -32,16 +28,16 @@ class Config:
 
     @property
     def sweep_request(self) -> Mapping[str, object] | None:
-        """What the default sweep asks for, or None where the stack gives it no scope."""
-        if not self.sweep.job_id_glob:
+        """The request of the stack's own scheduled sweep, or None if it has none."""
+        if not self.sweep_job_id_glob:
             return None
-        return {"select": {"jobIdGlob": self.sweep.job_id_glob, "olderThanHours": self.sweep.older_than_hours}}
+        return {"select": {"jobIdGlob": self.sweep_job_id_glob, "olderThanHours": self.sweep_older_than_hours}}
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
-        """Raises InvalidConfiguration, which names the variable and what it may hold."""
+        """Read the environment. Raises InvalidConfiguration, which names the variable and what it allows."""
         return cls(
-            policy=Policy(
+            limits=StackLimits(
                 force=_flag(env, "FORCE"),
                 dry_run=_flag(env, "DRY_RUN"),
                 max_jobs=_positive(env, "MAX_JOBS_PER_RUN"),
@@ -49,7 +45,8 @@ class Config:
                 protection_tag_key=_filled(env, "PROTECTION_TAG_KEY"),
             ),
             cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
-            sweep=Sweep(env.get("SWEEP_JOB_ID_GLOB", ""), _positive(env, "SWEEP_OLDER_THAN_HOURS")),
+            sweep_job_id_glob=env.get("SWEEP_JOB_ID_GLOB", ""),
+            sweep_older_than_hours=_positive(env, "SWEEP_OLDER_THAN_HOURS"),
             backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
             teardown_queue_url=_filled(env, "TEARDOWN_QUEUE_URL"),
             event_bus_name=_filled(env, "EVENT_BUS_NAME"),

@@ -1,18 +1,18 @@
 """The errors of iot-job-canceler.
 
 CancelerError
-├── RequestRejected         the event asks for what is not allowed, or can't be read; nothing was done
-├── InvalidConfiguration    an environment variable of the function can't be read
-├── BacklogRefused          a queue of the function's own does not take its message
-│       └── BacklogUnavailable  and may later: throttled, out of order or out of reach, after the SDK's own attempts
-├── ResponseUndelivered     CloudFormation did not take the answer, so the event has to be delivered again
-└── JobsError               what the IoT Jobs API answered, by its meaning
+├── RequestRejected         the event is unreadable or not allowed; nothing was done
+├── InvalidConfiguration    an environment variable of the function is unreadable
+├── EnqueueRefused          a queue of the function does not accept a message
+│       └── EnqueueUnavailable  but may later: throttled, failing or unreachable, after the SDK's own attempts
+├── ResponseUndelivered     CloudFormation did not accept the response, so the event must be redelivered
+└── JobsError               an error of the IoT Jobs API, translated
     ├── JobNotFound
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
-    │       └── ExecutionEnded  there is nothing left to cancel
+    │       └── ExecutionEnded  nothing is left to cancel
     ├── AccessDenied
-    └── JobsUnavailable     throttled, out of order or out of reach, after the SDK's own attempts
-            └── OutOfTime       there is no time for the call in this invocation
+    └── JobsUnavailable     throttled, failing or unreachable, after the SDK's own attempts
+            └── OutOfTime       the invocation has no time for the call
 """
 
 
@@ -21,7 +21,7 @@ class CancelerError(Exception):
 
 
 class RequestRejected(CancelerError):
-    """Bad input. `field` is where it stands; `allowed` is what may stand there."""
+    """Bad input: `field` names its place, `allowed` says what is allowed there."""
 
     def __init__(self, field: str, allowed: str) -> None:
         super().__init__(f"{field}: {allowed}")
@@ -30,23 +30,23 @@ class RequestRejected(CancelerError):
 
 
 class InvalidConfiguration(CancelerError):
-    """`variable` is the environment variable that can't be read; `allowed` is what it may hold."""
+    """`variable` is the unreadable environment variable; `allowed` says what it may contain."""
 
     def __init__(self, variable: str, allowed: str) -> None:
         super().__init__(f"environment variable {variable}: {allowed}")
         self.variable = variable
 
 
-class BacklogRefused(CancelerError):
-    """SQS does not take a message: the queue, its key or the permission is not what it was."""
+class EnqueueRefused(CancelerError):
+    """SQS refuses a message, because of the queue, its key or a permission."""
 
 
-class BacklogUnavailable(BacklogRefused):
-    """It did not take it now, or nobody knows whether it did: the same call may work later."""
+class EnqueueUnavailable(EnqueueRefused):
+    """SQS did not accept a message, or its answer was lost: the same call may work later."""
 
 
 class ResponseUndelivered(CancelerError):
-    """No 2xx from ResponseURL within the attempts and the time that there were."""
+    """ResponseURL returned no 2xx status within the attempts and the time available."""
 
 
 class JobsError(CancelerError):
@@ -58,15 +58,15 @@ class JobsError(CancelerError):
 
 
 class JobNotFound(JobsError):
-    """There is no such job (any more)."""
+    """The job does not exist, or no longer."""
 
 
 class JobNotCancelable(JobsError):
-    """The service refused to cancel the job as it is. Its message is for people: the job's status decides."""
+    """The service refused to cancel the job in its state. Its message is for people: the job's status decides."""
 
 
 class ExecutionEnded(JobNotCancelable):
-    """The execution, or job, has come to its end meanwhile."""
+    """The execution, or the job, has ended in between."""
 
 
 class AccessDenied(JobsError):
@@ -78,7 +78,7 @@ class JobsUnavailable(JobsError):
 
 
 class OutOfTime(JobsUnavailable):
-    """The invocation would end before the call is sure to have ended."""
+    """The call might not end before the invocation does."""
 
     def __init__(self) -> None:
         super().__init__("OutOfTime", "no time left in this invocation")

@@ -1,36 +1,45 @@
-"""One event, from one end to the other: parse → select → cancel → report → respond."""
+"""Carry out one event: parse → select → cancel → report → respond, and decide what comes next."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from .backlog import Backlog
-from .config import Config
-from .delivery import LEAST_RUN_SECONDS, Delivery
-from .errors import BacklogRefused, BacklogUnavailable, RequestRejected, ResponseUndelivered
-from .events import Ignored, attribution, is_custom_resource, read_event, trigger_of
-from .outcome import Report, RunStatus, Trigger
-from .publish import Publisher
-from .request import parse_request
-from .resource import ResourceRequest, read_resource_request
-from .respond import Responder, may_answer
-from .run import TEARDOWN_PASSES, JobsApi, Run
-from .teardown import Verdict, decide
-from .telemetry import Telemetry
-from .timing import Clock, Deadline, Pace, Sleep
-from .waiting import SHORTEST_LOOK_SECONDS
+from handler.aws.eventbridge import Publisher
+from handler.aws.iot import MAX_CALL_SECONDS
+from handler.aws.sqs import Queues
+from handler.cancellation.job import JobsApi
+from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
+from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.cancellation.request import CancelRequest, parse_request
+from handler.cancellation.run import run
+from handler.cancellation.session import Session
+from handler.cancellation.wait import MIN_POLL_SECONDS
+from handler.cloudformation.request import CustomResourceRequest
+from handler.cloudformation.response import Responder, is_allowed_url
+from handler.cloudformation.teardown import Response, plan_deletion, respond_to_deletion, validate
+from handler.config import Config
+from handler.errors import EnqueueRefused, EnqueueUnavailable, RequestRejected
+from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import Event, RejectedEvent
+from handler.telemetry import Telemetry
 
-EVENT_RESERVE = 7.0  # seconds: to put or keep the event on the backlog takes 5 at worst, to tell its report a moment
-_LONGEST_ID = 128
+# Seconds that are left of the invocation.
+EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes at most 5, to publish its report a moment
+TEARDOWN_RESERVE = 12.0  # after a teardown's run: to enqueue it takes at most 5, and then the timer still has time
+SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """All that the function works with: made once for each container, or by a test. `utc_now` is timezone-aware."""
+    """Everything that the function works with: created once for each container, or by a test.
+
+    `jobs_api` returns the IoT Jobs API behind the gate of one run. `utc_now` is timezone-aware.
+    """
 
     config: Config
-    api: JobsApi
-    backlog: Backlog
+    jobs_api: Callable[[Gate], JobsApi]
+    queues: Queues
     publisher: Publisher
     responder: Responder
     telemetry: Telemetry
@@ -45,154 +54,162 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """A run that ended.
-
-    `waits`: it has to go on later. `keep_seconds`: it does so by the message that it came with, after so many seconds;
-    None: that message has done its part. `problem`: why no answer reached CloudFormation.
-    """
+class Result:
+    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did)."""
 
     report: Report
-    waits: bool = False
-    keep_seconds: int | None = None
-    problem: str = ""
+    next: Next | None = None
+    delivery_error: str = ""
 
 
-def handle(event: object, delivery: Delivery, services: Services) -> Ended:
-    """Do what `event` asks for, as far as there is time, and report it in the log.
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One delivery of one event."""
 
-    Bad input is reported as REJECTED, and not raised.
-    """
-    trigger = trigger_of(event)
-    services.telemetry.start(trigger, _correlation_id(event, delivery), delivery.context.aws_request_id)
-    try:
-        ended = (_tear_down if is_custom_resource(event) else _run_event)(event, delivery, services)
-    except RequestRejected as rejection:
-        ended = Ended(Report(RunStatus.REJECTED, trigger, reason=str(rejection)))
-    except Exception as error:
-        services.telemetry.crashed(error)
-        raise
-    services.telemetry.report(ended.report)
-    if not ended.waits:
-        return ended
-    if not delivery.is_to_be_put(ended.report):
-        return replace(ended, keep_seconds=delivery.seconds_until_next(ended.report))
-    if not is_custom_resource(event):
-        progress = delivery.progress(ended.report, services.now)
-        services.backlog.put(event, progress, delivery.seconds_until_next(ended.report))
-    elif delivery.number:  # else it has been put before this was told
-        _put_teardown(event, ended.report, delivery, services)
-    return ended
+    event: Event
+    delivery: Delivery
+    context: LambdaContext
+    services: Services
 
+    def handle(self) -> Result:
+        """Carry out the event as far as there is time, log its report, and enqueue it if it must continue.
 
-def conclude(event: object, ended: Ended, delivery: Delivery, services: Services) -> None:
-    """Tell the event bus of the run. Nothing hangs on that: what can't be told there is logged.
-
-    Raises ResponseUndelivered, so that the event is delivered again.
-    """
-    if ended.report.status is not RunStatus.IGNORED:
-        deadline = Deadline.of_invocation(delivery.context, reserve=0, clock=services.clock)
-        if problem := services.publisher.publish(ended.report, _correlation_id(event, delivery), deadline):
-            services.telemetry.warn(f"the report is not on the event bus: {problem}")
-            services.telemetry.count("ReportsUnpublished")
-    if ended.problem:
-        raise ResponseUndelivered(f"no answer reached CloudFormation: {ended.problem}")
-
-
-def _run_event(event: object, delivery: Delivery, services: Services) -> Ended:
-    trigger = trigger_of(event)
-    asked = read_event(event, services.config.sweep_request)
-    if isinstance(asked, Ignored):
-        return Ended(Report(RunStatus.IGNORED, trigger, reason=asked.reason))
-    policy = services.config.policy
-    if delivery.wait:  # the cancel is done: a prefix that was set since can't undo it
-        policy = replace(policy, job_id_prefix="")
-    request = parse_request(asked.document, policy, attribution(trigger, asked))
-    deadline = Deadline.of_invocation(delivery.context, reserve=EVENT_RESERVE, clock=services.clock)
-    report = _run(services, deadline, delivery).carry_out(request, trigger)
-    # A dry run changes nothing, so that its next delivery would come no further.
-    return Ended(report, waits=report.status is RunStatus.UNFINISHED and not report.dry_run)
-
-
-def _tear_down(event: object, delivery: Delivery, services: Services) -> Ended:
-    """CloudFormation has been answered when this returns, unless the teardown waits."""
-    from .custom_resource import WORK_RESERVE, CustomResource  # noqa: PLC0415 - no event has to load crhelper
-
-    resource, config = read_resource_request(event), services.config
-    if not may_answer(resource.response_url, config.url_suffix, config.endpoint_url):
-        raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
-    asked_at = min(delivery.first_seen_at, resource.asked_at or delivery.first_seen_at)
-    answer_by = Deadline(resource.answer_within - (services.now - asked_at), services.clock)
-    work_until = Deadline.of_invocation(delivery.context, reserve=WORK_RESERVE, clock=services.clock)
-    custom_resource = CustomResource(
-        resource, services.responder, services.telemetry.count, config.log_group, services.clock
-    )
-    verdict, problem = custom_resource.answer(
-        delivery.context, lambda: _verdict(resource, delivery, services, answer_by, work_until)
-    )
-    if verdict.waits and not delivery.number:  # later on, the message that there is comes again
-        comes_again = delivery.comes_again(resource.asked_at, answer_by)
-        if why := _refusal(event, verdict.report, delivery, services, comes_again=comes_again):
-            verdict, problem = custom_resource.answer(delivery.context, lambda: verdict.given_up(why))
-    if verdict.waits:
-        return Ended(verdict.report, waits=True)
-    for warning in verdict.warnings:
-        services.telemetry.warn(warning)
-    if verdict.continued:
-        services.telemetry.count("TeardownsContinued")
-    return Ended(verdict.report, problem=problem)
-
-
-def _verdict(
-    resource: ResourceRequest, delivery: Delivery, services: Services, answer_by: Deadline, work_until: Deadline
-) -> Verdict:
-    run = _run(services, min(work_until, answer_by, key=lambda each: each.remaining), delivery)
-    verdict = decide(
-        resource,
-        services.config.policy,
-        lambda request: run.carry_out(request, Trigger.TEARDOWN, passes=TEARDOWN_PASSES),
-    )
-    if verdict.report.status is not RunStatus.UNFINISHED:
-        return verdict
-    is_to_be_put = delivery.is_to_be_put(verdict.report)
-    until_next = SHORTEST_LOOK_SECONDS if is_to_be_put else delivery.seconds_until_next(verdict.report)
-    there_is_time = answer_by.allows(until_next + LEAST_RUN_SECONDS)
-    return replace(verdict, waits=True) if there_is_time else verdict.given_up()
-
-
-def _refusal(event: object, report: Report, delivery: Delivery, services: Services, *, comes_again: bool) -> str:
-    """Why it is not on its queue, or nothing. Raises BacklogUnavailable if Lambda delivers it again in time."""
-    try:
-        _put_teardown(event, report, delivery, services)
-    except BacklogRefused as refusal:
-        if comes_again and isinstance(refusal, BacklogUnavailable):
+        Raises EnqueueUnavailable, botocore's errors of SQS, and unexpected errors: Lambda or SQS retries the event.
+        """
+        try:
+            match self.event.content:
+                case IgnoredEvent(reason):
+                    result = Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
+                case RejectedEvent(reason):
+                    result = self._rejected(reason)
+                case CancelEvent() as cancel_event:
+                    result = self._cancel(cancel_event)
+                case CustomResourceRequest() as resource:
+                    result = self._respond(resource)
+        except RequestRejected as rejection:
+            result = self._rejected(str(rejection))
+        except Exception as error:
+            self.services.telemetry.crashed(error)
             raise
-        return str(refusal)
-    return ""
+        self.services.telemetry.report(result.report)
+        if result.next and result.next.attributes and isinstance(self.event.content, CancelEvent):
+            self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)
+        return result
 
+    def _rejected(self, reason: str) -> Result:
+        """An event that was begun before is redelivered, until it is in the failure queue: its work is not lost."""
+        was_begun = self.delivery.limit_checked and not isinstance(self.event.content, CustomResourceRequest)
+        following = Next(self.delivery.retry_seconds) if was_begun else None
+        return Result(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), following)
 
-def _put_teardown(event: object, report: Report, delivery: Delivery, services: Services) -> None:
-    identity = read_resource_request(event).identity
-    services.backlog.put_teardown(event, delivery.progress(report, services.now), identity)
+    def _cancel(self, event: CancelEvent) -> Result:
+        limits = self.services.config.limits
+        if self.delivery.wait:  # the jobs are canceled, and a prefix that was set since cannot undo that
+            limits = replace(limits, job_id_prefix="")
+        request = parse_request(event.document, limits, event.default_reason)
+        report = self._run(request, self._until(EVENT_RESERVE))
+        # A dry run changes nothing, so a redelivery would come no further.
+        return Result(report, None if report.dry_run else self.delivery.next(report, self.services.now))
 
+    def _respond(self, resource: CustomResourceRequest) -> Result:
+        """Respond to CloudFormation, unless a later delivery of the request does."""
+        from handler.cloudformation.lifecycle import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need no crhelper
 
-def _run(services: Services, deadline: Deadline, delivery: Delivery) -> Run:
-    return Run(
-        api=services.api,
-        policy=services.config.policy,
-        pace=Pace(services.config.cancels_per_second, services.clock, services.sleep),
-        deadline=deadline,
-        sleep=services.sleep,
-        utc_now=services.utc_now,
-        admitted=delivery.admitted,
-        delivery=delivery.number,
-        wait=delivery.wait,
-    )
+        services, config = self.services, self.services.config
+        if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
+            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+        lifecycle = Lifecycle(
+            resource,
+            self.context,
+            lambda body: services.responder.deliver(resource.response_url, body, self._until(SEND_RESERVE)),
+            services.telemetry.count,
+            config.log_group,
+        )
+        following: Next | None = None
 
+        def tear_down() -> Response:
+            nonlocal following
+            respond_by = self._respond_by(resource)
+            response, following = self._tear_down(resource, respond_by)
+            if following is None:
+                return response
+            # Claimed before the event is enqueued, so that the timer cannot respond to a request that continues.
+            if not lifecycle.claim():
+                refusal = OUT_OF_TIME
+            elif not (refusal := self._enqueue_teardown(resource, following, respond_by)):
+                lifecycle.postpone()
+                return response
+            following = None
+            return response.as_final(refusal)
 
-def _correlation_id(event: object, delivery: Delivery) -> str:
-    """CloudFormation's RequestId or the event's id, the same for every delivery of one event; or the invocation's."""
-    known = event if isinstance(event, Mapping) else {}
-    found = known.get("RequestId") or known.get("id")
-    is_one = isinstance(found, str) and 0 < len(found) <= _LONGEST_ID
-    return str(found) if is_one else delivery.context.aws_request_id
+        response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
+        if following:
+            return Result(response.report, following)
+        for warning in response.warnings:
+            services.telemetry.warn(warning)
+        if response.leaves_active_jobs:
+            services.telemetry.count("TeardownsContinued")
+        return Result(response.report, delivery_error=lifecycle.delivery_error)
+
+    def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
+        """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
+        planned = plan_deletion(resource, self.services.config.limits)
+        if isinstance(planned, Response):
+            return planned, None
+        request = planned.request
+        deadline = min(self._until(TEARDOWN_RESERVE), respond_by, key=lambda each: each.remaining)
+        try:
+            report = self._run(request, deadline)
+        except RequestRejected as rejection:
+            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
+        response = respond_to_deletion(resource, planned, report)
+        following = self.delivery.next(report, self.services.now)
+        if following is None:
+            return response, None
+        seconds = MIN_POLL_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
+        if not respond_by.allows(seconds + MIN_RUN_SECONDS):
+            return response.as_final(), None
+        return response, following
+
+    def _enqueue_teardown(self, resource: CustomResourceRequest, following: Next, respond_by: Deadline) -> str:
+        """Send the request to the teardowns' queue. Returns why the queue refuses it, or an empty string.
+
+        Raises EnqueueUnavailable if the request is redelivered in time without the queue.
+        """
+        if following.attributes is None:
+            return ""
+        try:
+            self.services.queues.enqueue_teardown(self.delivery.payload, following.attributes, resource.identity)
+        except EnqueueRefused as refusal:
+            is_retried = isinstance(refusal, EnqueueUnavailable) and self.delivery.is_retried_by_lambda(
+                resource.signed_at, respond_by
+            )
+            if self.delivery.message or is_retried:
+                raise
+            return str(refusal)
+        return ""
+
+    def _run(self, request: CancelRequest, deadline: Deadline) -> Report:
+        services, delivery = self.services, self.delivery
+        per_second = services.config.cancels_per_second
+        gate = Gate(per_second, deadline, services.clock, services.sleep, call_seconds=MAX_CALL_SECONDS)
+        session = Session(
+            services.jobs_api(gate),
+            gate,
+            services.config.limits,
+            services.utc_now,
+            delivery.limit_checked,
+            delivery.previous_attempts,
+            delivery.wait,
+        )
+        return run(session, request, self.event.trigger)
+
+    def _until(self, reserve: float) -> Deadline:
+        return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)
+
+    def _respond_by(self, resource: CustomResourceRequest) -> Deadline:
+        """Return when CloudFormation must have its response, counted from when it signed the request."""
+        first_seen_at = self.delivery.first_seen_at
+        requested_at = min(first_seen_at, resource.signed_at or first_seen_at)
+        elapsed = self.services.now - requested_at
+        return Deadline(resource.respond_within_seconds - elapsed, self.services.clock)

@@ -1,4 +1,4 @@
-"""What must not leave the function. ResponseURL is a bearer secret: whoever reads its query can answer for it."""
+"""Remove secrets from text. ResponseURL is a bearer secret: its query string is enough to forge a response."""
 
 import re
 
@@ -7,5 +7,5 @@ _SIGNATURE = re.compile(r"(X-Amz-[a-z-]+)=[^&\s\"'\\]*", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
-    """`text` without the query string of any URL in it, and without what signs a request, wherever it stands."""
+    """Return `text` without the query string of any URL, and without request signatures anywhere."""
     return _SIGNATURE.sub(r"\1=REDACTED", _QUERY.sub(r"\1?REDACTED", text))

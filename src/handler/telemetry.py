@@ -1,6 +1,6 @@
-"""What the function tells the world: JSON log lines and EMF metrics. The only Powertools.
+"""Write JSON log lines and EMF metrics. The only module that uses Powertools.
 
-Nothing here is given an event to log, and what is logged passes `redact` on its way out.
+No function here receives an event, and every line is redacted before it is written.
 """
 
 import json
@@ -10,11 +10,11 @@ from typing import TextIO
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from .outcome import Outcome, Report, RunStatus, Trigger
-from .redaction import redact
-from .version import VERSION
+from handler.cancellation.report import Outcome, Report, RunStatus, Trigger
+from handler.redaction import redact
+from handler.version import VERSION
 
-_JOBS_IN_LINE = 1000
+_MAX_JOBS_IN_LINE = 1000
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
     Outcome.ALREADY_CANCELED: "JobsAlreadyCanceled",
@@ -25,7 +25,7 @@ _JOBS_METRIC = {
     Outcome.DEFERRED: "JobsDeferred",
     Outcome.FAILED: "JobsFailed",
 }
-_AS_IT_SHOULD_BE = (RunStatus.SETTLED, RunStatus.IGNORED)
+_EXPECTED_STATUSES = (RunStatus.SETTLED, RunStatus.IGNORED)
 _RUNS_METRIC = {
     RunStatus.SETTLED: "RunsSettled",
     RunStatus.UNSETTLED: "RunsUnsettled",
@@ -36,27 +36,23 @@ _RUNS_METRIC = {
 
 
 def _for_one_line(report: Report) -> dict[str, object]:
-    """CloudWatch Logs takes lines of up to 1 MB: a longer list is held to the jobs that a person has to look at."""
-    if len(report.jobs) <= _JOBS_IN_LINE:
+    """CloudWatch Logs accepts lines of up to 1 MB: a longer list is reduced to the jobs that need attention."""
+    if len(report.jobs) <= _MAX_JOBS_IN_LINE:
         return report.as_dict()
     unsettled = [result.as_dict() for result in report.jobs if not result.outcome.settled]
-    return report.as_dict() | {"jobs": unsettled[:_JOBS_IN_LINE]}
+    return report.as_dict() | {"jobs": unsettled[:_MAX_JOBS_IN_LINE]}
 
 
 def _keys(report: Report) -> dict[str, object]:
-    """Who asked comes before the report: Logs Insights finds the first 200 keys of a line, and its jobs may be more."""
+    """The cancel reason precedes the report: Logs Insights finds the first 200 keys of a line, and jobs have more."""
     keys: dict[str, object] = {}
-    if report.cause:
-        keys = {
-            "asked_by": report.cause.asked_by,
-            "reason_code": report.cause.reason_code,
-            "comment": report.cause.comment,
-        }
+    if reason := report.cancel_reason:
+        keys = {"asked_by": reason.asked_by, "reason_code": reason.reason_code, "comment": reason.comment}
     return keys | {"report": _for_one_line(report)}
 
 
 def _json(line: Mapping[str, object]) -> str:
-    """Text that others wrote may stand in it, and must neither break the line nor steer the terminal that shows it."""
+    """Escape what could break the line or control the terminal that shows it: the text of other people is in it."""
     text = redact(json.dumps(line, default=str, ensure_ascii=False))
     if text.isprintable():
         return text
@@ -64,10 +60,10 @@ def _json(line: Mapping[str, object]) -> str:
 
 
 class Telemetry:
-    """The log and the metrics of one container, told which invocation they speak of."""
+    """The log and the metrics of one container, for one invocation after another."""
 
     def __init__(self, service: str | None = None, stream: TextIO | None = None) -> None:
-        """Service, level and namespace come from the POWERTOOLS_ environment variables."""
+        """The POWERTOOLS_ environment variables set service, level and namespace."""
         self._logger = Logger(
             service=service,
             stream=stream,
@@ -77,28 +73,28 @@ class Telemetry:
         self._trigger = Trigger.DIRECT
 
     def start(self, trigger: Trigger, correlation_id: str, invocation_id: str) -> None:
-        """From here on, every line and metric is of this invocation."""
+        """Attach every following line and metric to this invocation."""
         self._trigger = trigger
         self._logger.set_correlation_id(correlation_id)
         self._logger.append_keys(function_request_id=invocation_id, trigger=trigger.value)
 
     def warn(self, message: str) -> None:
-        """Something that a person may want to look at, though the run goes on."""
+        """Log a condition that may need attention; the run continues."""
         self._logger.warning(message)
 
     def count(self, metric: str) -> None:
-        """Count one `metric` at once, so that it is told even if the invocation never ends."""
+        """Count one `metric` at once, so that it is written even if the invocation is killed."""
         metrics = self._metrics()
         metrics.add_metric(name=metric, unit=MetricUnit.Count, value=1)
         metrics.flush_metrics()
 
     def crashed(self, error: Exception) -> None:
-        """An error that nobody expected: its stack trace, and a count."""
+        """Log an unexpected error with its stack trace, and count it."""
         self._logger.error("unexpected error", exc_info=error)
         self.count("UnexpectedErrors")
 
     def report(self, report: Report) -> None:
-        """The run's report as a line, and its figures as metrics by trigger."""
+        """Write the run's report as a log line, and its counts as metrics for each trigger."""
         metrics = self._metrics()
         metrics.add_metric(name=_RUNS_METRIC[report.status], unit=MetricUnit.Count, value=1)
         for outcome, number in report.counts.items():
@@ -107,12 +103,12 @@ class Telemetry:
             left = report.executions_left_in_progress
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
         metrics.flush_metrics()
-        all_is_well = report.status in _AS_IT_SHOULD_BE or report.waiting
-        log = self._logger.info if all_is_well else self._logger.warning
+        is_expected = report.status in _EXPECTED_STATUSES or report.wait
+        log = self._logger.info if is_expected else self._logger.warning
         log("report", extra=_keys(report))
 
     def _metrics(self) -> EphemeralMetrics:
-        """Each metric by trigger, and as one for the stack, which an alarm can watch."""
+        """Return metrics with two dimension sets: by trigger, and for the stack as a whole, which alarms watch."""
         metrics = EphemeralMetrics()
         metrics.add_dimension(name="trigger", value=self._trigger.value)
         metrics.add_dimensions(service=metrics.service)

@@ -66,6 +66,17 @@ def refusal(call: Callable[..., Any], **parameters: object) -> tuple[str, int] |
     return result if isinstance(result, tuple) else None
 
 
+def pages(listing: Callable[..., dict[str, Any]], **parameters: Any) -> Iterator[dict[str, Any]]:
+    """Call a listing until it returns no token."""
+    token: dict[str, str] = {}
+    while True:
+        page = listing(**parameters, **token)
+        yield page
+        if "nextToken" not in page:
+            return
+        token = {"nextToken": page["nextToken"]}
+
+
 def job_ids(iot: SimulatedIotClient, **filters: Any) -> list[str]:
     return [job["jobId"] for job in iot.list_jobs(**filters)["jobs"]]
 
@@ -201,12 +212,8 @@ def test_one_of_many_threads_cancels(called: tuple[Any, IotSimulator]) -> None:
 def test_jobs_are_listed_in_pages_newest_first(simulator: IotSimulator, iot: SimulatedIotClient) -> None:
     for number in range(5):
         simulator.add_job(f"j{number}", created_at=NOON - timedelta(hours=number // 2))
-    first = iot.list_jobs(maxResults=2)
-    second = iot.list_jobs(maxResults=2, nextToken=first["nextToken"])
-    third = iot.list_jobs(maxResults=2, nextToken=second["nextToken"])
-    pages = [[job["jobId"] for job in page["jobs"]] for page in (first, second, third)]
-    assert pages == [["j1", "j0"], ["j3", "j2"], ["j4"]]
-    assert "nextToken" not in third
+    listed = [[job["jobId"] for job in page["jobs"]] for page in pages(iot.list_jobs, maxResults=2)]
+    assert listed == [["j1", "j0"], ["j3", "j2"], ["j4"]]
 
 
 @pytest.mark.parametrize(("number", "has_token"), [(250, False), (251, True)])
@@ -224,7 +231,7 @@ def test_canceling_between_pages_skips_no_job(simulator: IotSimulator, iot: Simu
         simulator.add_job(f"j{number}")
     simulator.page_size = 2
     seen: list[str] = []
-    for page in iot.get_paginator("list_jobs").paginate(status="IN_PROGRESS"):
+    for page in pages(iot.list_jobs, status="IN_PROGRESS"):
         for job in page["jobs"]:
             seen.append(job["jobId"])
             iot.cancel_job(jobId=job["jobId"])
@@ -244,8 +251,8 @@ def test_a_job_that_is_deleted_between_pages_is_listed_no_more(
 def test_executions_are_listed_in_pages(simulator: IotSimulator, iot: SimulatedIotClient) -> None:
     simulator.add_job("job", executions={"d": "QUEUED", "b": "FAILED", "c": "QUEUED", "a": "QUEUED"})
     simulator.page_size = 2
-    pages = iot.get_paginator("list_job_executions_for_job").paginate(jobId="job", status="QUEUED")
-    things = [[row["thingArn"].removeprefix(f"{ARN}:thing/") for row in page["executionSummaries"]] for page in pages]
+    listed = pages(iot.list_job_executions_for_job, jobId="job", status="QUEUED")
+    things = [[row["thingArn"].removeprefix(f"{ARN}:thing/") for row in page["executionSummaries"]] for page in listed]
     assert things == [["a", "c"], ["d"]]
 
 
@@ -272,7 +279,7 @@ def test_calls_are_recorded_with_their_targets(simulator: IotSimulator, iot: Sim
     simulator.add_job("b")
     simulator.page_size = 1
     refusal(iot.cancel_job, jobId="absent")
-    list(iot.get_paginator("list_jobs").paginate(status="IN_PROGRESS"))
+    list(pages(iot.list_jobs, status="IN_PROGRESS"))
     iot.list_jobs(namespaceId="ns")
     iot.list_tags_for_resource(resourceArn=f"{ARN}:job/a")
     iot.list_job_executions_for_job(jobId="a")

@@ -3,19 +3,23 @@
 In process and by a fake clock: nothing waits.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
-from handler.request import Policy
-from handler.respond import Responder
+from handler.aws.iot import IotJobs
+from handler.cancellation.request import StackLimits
 from tests.conftest import Log
-from tests.support.fakes import POLICY, AnswerServer, FakeClock, config
-from tests.support.lambda_driver import REGION, Lambda, Process, Quotas, iot_client
+from tests.support.aws_lambda import Lambda
+from tests.support.fakes import LIMITS, FakeClock, config
+from tests.support.quotas import REGION, Quotas, iot_client
+from tests.support.response_url import FakePool
+from tools.simulators.events import SELECTION_ID, STACK_ID, delete_request
 from tools.simulators.iot import IotSimulator, Job
 from tools.simulators.iot_server import in_process
 
@@ -29,9 +33,8 @@ QUOTAS = dict.fromkeys(
     ),
     10.0,
 )
-FORCED, GENTLE = replace(POLICY, force=True), POLICY
+FORCED, GENTLE = replace(LIMITS, force=True), LIMITS
 REQUEST = {"cancel": {"jobId": "firmware"}}
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 MADE_BY_DEFAULT = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
 WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id first)"
 
@@ -59,14 +62,18 @@ def backend(quotas: Quotas, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def new_lambda(
-    client: "IoTClient", clock: FakeClock, log: Log, responder: Responder, server: AnswerServer
-) -> NewLambda:
-    """At the service's default quota, with a time-out of 25 s if it is given no other."""
+def server() -> FakePool:
+    return FakePool()
 
-    def new(policy: Policy, process: Process | None = None, seconds: float = 25) -> Lambda:
-        settings = replace(config(server.url, policy), cancels_per_second=10)
-        return Lambda(client, clock, log, responder, process or Process(set()), settings, seconds)
+
+@pytest.fixture
+def new_lambda(client: "IoTClient", clock: FakeClock, log: Log, server: FakePool) -> NewLambda:
+    """At the service's default quota, with a timeout of 25 s if it is given no other."""
+
+    def new(policy: StackLimits, seconds: float = 25) -> Lambda:
+        function = Lambda(clock, log, seconds)
+        function.wire(replace(config(policy=policy), cancels_per_second=10), partial(IotJobs, client), server)
+        return function
 
     return new
 
@@ -107,10 +114,10 @@ def test_a_run_with_force_ends_600_executions_that_were_left_over_several_invoca
     function = new_lambda(FORCED)
     first: Any = function.invoke(REQUEST)
     assert (first["status"], first["counts"]) == ("UNFINISHED", {"DEFERRED": 1})
-    function.drain()
+    function.run()
     assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 601}
     assert ended_once(backend) == {("firmware", thing) for thing in things(600)}
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert 3 <= function.ended["returned"] <= 12
     assert {report["status"] for report in function.reports[:-1]} == {"UNFINISHED"}
     last = function.reports[-1]
@@ -131,17 +138,17 @@ def test_a_run_that_is_killed_in_the_listing_and_in_the_cancels_ends_each_of_600
     hook: str, backend: IotSimulator, new_lambda: NewLambda
 ) -> None:
     job = add_leftover(backend, 600)
-    process = Process({6, 60})
-    function = new_lambda(FORCED, process)
+    function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    setattr(backend, hook, process.check)
-    function.drain()
-    assert process.killed_in == ["ListJobExecutionsForJob", "CancelJobExecution"]
+    function.kill_at = {6, 60}
+    setattr(backend, hook, function.count_call)
+    function.run()
+    assert (function.calls[5], function.calls[59]) == ("ListJobExecutionsForJob", "CancelJobExecution")
     assert function.ended["killed"] == 2
     assert function.ended["returned"] >= 3
     assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 601}
     assert ended_once(backend) == {("firmware", thing) for thing in things(600)}
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"
 
 
@@ -162,11 +169,11 @@ def test_executions_that_end_while_the_run_goes_on_are_as_they_should_be(
     backend.fault = report
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    function.drain()
+    function.run()
     assert {thing: job.executions[thing] for thing in ended} == dict.fromkeys(ended, "SUCCEEDED")
     assert statuses(job) == {"SUCCEEDED": 32, "CANCELED": 270}
     assert len(ended_once(backend)) == 269
-    assert (function.reports[-1]["status"], function.queue.dead) == ("SETTLED", [])
+    assert (function.reports[-1]["status"], function.sqs.dead_letters) == ("SETTLED", [])
 
 
 def test_with_force_off_executions_that_were_left_are_counted_and_not_touched(
@@ -221,11 +228,11 @@ def test_pages_of_executions_come_at_the_pace_of_the_run(
 def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocations(
     backend: IotSimulator, new_lambda: NewLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handler.executions.MOST", 10)
+    monkeypatch.setattr("handler.cancellation.executions.MOST", 10)
     job = add_leftover(backend, 25)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
-    function.drain()
+    function.run()
     told = [(report["status"], report["jobs"][0]["detail"]) for report in function.reports]
     assert told == [
         ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
@@ -236,7 +243,7 @@ def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocat
 
 
 def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not_touched(
-    backend: IotSimulator, new_lambda: NewLambda, server: AnswerServer
+    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
 ) -> None:
     protected = add_leftover(backend, 3, "ota-1", tags={"Cancel-Protection": "TRUE"})
     outside = add_leftover(backend, 3, "cmd-1")
@@ -255,23 +262,15 @@ def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not
 # By a teardown that is tried again
 
 
-def deletion(server: AnswerServer, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
-    return {
-        "RequestType": "Delete",
-        "RequestId": request_id,
-        "ResponseURL": f"{server.url}/{request_id}?X-Amz-Signature=secret",
-        "StackId": STACK_ID,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": physical_id,
-        "ResourceType": "Custom::IoTJobCancellation",
-        "ResourceProperties": {"ServiceToken": "arn", "ServiceTimeout": "3600", **properties},
-    }
+def deletion(server: FakePool, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
+    url = f"{server.url}/{request_id}?X-Amz-Signature=secret"
+    return delete_request(physical_id, url, properties, request_id=request_id)
 
 
-def answers(server: AnswerServer) -> list[tuple[str, str, str]]:
+def answers(server: FakePool) -> list[tuple[str, str, str]]:
     """Path, status and reason of each."""
-    bodies = [(request.target.partition("?")[0], json.loads(request.body)) for request in server.received]
-    return [(path, body["Status"], body["Reason"]) for path, body in bodies]
+    taken = [(urlsplit(request.target).path, request.response) for request in server.received]
+    return [(path, response["Status"], response["Reason"]) for path, response in taken]
 
 
 def add_running(backend: IotSimulator, job_id: str, number: int) -> Job:
@@ -279,22 +278,22 @@ def add_running(backend: IotSimulator, job_id: str, number: int) -> Job:
 
 
 def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_no_execution(
-    backend: IotSimulator, new_lambda: NewLambda, server: AnswerServer
+    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
 ) -> None:
     job = add_running(backend, "firmware", 500)
     function = new_lambda(GENTLE, seconds=60)
     properties = {"JobId": "firmware", "WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL"}
     function.invoke(deletion(server, "first", "firmware", **properties))
-    function.drain()
+    function.run()
     reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
     assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, [])
-    function.configure(policy=FORCED)
+    function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", "firmware", **properties))
-    function.drain()
+    function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(job), len(ended_once(backend))) == ({"CANCELED": 500}, 500)
-    assert (function.queue.messages, function.queue.dead, backend.cancelled) == ([], [], ["firmware"])
+    assert (function.sqs.messages, function.sqs.dead_letters, backend.cancelled) == ([], [], ["firmware"])
 
 
 HISTORIES = [
@@ -313,27 +312,26 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     wait: dict[str, str],
     backend: IotSimulator,
     new_lambda: NewLambda,
-    server: AnswerServer,
+    server: FakePool,
 ) -> None:
     large, small = add_running(backend, "ota-1", 200), add_running(backend, "ota-2", 1)
     other = add_running(backend, "cmd-1", 2)
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     properties = {"Select": {"JobIdGlob": "ota-*"}, **history, **wait}
     function = new_lambda(GENTLE, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, **properties))
-    function.drain()
+    function.invoke(deletion(server, "first", SELECTION_ID, **properties))
+    function.run()
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
-    function.configure(policy=FORCED)
-    function.invoke(deletion(server, "second", selection_id, **properties))
-    function.drain()
+    function.configure(limits=FORCED)
+    function.invoke(deletion(server, "second", SELECTION_ID, **properties))
+    function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(large), statuses(small)) == ({"CANCELED": 200}, {"CANCELED": 1})
     assert (other.status, statuses(other)) == ("IN_PROGRESS", {"IN_PROGRESS": 2})
     assert len(ended_once(backend)) == 201
     assert sorted(backend.cancelled) == ["ota-1", "ota-2"]
-    assert (function.queue.messages, function.queue.dead) == ([], [])
+    assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
 
 
 # A job in the scope of Select, and whether the second deletion ends its executions: what it was cancelled with decides.
@@ -357,15 +355,14 @@ OTHERS: dict[str, tuple[str, dict[str, Any], bool]] = {
 
 @pytest.mark.parametrize("who", OTHERS)
 def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_with_force(
-    who: str, backend: IotSimulator, new_lambda: NewLambda, server: AnswerServer
+    who: str, backend: IotSimulator, new_lambda: NewLambda, server: FakePool
 ) -> None:
     job_id, fields, is_ours = OTHERS[who]
     job = add_leftover(backend, 3, job_id, **fields)
     mine = add_running(backend, "ota-live", 2)
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, Select={"JobIdGlob": "ota-*"}))
-    function.drain()
+    function.invoke(deletion(server, "first", SELECTION_ID, Select={"JobIdGlob": "ota-*"}))
+    function.run()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(mine) == {"CANCELED": 2}
     assert statuses(job)["IN_PROGRESS"] == (0 if is_ours else 3)
@@ -374,16 +371,15 @@ def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_wit
 
 
 def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_mean(
-    backend: IotSimulator, new_lambda: NewLambda, server: AnswerServer
+    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
 ) -> None:
     """Two stacks of one template that gives the same Comment: what tells their jobs apart is the tag."""
     theirs = add_leftover(
         backend, 3, "ota-theirs", tags={"stack": "b"}, reason_code="STACK_TEARDOWN", comment="rolled back"
     )
-    selection_id = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", selection_id, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
-    function.drain()
+    function.invoke(deletion(server, "first", SELECTION_ID, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
+    function.run()
     assert answers(server) == [("/first", "SUCCESS", "")]
     assert statuses(theirs)["IN_PROGRESS"] == 3
 
@@ -402,6 +398,6 @@ def test_a_run_that_waits_ends_no_execution_of_a_job_that_another_request_has_ca
     )
     function = new_lambda(FORCED, seconds=60)
     function.invoke({"cancel": {"select": {"tags": {"site": "a"}}, "waitForExecutionsMinutes": 5}})
-    function.drain()
+    function.run()
     assert function.reports[-1]["status"] == "SETTLED"
     assert statuses(theirs)["IN_PROGRESS"] == 3

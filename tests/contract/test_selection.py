@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from handler.outcome import Report, Trigger
-from handler.request import Attribution, parse_request
-from handler.run import Run
-from handler.timing import Deadline, Pace
-from tests.support.fakes import NOW, POLICY, FakeClock, FakeJobs
+from handler.cancellation.report import Report, Trigger
+from handler.cancellation.request import CancelReason, parse_request
+from handler.cancellation.run import run
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, session
 
 GG = "aws-gg-deployment"
 GROUP_A = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
@@ -180,11 +179,10 @@ def api(request: pytest.FixtureRequest, clock: FakeClock) -> FakeJobs:
 
 
 def carry_out(api: FakeJobs, name: str, clock: FakeClock, *, dry_run: bool) -> Report:
-    policy = replace(POLICY, job_id_prefix="fw-" if name == "P" else "")
+    limits = replace(LIMITS, job_id_prefix="fw-" if name == "P" else "")
     document = {"select": SELECTIONS[name], "dryRun": dry_run}
-    pace = Pace(1000, clock, clock.sleep)
-    run = Run(api, policy, pace, Deadline(300, clock), clock.sleep, lambda: NOW)
-    return run.carry_out(parse_request(document, policy, Attribution("STALE", "old")), Trigger.DIRECT)
+    request = parse_request(document, limits, CancelReason.default("STALE", "old"))
+    return run(session(api, clock, limits=limits), request, Trigger.DIRECT)
 
 
 def selected(name: str, api: FakeJobs | None = None) -> set[str]:
@@ -205,7 +203,7 @@ def test_a_selection_cancels_exactly_the_jobs_that_it_means(name: str, api: Fake
         job_id: "PROTECTED" if job_id in PROTECTED else "CANCELED" for job_id in meant
     }
     assert sorted(api.cancelled) == sorted(meant - PROTECTED)
-    assert (report.left_out, report.reason) == ((), f"{len(meant)} live jobs matched")
+    assert (report.excluded, report.reason) == ((), f"{len(meant)} live jobs matched")
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
@@ -218,5 +216,5 @@ def test_a_dry_run_tells_the_same_jobs_and_who_is_left_out_and_cancels_nothing(
     }
     # What a listing hides need not be left out.
     shown = {job_id: why for job_id, why in LEFT_OUT[name].items() if not (api.hides_namespaced and why == GREENGRASS)}
-    assert {left.job_id: left.why for left in report.left_out} == shown
+    assert {left.job_id: left.why for left in report.excluded} == shown
     assert api.cancelled == []

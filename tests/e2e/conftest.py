@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from local import sam
-from local.aws import LocalAws
-from local.fleet import Fleet
-from local.polling import wait_for
-from local.reports import FunctionLog, Report
-from local.triggers import Triggers, deliver
+from tools.fleet.devices import Fleet
+from tools.fleet.triggers import Triggers, deliver
+from tools.localaws import sam
+from tools.localaws.aws import LocalAws
+from tools.localaws.reports import FunctionLog, Report
+from tools.polling import wait_for
 
 PREFIX = "e2e-"
 ALARM_PREFIX = "rollout-"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Canceler
-from tests.support.fakes import AnswerServer, Step
+from tests.support.response_url import ResponseServer, Step
 from tools.simulators.iot_server import IotServer
 
 SECRET = "X-Amz-Signature=5ec2e7"
@@ -38,16 +38,16 @@ def delete(url: str, job_id: str, **properties: object) -> dict[str, Any]:
 
 
 @contextmanager
-def answering(canceler: Canceler, *script: Step, **environment: str) -> Iterator[AnswerServer]:
+def answering(canceler: Canceler, *script: Step, **environment: str) -> Iterator[ResponseServer]:
     """A ResponseURL that plays `script`; no line that is logged meanwhile may hold its query string."""
     before = len(list(canceler.log.lines()))
     iot = {"AWS_ENDPOINT_URL_IOT": canceler.aws.endpoint_url}
-    with AnswerServer(script) as server, canceler.environment(**(iot | environment), AWS_ENDPOINT_URL=server.url):
+    with ResponseServer(script) as server, canceler.environment(**(iot | environment), AWS_ENDPOINT_URL=server.url):
         yield server
     assert not [line for line in list(canceler.log.lines())[before:] if SECRET in line or "5ec2e7" in line]
 
 
-def answers(server: AnswerServer) -> list[dict[str, Any]]:
+def answers(server: ResponseServer) -> list[dict[str, Any]]:
     return [json.loads(received.body) for received in server.received]
 
 
@@ -174,7 +174,7 @@ def test_a_teardown_that_can_not_wait_longer_is_answered_failed_with_its_own_ids
 
 def test_an_answer_goes_nowhere_else(canceler: Canceler) -> None:
     job_id = canceler.job("elsewhere")
-    with AnswerServer([200]) as stranger, answering(canceler, 200):
+    with ResponseServer([200]) as stranger, answering(canceler, 200):
         report = canceler.invoke(delete(stranger.url, job_id))
     assert report["reason"] == "ResponseURL: must be an https URL under amazonaws.com"
     assert stranger.received == []

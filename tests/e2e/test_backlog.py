@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from local import stacks
-from local.aws import LocalAws
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler, deployed
 from tests.support.stacks import template
+from tools.localaws import stacks
+from tools.localaws.aws import LocalAws
+from tools.polling import wait_for
 from tools.simulators.faults import TokenBuckets
 from tools.simulators.iot_server import IotServer
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local import sam
+from tools.localaws import sam
 
 SIZE_LIMIT = 2 * 1024 * 1024
 ENVIRONMENT = {
@@ -36,7 +36,7 @@ ENVIRONMENT = {
 INVOKE = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
-from handler.start import lambda_handler
+from handler.lambda_function import lambda_handler
 class Context:
     aws_request_id = "request"
     def get_remaining_time_in_millis(self): return 60000
@@ -91,7 +91,7 @@ def test_the_bundle_has_all_that_it_needs_beside_boto3(bundle: Path, runtime: Pa
 LOADED = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
-import handler.start, handler.custom_resource
+import handler.lambda_function, handler.cloudformation.lifecycle
 loaded = [each.__spec__.origin for each in sys.modules.values() if each.__spec__ and each.__spec__.has_location]
 print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
 """

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from local import sam, stacks
-from local.aws import LocalAws
-from local.errors import NotDelivered
 from tests.e2e.conftest import ALARM_PREFIX, Canceler
+from tools.errors import NotDelivered
+from tools.localaws import sam, stacks
+from tools.localaws.aws import LocalAws
 
 EXAMPLES = sam.ROOT / "examples"
 EVENTS = sam.ROOT / "events"
@@ -23,10 +23,10 @@ def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Ca
     alarm = stacks.create(canceler.aws, f"guard-{job_id}", (EXAMPLES / "alarm.yaml").read_text(), parameters)["Alarm"]
     fail(canceler.aws, job_id, devices=1)
     with pytest.raises(NotDelivered):  # the alarm goes to OK
-        canceler.triggers.tell_of_alarm(alarm)
+        canceler.triggers.send_alarm_event(alarm)
     assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
     fail(canceler.aws, job_id, devices=2)
-    canceler.triggers.tell_of_alarm(alarm)
+    canceler.triggers.send_alarm_event(alarm)
     assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
     assert canceler.described(job_id)["comment"] == f"Requested by alarm {alarm}"
@@ -39,7 +39,7 @@ def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Cancel
     assert alarm == f"cancel-job-{job_id}"
     fail(canceler.aws, job_id, devices=1)
     with pytest.raises(NotDelivered):
-        canceler.triggers.tell_of_alarm(alarm)
+        canceler.triggers.send_alarm_event(alarm)
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
 

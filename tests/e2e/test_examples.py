@@ -11,10 +11,10 @@ import hcl2
 import pytest
 from hcl2.utils import SerializationOptions
 
-from local import sam, stacks
-from local.aws import LocalAws, own_environment
-from local.processes import run
 from tests.e2e.conftest import Canceler
+from tools.localaws import sam, stacks
+from tools.localaws.aws import LocalAws, isolated_environment
+from tools.processes import run
 
 EXAMPLES = sam.ROOT / "examples"
 
@@ -37,7 +37,7 @@ def cdk(job_id: str, directory: Path) -> tuple[str, dict[str, str]]:
         "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path(sys.prefix) / ".jsii"),
     }
     command = [sys.executable, str(EXAMPLES / "cdk" / "app.py")]
-    exit_code, output = run(command, environment=own_environment() | environment, cwd=directory, seconds=120)
+    exit_code, output = run(command, environment=isolated_environment() | environment, cwd=directory, seconds=120)
     assert exit_code == 0, output
     return (directory / "RollOut.template.json").read_text(), {}
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler
+from tools.polling import wait_for
 from tools.simulators.faults import failing, throttled
 from tools.simulators.iot_server import IotServer
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from local.errors import StackFailed
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_triggers import TRIGGERS
+from tools.errors import StackFailed
+from tools.polling import wait_for
 
 # What saves a job: how it is made, and which of the code's own checks is taken out.
 SAVED_BY: dict[str, tuple[dict[str, Any], dict[str, str]]] = {

@@ -4,11 +4,11 @@ import json
 import re
 import time
 
-from local.dashboard import read_source
-from local.metrics import Metric, values_in
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler
 from tests.support.template import load_template
+from tools.demo.dashboard import read_source
+from tools.demo.metrics import Metric, values_in
+from tools.polling import wait_for
 
 QUERY: str = load_template()["Resources"]["WhoCancelled"]["Properties"]["QueryString"]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from local import stacks
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_iam import without
 from tests.support.stacks import failure_of_delete, template
 from tests.template.test_permissions import allowed
+from tools.localaws import stacks
 
 NUMBERS = itertools.count(1)
 PROTECTED = {"cancel-protection": "true"}

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local import background, plan, sam
-from local.aws import own_environment
-from local.errors import NotPlanned, SamFailed
-from local.screen import Screen
 from tests.e2e.conftest import Canceler
+from tools.errors import NotPlanned, SamFailed
+from tools.localaws import background, sam
+from tools.localaws.aws import isolated_environment
+from tools.plan import plan
+from tools.screen import Screen
 from tools.simulators.iot_server import IotServer
 
 REQUESTED = "IoT Job Cancellation Requested"
@@ -35,9 +36,9 @@ def planned(canceler: Canceler, event_file: Path, event: object) -> tuple[int, s
     """Exit code and output of the command, as somebody calls it whose shell has a stack's AWS."""
     event_file.write_text(json.dumps(event))
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "local", "plan", str(event_file), "--stack", sam.STACK_NAME],
+        [sys.executable, "-m", "tools", "plan", str(event_file), "--stack", sam.STACK_NAME],
         cwd=sam.ROOT,
-        env=own_environment() | canceler.aws.environment,
+        env=isolated_environment() | canceler.aws.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -152,11 +153,11 @@ def test_what_would_cancel_nothing_says_why(
 @contextmanager
 def noted(canceler: Canceler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As if `make up` had started the local AWS: its note is held."""
-    monkeypatch.setattr(background, "_FOLDER", folder)
+    monkeypatch.setattr(background, "_DIRECTORY", folder)
     known = {"port": canceler.aws.port, "environment": canceler.aws.environment}
-    with background._open_note() as note:
-        assert background._claim(note)
-        background._write(note, known)  # type: ignore[arg-type] # what the others read is not needed here
+    with background._open_state() as state:
+        assert background._lock(state)
+        background._write(state, known)  # type: ignore[arg-type] # what the others read is not needed here
         yield
 
 
@@ -184,14 +185,14 @@ def test_without_a_stack_it_is_the_local_aws_of_make_up(
 def test_without_any_of_them_it_says_what_to_do(
     event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(background, "_FOLDER", tmp_path)
+    monkeypatch.setattr(background, "_DIRECTORY", tmp_path)
     with pytest.raises(NotPlanned, match="`make up` starts one, or STACK=… names a stack on AWS"):
         in_process(str(event_file))
 
 
 def stack_of(canceler: Canceler, name: str = sam.STACK_NAME) -> plan.Stack:
     aws = canceler.aws
-    environment = own_environment() | aws.environment
+    environment = isolated_environment() | aws.environment
     return plan.Stack(name, "here", environment, aws.client("cloudformation"), aws.client("lambda"))
 
 
@@ -202,7 +203,7 @@ def test_what_is_no_dry_run_is_not_sent(
     sent: list[object] = []
     monkeypatch.setattr(sam, "remote_invoke", lambda *arguments: sent.append(arguments))
     with pytest.raises(NotPlanned, match="no dry run, so nothing was sent"):
-        stack_of(canceler).ask(question)
+        stack_of(canceler).invoke(question)
     assert sent == []
 
 
@@ -211,9 +212,9 @@ DRY = {"cancel": {"jobId": "e2e-gone", "dryRun": True}}
 
 def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: Canceler) -> None:
     with pytest.raises(SamFailed, match="sam remote invoke ended with exit code 1"):
-        stack_of(canceler, "no-such-stack").ask(DRY)
+        stack_of(canceler, "no-such-stack").invoke(DRY)
     with canceler.environment(FORCE="perhaps"), pytest.raises(SamFailed, match=r"the function failed: .*FORCE"):
-        stack_of(canceler).ask(DRY)
+        stack_of(canceler).invoke(DRY)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_another_functions_answer_is_no_plan(
 ) -> None:
     monkeypatch.setattr(sam, "remote_invoke", lambda *_: answer)
     with pytest.raises(NotPlanned, match=told):
-        stack_of(canceler).ask(DRY)
+        stack_of(canceler).invoke(DRY)
 
 
 def test_a_plan_that_is_not_whole_is_a_failure() -> None:
@@ -250,7 +251,7 @@ def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "called"),
-    [("STACK=prod", "python -m local plan events/x.json --stack prod"), ("", "python -m local plan events/x.json ")],
+    [("STACK=prod", "python -m tools plan events/x.json --stack prod"), ("", "python -m tools plan events/x.json ")],
 )
 def test_make_calls_it_with_the_event_and_the_stack(stack: str, called: str) -> None:
     command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]

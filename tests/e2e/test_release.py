@@ -15,11 +15,12 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from handler.version import VERSION
-from local import release, sam
-from local.aws import LocalAws
-from local.errors import NotReleasable
-from local.fleet import Fleet
 from tests.e2e.conftest import Canceler
+from tools.errors import NotReleasable
+from tools.fleet.devices import Fleet
+from tools.localaws import sam
+from tools.localaws.aws import LocalAws
+from tools.release import release
 
 ARCHIVE = f"iot-job-canceler-{VERSION}.zip"
 BILL = f"iot-job-canceler-{VERSION}.cdx.json"
@@ -93,7 +94,7 @@ def test_the_bundle_holds_nothing_of_its_making(first: Path) -> None:
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
     assert {entry.date_time for entry in entries} == {(2026, 11, 24, 3, 2, 0)}  # a zip counts in steps of two seconds
     assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
-    noise = re.compile(r"/(RECORD|INSTALLER|REQUESTED|direct_url\.json)$")
+    noise = re.compile(r"/(RECORD|INSTALLER|REQUEST_DETAIL_TYPE|direct_url\.json)$")
     assert [entry.filename for entry in entries if noise.search(entry.filename)] == []
 
 
@@ -187,4 +188,4 @@ def test_where_there_is_no_commit_there_is_no_release(tmp_path: Path) -> None:
 def test_make_calls_it() -> None:
     command = ["make", "--dry-run", "release"]
     told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
-    assert "python -m local release" in told.stdout.splitlines()
+    assert "python -m tools release" in told.stdout.splitlines()

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_iam import without
 from tests.e2e.test_triggers import TRIGGERS
+from tools.polling import wait_for
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local import stacks
-from local.polling import wait_for
 from tests.e2e.conftest import Canceler, deployed
 from tests.support.stacks import failure_of_delete, template
+from tools.localaws import stacks
+from tools.polling import wait_for
 from tools.simulators.iot_server import IotServer
 
 REGION = "eu-central-1"

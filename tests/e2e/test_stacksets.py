@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local import sam, stacks
-from local.aws import REGION, LocalAws, own_environment
-from local.fleet import Fleet
-from local.processes import run
 from tests.e2e.conftest import Canceler
 from tests.support.template import load_template
+from tools.fleet.devices import Fleet
+from tools.localaws import sam, stacks
+from tools.localaws.aws import REGION, LocalAws, isolated_environment
+from tools.processes import run
 
 STACKSETS = sam.ROOT / "examples" / "stacksets"
 ELSEWHERE = "us-east-1"
@@ -24,7 +24,7 @@ STACK = "StackSet-iot-job-canceler-8c1a5b0e-4d2f-4f7a-9a3e-0b6d1c2e3f40"
 def script(aws: LocalAws, name: str, *arguments: str) -> str:
     """What the script prints."""
     command = [sys.executable, str(STACKSETS / name), *arguments]
-    environment = own_environment() | aws.environment
+    environment = isolated_environment() | aws.environment
     exit_code, output = run(command, environment=environment, cwd=STACKSETS, seconds=60)
     assert exit_code == 0, output
     return output.strip()

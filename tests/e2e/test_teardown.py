@@ -6,9 +6,9 @@ from itertools import count
 
 import pytest
 
-from local import stacks
 from tests.e2e.conftest import Canceler
 from tests.support.stacks import BROKEN, failure_of_create, failure_of_delete, failure_of_update, template
+from tools.localaws import stacks
 
 NAMES = (f"consumer-{number}" for number in count(1))
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from local.reports import JobReport
 from tests.e2e.conftest import Canceler
+from tools.localaws.reports import JobReport
 
 
 def by_teardown(canceler: Canceler, job_id: str) -> None:

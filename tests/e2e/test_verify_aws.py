@@ -11,17 +11,18 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from local import sam, verify
-from local.account import Account
-from local.aws import LocalAws, own_environment
-from local.beliefs import BELIEFS
-from local.beliefs.belief import Belief, Mark
-from local.beliefs.differences import DIFFERENCES
-from local.beliefs.scene import Scene
-from local.errors import LocalError
-from local.screen import Screen
+from tools.conformance import verify
+from tools.conformance.account import Account
+from tools.conformance.assumption import Assumption, Evidence
+from tools.conformance.assumptions import ASSUMPTIONS
+from tools.conformance.differences import DIFFERENCES
+from tools.conformance.testbed import IotTestbed
+from tools.errors import ToolError
+from tools.localaws import sam
+from tools.localaws.aws import LocalAws, isolated_environment
+from tools.screen import Screen
 
-type Hold = Callable[[Callable[[Scene], str]], tuple[int, str]]
+type Hold = Callable[[Callable[[IotTestbed], str]], tuple[int, str]]
 
 PREFIX = "ijc-verify-"
 
@@ -58,11 +59,11 @@ def _signals_are_heeded() -> Iterator[None]:
 
 
 def started(aws: LocalAws, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "local", "verify-aws", "--endpoint-url", aws.endpoint_url, *options]
+    command = [sys.executable, "-m", "tools", "verify-aws", "--endpoint-url", aws.endpoint_url, *options]
     return subprocess.Popen(  # noqa: S603 - our own command
         command,
         cwd=sam.ROOT,
-        env=own_environment() | aws.environment,
+        env=isolated_environment() | aws.environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,14 +74,14 @@ def started(aws: LocalAws, *options: str) -> subprocess.Popen[str]:
 FAST = ("--yes", "--calls-per-second", "1000")
 
 
-def test_every_belief_is_held_against_the_account(aws: LocalAws) -> None:
+def test_every_assumption_is_held_against_the_account(aws: LocalAws) -> None:
     with started(aws, *FAST) as process:
         output, _ = process.communicate()
     assert process.returncode == 0, output
-    believed = len(BELIEFS) - len(DIFFERENCES)
-    assert f"{believed} as believed, {len(DIFFERENCES)} other than AWS" in output
+    assumed = len(ASSUMPTIONS) - len(DIFFERENCES)
+    assert f"{assumed} as assumed, {len(DIFFERENCES)} other than AWS" in output
     assert "0 not as expected" in output
-    assert [belief.name for belief in BELIEFS if belief.name not in output] == []
+    assert [assumption.name for assumption in ASSUMPTIONS if assumption.name not in output] == []
 
 
 @pytest.mark.parametrize(
@@ -88,7 +89,7 @@ def test_every_belief_is_held_against_the_account(aws: LocalAws) -> None:
     [
         (signal.SIGINT, 130, 1),
         (signal.SIGINT, 130, 14),
-        (signal.SIGINT, 130, len(BELIEFS) - 8),
+        (signal.SIGINT, 130, len(ASSUMPTIONS) - 8),
         (signal.SIGTERM, 143, 30),
         (signal.SIGHUP, 129, 2),
     ],
@@ -105,7 +106,7 @@ def test_a_signal_in_the_middle_ends_it_when_it_has_cleaned_up(
         output = process.stdout.read()
     assert process.returncode == code, output
     assert "Interrupted: cleaning up first." in output
-    assert f"{len(BELIEFS)}/{len(BELIEFS)}" not in output
+    assert f"{len(ASSUMPTIONS)}/{len(ASSUMPTIONS)}" not in output
 
 
 @pytest.mark.parametrize("said", ["", "\n", "n\n"])
@@ -131,7 +132,7 @@ def test_make_calls_it_with_the_arguments() -> None:
         capture_output=True,
         text=True,
     )
-    assert "python -m local verify-aws --yes" in told.stdout.splitlines()
+    assert "python -m tools verify-aws --yes" in told.stdout.splitlines()
 
 
 # In this process, so that it is known where it is when something happens
@@ -143,26 +144,26 @@ def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
 
-    def run(probe: Callable[[Scene], str]) -> tuple[int, str]:
+    def run(probe: Callable[[IotTestbed], str]) -> tuple[int, str]:
         stream = StringIO()
         options = argparse.Namespace(yes=True, endpoint_url=aws.endpoint_url, calls_per_second=1000.0)
-        beliefs = [Belief("the-belief", "", Mark.DOCUMENTED, ("seen",), probe)]
-        code = verify.verify(Screen(Console(file=stream, width=200)), options, beliefs)
+        assumptions = [Assumption("the-assumption", "", Evidence.DOCUMENTED, ("seen",), probe)]
+        code = verify.verify(Screen(Console(file=stream, width=200)), options, assumptions)
         return code, stream.getvalue()
 
     return run
 
 
-def test_what_is_not_as_believed_fails_the_command(hold: Hold) -> None:
-    code, output = hold(lambda scene: scene.status(scene.job()))
+def test_what_is_not_as_assumed_fails_the_command(hold: Hold) -> None:
+    code, output = hold(lambda testbed: testbed.status(testbed.job()))
     assert code == 1
     assert "1 not as expected" in output
 
 
 def test_a_probe_that_breaks_leaves_nothing_behind(hold: Hold, aws: LocalAws) -> None:
-    def breaks(scene: Scene) -> str:
-        scene.group()
-        scene.job(2)
+    def breaks(testbed: IotTestbed) -> str:
+        testbed.group()
+        testbed.job(2)
         assert len(left_behind(aws)) == 4
         raise ZeroDivisionError
 
@@ -172,13 +173,13 @@ def test_a_probe_that_breaks_leaves_nothing_behind(hold: Hold, aws: LocalAws) ->
 
 @pytest.mark.parametrize("when", ["before-call", "before-send", "after-call"])
 def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when: str) -> None:
-    def interrupted(scene: Scene) -> str:
+    def interrupted(testbed: IotTestbed) -> str:
         def interrupt(**_: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
-        scene.things(1)
-        scene.iot.meta.events.register_first(f"{when}.iot.CreateJob", interrupt)
-        scene.job()
+        testbed.things(1)
+        testbed.iot.meta.events.register_first(f"{when}.iot.CreateJob", interrupt)
+        testbed.job()
         pytest.fail("it went on")
 
     with pytest.raises(KeyboardInterrupt):
@@ -186,11 +187,11 @@ def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when:
 
 
 def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
-    def interrupted(scene: Scene) -> str:
-        scene.job()
-        scene.iot.meta.events.register("before-send.iot.DeleteJob", lambda **_: os.kill(os.getpid(), signal.SIGINT))
+    def interrupted(testbed: IotTestbed) -> str:
+        testbed.job()
+        testbed.iot.meta.events.register("before-send.iot.DeleteJob", lambda **_: os.kill(os.getpid(), signal.SIGINT))
         os.kill(os.getpid(), signal.SIGINT)
-        return scene.status("absent")
+        return testbed.status("absent")
 
     with pytest.raises(KeyboardInterrupt):
         hold(interrupted)
@@ -198,7 +199,7 @@ def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
 
 def test_a_real_account_is_not_called_more_often_than_five_times_a_second() -> None:
     options = argparse.Namespace(yes=True, endpoint_url=None, calls_per_second=5.1)
-    with pytest.raises(LocalError, match="not more than 5 calls a second"):
+    with pytest.raises(ToolError, match="not more than 5 calls a second"):
         verify.verify(Screen(Console(file=StringIO())), options)
 
 
@@ -206,8 +207,8 @@ def test_calls_are_paced(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     slept: list[float] = []
-    monkeypatch.setattr("local.account.time.sleep", slept.append)
-    monkeypatch.setattr("local.account.time.monotonic", lambda: 0.0)
+    monkeypatch.setattr("tools.conformance.account.time.sleep", slept.append)
+    monkeypatch.setattr("tools.conformance.account.time.monotonic", lambda: 0.0)
     account = Account(aws.endpoint_url, 5)
     for _ in range(3):
         account.iot.list_jobs()

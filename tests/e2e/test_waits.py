@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from local import sam, stacks
-from local.aws import LocalAws
-from local.errors import StackFailed
-from local.fleet import Fleet
-from local.polling import wait_for
-from local.rollout import RollOut
 from tests.e2e.conftest import Canceler, deployed
 from tests.e2e.test_answers import STACK_ID
+from tools.demo.rollout import Rollout
+from tools.errors import StackFailed
+from tools.fleet.devices import Fleet
+from tools.localaws import sam, stacks
+from tools.localaws.aws import LocalAws
+from tools.polling import wait_for
 
 STACK, BUS = "patient", "patient"
 
@@ -34,7 +34,7 @@ def patient(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
 class Played:
     """A roll-out whose stack was deleted, and what was seen. `reason`: why it could not be."""
 
-    roll_out: RollOut
+    roll_out: Rollout
     bucket_seen: list[bool]
     reason: str = ""
 
@@ -55,27 +55,27 @@ def at(began: float, seconds: float, act: Callable[[], Any]) -> Any:
     return act()
 
 
-def play_patience(roll_out: RollOut) -> Played:
+def play_patience(roll_out: Rollout) -> Played:
     """Two devices that are done 10 s and 30 s after the deletion began."""
     began, seen = time.monotonic(), []
     roll_out.begin_deletion()
     for seconds, device in ((10, roll_out.devices[0]), (30, roll_out.devices[1])):
         seen.append(at(began, seconds, roll_out.has_bucket))
         assert roll_out.succeed(device)
-    roll_out.end_of_deletion(seconds=60)
+    roll_out.wait_for_deletion(seconds=60)
     return Played(roll_out, [*seen, roll_out.has_bucket()])
 
 
-def play_a_device_that_never_ends(roll_out: RollOut) -> Played:
+def play_a_device_that_never_ends(roll_out: Rollout) -> Played:
     roll_out.begin_deletion()
     try:
-        roll_out.end_of_deletion(seconds=120)
+        roll_out.wait_for_deletion(seconds=120)
     except StackFailed as failure:
         return Played(roll_out, [roll_out.has_bucket()], str(failure))
     return Played(roll_out, [roll_out.has_bucket()])
 
 
-SCENES: dict[str, tuple[int, dict[str, str], Callable[[RollOut], Played]]] = {
+SCENES: dict[str, tuple[int, dict[str, str], Callable[[Rollout], Played]]] = {
     "rollout-patience": (2, {"WaitForExecutionsMinutes": "2"}, play_patience),
     "rollout-fail": (1, {"WaitForExecutionsMinutes": "1"}, play_a_device_that_never_ends),
     "rollout-continue": (
@@ -89,7 +89,7 @@ SCENES: dict[str, tuple[int, dict[str, str], Callable[[RollOut], Played]]] = {
 @pytest.fixture(scope="module")
 def played(patient: Canceler) -> dict[str, Played]:
     """All scenes at the same time, since each of them takes its time."""
-    roll_outs = {name: RollOut(patient.aws, name, Fleet(patient.aws)) for name in SCENES}
+    roll_outs = {name: Rollout(patient.aws, name, Fleet(patient.aws)) for name in SCENES}
     for name, (devices, parameters, _) in SCENES.items():
         roll_outs[name].create({"CancelerStack": STACK, **parameters})
         roll_outs[name].start_devices(devices)
@@ -117,7 +117,7 @@ def test_a_wait_takes_as_many_invocations_as_its_interval_says(patient: Canceler
 def test_the_time_line_of_a_deletion_is_device_then_canceler_then_stack(
     patient: Canceler, played: dict[str, Played]
 ) -> None:
-    lines = [(moment.who, moment.what) for moment in played["rollout-patience"].roll_out.time_line(patient.log)]
+    lines = [(moment.who, moment.what) for moment in played["rollout-patience"].roll_out.timeline(patient.log)]
     order = [
         ("stack", "DELETE_IN_PROGRESS"),
         ("stack's Teardown", "DELETE_IN_PROGRESS"),

@@ -1,8 +1,8 @@
 """The function's own clients over sockets without a network, and worlds for them."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -10,19 +10,17 @@ import urllib3
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import RetryContext
 
-from handler.backlog import Backlog, sqs_client
-from handler.iot import IotJobs, iot_client
-from handler.pipeline import Services
-from handler.publish import Publisher, events_client
-from handler.respond import Responder
+from handler.aws.eventbridge import events_client
+from handler.aws.iot import IotJobs, iot_client
+from handler.aws.sqs import sqs_client
 from tests.conftest import Log
 from tests.faults.matrix import NewWorld
 from tests.faults.scenarios import Scenario
 from tests.faults.sockets import Request, all_served_by
 from tests.faults.tally import Tally
 from tests.faults.world import World
-from tests.support.bus import FakeBus
-from tests.support.fakes import FakeBacklog, FakeClock, config
+from tests.support.aws_lambda import new_services
+from tests.support.fakes import FakeClock, config
 from tools.simulators.iot import IotSimulator
 
 
@@ -30,21 +28,6 @@ from tools.simulators.iot import IotSimulator
 def tally(record_property: Callable[[str, object], None]) -> Tally:
     """Counts the combinations of one test."""
     return Tally(record_property)
-
-
-class _Timer:
-    """In place of the timer that answers in the function's place: by the real clock it would never be due."""
-
-    ident = None
-
-    def __init__(self, _seconds: float, _function: Callable[[], None]) -> None:
-        self.daemon = False
-
-    def start(self) -> None:
-        """A World says if an invocation takes so long that the timer would have been due."""
-
-    def cancel(self) -> None:
-        """Nothing is running."""
 
 
 def _greatest_delay(_backoff: object, context: RetryContext) -> float:
@@ -81,7 +64,6 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=sleep))
         patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _self: "test")
         patch.setattr("botocore.signers.RequestSigner.sign", lambda *_args, **_kwargs: None)
-        patch.setattr("handler.custom_resource.threading", SimpleNamespace(Lock=threading.Lock, Timer=_Timer))
         iot, sqs, bus, http, log = iot_client(), sqs_client(), events_client(), urllib3.PoolManager(), new_log()
 
         def new(scenario: Scenario) -> World:
@@ -94,18 +76,16 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             backend.denied_tag = "cancel-protection"  # as the IAM policy of template.yaml
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
-            services = Services(
-                replace(config(policy=scenario.policy), sweep=scenario.sweep),
-                IotJobs(iot),
-                Backlog(lambda: sqs, FakeBacklog.url, FakeBacklog.teardown_url),
-                Publisher(bus, FakeBus.name),
-                Responder(http, clock.sleep, lambda _least, most: most),
-                log.telemetry,
+            services = new_services(
+                replace(config(policy=scenario.policy), **scenario.sweep),
                 clock,
-                clock.sleep,
-                clock.utc_now,
+                log.telemetry,
+                jobs_api=partial(IotJobs, iot),
+                sqs=sqs,
+                events=bus,
+                http=http,
             )
-            world = World(services, backend, FakeBacklog(clock), log.stream)
+            world = World(services, backend, clock, log)
             world.reports_at = dict(scenario.reports_at)
             world.meant = scenario.meant
             world.waits = bool(scenario.reports_at) or scenario.policy.force

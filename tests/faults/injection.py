@@ -7,11 +7,8 @@ from enum import StrEnum
 
 from tests.faults.endpoints import PUT, error
 from tests.faults.sockets import response
+from tests.support.aws_lambda import Killed
 from tests.support.fakes import FakeClock
-
-
-class Killed(BaseException):
-    """SIGKILL: no handler code does anything any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +171,22 @@ _BY_NAME = {str(fault): fault for fault in (*PASSING, *REFUSALS)}
 UNAVAILABLE, LOST = _BY_NAME["503, every attempt"], _BY_NAME["answer lost, every attempt"]
 PAUSED, DENIED = _BY_NAME["status PAUSED, every attempt"], _BY_NAME["denied, every attempt"]
 KILLED = _BY_NAME["killed after it acted, every attempt"]
+# One fault for each effect that the pipeline can tell apart, and the operations on which it can. test_classes.py shows
+# which of these every fault amounts to at every call: so the gate tries these, and nightly/ the others.
+CLASSES: dict[str, tuple[str, ...]] = {
+    "503, once": (*_AWS, PUT),
+    "503, every attempt": (*_AWS, PUT),
+    "answer lost, once": ("CancelJob", "CancelJobExecution"),  # the next attempt is refused: it is done already
+    "answer lost, every attempt": (*_AWS, PUT),
+    "answered just in time, every attempt": (*_AWS, PUT),
+    "body is an empty object, every attempt": ("ListJobExecutionsForJob",),  # nothing is listed
+    "accepted, and not done, every attempt": ("CancelJob", "CancelJobExecution"),
+    "status PAUSED, every attempt": ("DescribeJob",),
+    "killed before it acted, every attempt": (*_AWS, PUT),
+    "killed after it acted, every attempt": (*_AWS, PUT),
+}
+
+
+def is_class(operation: str, fault: Fault) -> bool:
+    """True if the fault stands for others on this operation."""
+    return operation in CLASSES.get(str(fault), ())

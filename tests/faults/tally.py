@@ -1,10 +1,11 @@
-"""How many combinations there were, over all tests and processes."""
+"""What tests leave for the summary: figures, and how many combinations there were over all tests and processes."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 _PROPERTY = "fault matrix"
+FIGURES = "figures"  # the name of a property that is a line of the summary
 
 
 class Tally:
@@ -41,17 +42,21 @@ class Tally:
 
 
 def summary(stats: Mapping[str, Iterable[Any]]) -> str:
-    """One line over all reports of pytest, or nothing if no combination was tried."""
-    told = [
-        json.loads(value)
+    """The lines over all reports of pytest, or nothing if no test left figures."""
+    properties = [
+        each
         for reports in stats.values()
         for report in reports
         if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == _PROPERTY
+        for each in report.user_properties
     ]
-    if not told:
-        return ""
+    lines = [str(value) for name, value in properties if name == FIGURES]
+    if told := [json.loads(value) for name, value in properties if name == _PROPERTY]:
+        lines.append(_matrix(told))
+    return "\n".join(lines)
+
+
+def _matrix(told: Sequence[Mapping[str, Any]]) -> str:
     triggers, points, faults = ({each for one in told for each in one[key]} for key in ("triggers", "points", "faults"))
     lost = sum(one["lost"] for one in told)
     return (

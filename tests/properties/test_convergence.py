@@ -7,8 +7,8 @@ from dataclasses import replace
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.outcome import JobResult
-from handler.request import CancelRequest
+from handler.cancellation.report import JobResult
+from handler.cancellation.request import CancelRequest
 from tests.support.fakes import FakeClock, FakeJob, FakeJobs, Hook, canceler, throttled, unavailable
 
 STATUSES = ["IN_PROGRESS", "SCHEDULED", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS"]

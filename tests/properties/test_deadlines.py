@@ -5,8 +5,8 @@ import math
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.request import CancelRequest
-from handler.timing import Deadline
+from handler.cancellation.rate import Deadline
+from handler.cancellation.request import CancelRequest
 from tests.support.fakes import FakeClock, FakeContext, FakeJob, FakeJobs, canceler, denied, failing
 
 # Multiples of 1/1024 s: sums and differences of these are exact.

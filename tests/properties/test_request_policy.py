@@ -7,11 +7,11 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
 from handler.errors import RequestRejected
-from handler.request import Attribution, CancelRequest, Policy, parse_request
 
 policies = st.builds(
-    Policy,
+    StackLimits,
     force=st.booleans(),
     dry_run=st.booleans(),
     max_jobs=st.integers(1, 4),
@@ -37,20 +37,20 @@ documents = st.fixed_dictionaries(
     },
 )
 attributions = st.builds(
-    Attribution, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
+    CancelReason, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
 )
 
 
-def parsed(document: object, policy: Policy, attribution: Attribution) -> CancelRequest | None:
+def parsed(document: object, policy: StackLimits, attribution: CancelReason) -> CancelRequest | None:
     try:
         return parse_request(document, policy, attribution)
     except RequestRejected:
         return None
 
 
-OPEN = Policy(force=True, dry_run=False, max_jobs=4, job_id_prefix="", protection_tag_key="k")
-SHUT = Policy(force=False, dry_run=True, max_jobs=1, job_id_prefix="ota-", protection_tag_key="k")
-BY = Attribution("R", "by test")
+OPEN = StackLimits(force=True, dry_run=False, max_jobs=4, job_id_prefix="", protection_tag_key="k")
+SHUT = StackLimits(force=False, dry_run=True, max_jobs=1, job_id_prefix="ota-", protection_tag_key="k")
+BY = CancelReason.default("R", "by test")
 
 
 @given(document=documents, policy=policies, attribution=attributions)
@@ -63,7 +63,7 @@ BY = Attribution("R", "by test")
 @example(document={"jobId": "a"}, policy=SHUT, attribution=BY)
 @example(document={"jobIds": ["ota-1"] * 5}, policy=OPEN, attribution=BY)
 @example(document={"jobId": "a", "comment": "\ud800"}, policy=OPEN, attribution=BY)
-def test_no_request_goes_beyond_the_policy(document: Any, policy: Policy, attribution: Attribution) -> None:
+def test_no_request_goes_beyond_the_policy(document: Any, policy: StackLimits, attribution: CancelReason) -> None:
     request = parsed(document, policy, attribution)
     if request is None:
         return
@@ -82,7 +82,7 @@ def test_no_request_goes_beyond_the_policy(document: Any, policy: Policy, attrib
 
 @given(document=documents, policy=policies)
 @settings(max_examples=300)
-def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], policy: Policy) -> None:
+def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], policy: StackLimits) -> None:
     request = parsed(document, policy, BY)
     if request is not None and request.selector is None:
         named = [document["jobId"]] if "jobId" in document else document["jobIds"]
@@ -90,13 +90,13 @@ def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], p
 
 
 @given(policy=policies)
-def test_a_request_that_asks_for_nothing_gets_what_the_stack_says(policy: Policy) -> None:
+def test_a_request_that_asks_for_nothing_gets_what_the_stack_says(policy: StackLimits) -> None:
     request = parse_request({"jobId": "ota-1"}, policy, BY)
     assert (request.force, request.dry_run, request.max_jobs) == (policy.force, policy.dry_run, policy.max_jobs)
 
 
 @given(policy=policies)
-def test_force_off_dry_run_on_and_a_lower_cap_are_always_allowed(policy: Policy) -> None:
+def test_force_off_dry_run_on_and_a_lower_cap_are_always_allowed(policy: StackLimits) -> None:
     request = parse_request({"jobId": "ota-1", "force": False, "dryRun": True, "maxJobs": 1}, policy, BY)
     assert (request.force, request.dry_run, request.max_jobs) == (False, True, 1)
 

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from handler.aws.eventbridge import event_details
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger
+from handler.cancellation.request import CancelReason, StackLimits, parse_request
 from handler.errors import RequestRejected
-from handler.outcome import JobResult, LeftOut, Outcome, Report, RunStatus, Trigger
-from handler.publish import details_of
-from handler.request import Attribution, Policy, parse_request
 
 ROOT = Path(__file__).parents[2]
 # All that a stack can allow.
-OPEN = Policy(force=True, dry_run=False, max_jobs=25_000, job_id_prefix="", protection_tag_key="cancel-protection")
+OPEN = StackLimits(force=True, dry_run=False, max_jobs=25_000, job_id_prefix="", protection_tag_key="cancel-protection")
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -30,7 +30,7 @@ REQUEST, REPORT = validator("request"), validator("report")
 
 def is_taken(document: object) -> bool:
     try:
-        parse_request(document, OPEN, Attribution("STALE", "old"))
+        parse_request(document, OPEN, CancelReason.default("STALE", "old"))
     except RequestRejected:
         return False
     return True
@@ -129,14 +129,14 @@ reports = st.builds(
             executions_left_in_progress=st.integers(0, 10_000),
         )
     ).map(tuple),
-    left_out=st.lists(st.builds(LeftOut, job_id=st.text(), why=st.text())).map(tuple),
+    left_out=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
 )
 
 
 @given(report=reports)
 def test_every_report_is_of_the_published_shape_where_it_is_returned_and_where_it_is_told(report: Report) -> None:
     REPORT.validate(report.as_dict())
-    for detail in details_of(report, "event-1"):
+    for detail in event_details(report, "event-1"):
         REPORT.validate(json.loads(detail))
 
 

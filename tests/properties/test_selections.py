@@ -9,15 +9,15 @@ from zoneinfo import ZoneInfo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handler.cancellation.criteria import Criteria
+from handler.cancellation.job import JobSummary
+from handler.cancellation.rate import Deadline, RateLimit
+from handler.cancellation.report import Report, Trigger
+from handler.cancellation.request import CancelReason, StackLimits, parse_request
+from handler.cancellation.run import Run
+from handler.cancellation.selection import is_older
 from handler.errors import RequestRejected
-from handler.job import JobSummary
-from handler.outcome import Report, Trigger
-from handler.request import Attribution, Policy, parse_request
-from handler.run import Run
-from handler.selection import is_older
-from handler.selector import Selector
-from handler.timing import Deadline, Pace
-from tests.support.fakes import NOW, POLICY, FakeClock, FakeJob, FakeJobs
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJob, FakeJobs
 from tests.support.threads import TurnTakingPool
 
 NAMES = ["ota-1", "ota-2", "ota-keep", "fw-1", "fw-2", "o", "AFR_OTA-1", "AFR_OTA-2"]
@@ -67,7 +67,7 @@ requests: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries({"jobIds": st.lists(st.sampled_from([*NAMES, "absent"]), min_size=1, unique=True)}),
 )
 policies = st.builds(
-    Policy,
+    StackLimits,
     force=st.booleans(),
     dry_run=st.booleans(),
     max_jobs=st.sampled_from([1, 2, 3, 100]),
@@ -89,13 +89,15 @@ def world(found: dict[str, FakeJob], how: dict[str, Any], clock: FakeClock) -> F
 
 
 def carry_out(
-    jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], policy: Policy, *, passes: int = 1
+    jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], policy: StackLimits, *, passes: int = 1
 ) -> Report | str:
     """The report, or the words of the rejection."""
-    pace = Pace(1000, clock, clock.sleep)
+    pace = RateLimit(1000, clock, clock.sleep)
     run = Run(jobs, policy, pace, Deadline(3600, clock), clock.sleep, lambda: NOW)
     try:
-        return run.carry_out(parse_request(document, policy, Attribution("STALE", "old")), Trigger.EVENT, passes=passes)
+        return run.carry_out(
+            parse_request(document, policy, CancelReason.default("STALE", "old")), Trigger.EVENT, passes=passes
+        )
     except RequestRejected as rejection:
         return str(rejection)
 
@@ -114,13 +116,13 @@ EVERY: dict[str, Any] = {"select": {"jobIdGlob": "*"}}
 
 @given(found=found_jobs, how=worlds, document=requests, policy=policies)
 @settings(max_examples=400)
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY)
-@example(found=KEPT, how=PLAIN, document=EVERY, policy=POLICY)
-@example(found=KEPT, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, policy=POLICY)
-@example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, policy=POLICY)
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, max_jobs=1))
+@example(found=LIVE, how=PLAIN, document=EVERY, limits=LIMITS)
+@example(found=KEPT, how=PLAIN, document=EVERY, limits=LIMITS)
+@example(found=KEPT, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, limits=LIMITS)
+@example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, limits=LIMITS)
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(LIMITS, max_jobs=1))
 def test_what_a_dry_run_plans_is_what_the_real_run_does(
-    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: Policy
+    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: StackLimits
 ) -> None:
     clock = FakeClock()
     acting = replace(policy, dry_run=False)
@@ -146,13 +148,13 @@ def test_what_a_dry_run_plans_is_what_the_real_run_does(
     ),
 )
 @settings(max_examples=400)
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY, asks={"force": True})
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=POLICY, asks={})
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, max_jobs=1), asks={"maxJobs": 2})
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(POLICY, dry_run=True), asks={"dryRun": False})
-@example(found=OWNED, how=PLAIN, document=EVERY, policy=replace(POLICY, force=True), asks={})
+@example(found=LIVE, how=PLAIN, document=EVERY, limits=LIMITS, asks={"force": True})
+@example(found=LIVE, how=PLAIN, document=EVERY, limits=LIMITS, asks={})
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(LIMITS, max_jobs=1), asks={"maxJobs": 2})
+@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(LIMITS, dry_run=True), asks={"dryRun": False})
+@example(found=OWNED, how=PLAIN, document=EVERY, policy=replace(LIMITS, force=True), asks={})
 def test_no_request_does_more_than_the_stacks_parameters_allow(
-    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: Policy, asks: dict[str, Any]
+    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: StackLimits, asks: dict[str, Any]
 ) -> None:
     clock = FakeClock()
     jobs = world(found, how, clock)
@@ -202,7 +204,7 @@ def test_an_event_twice_in_any_interleaving_with_another_leaves_the_same_as_once
     numbers: tuple[list[float], list[int]],
 ) -> None:
     pauses_, order = numbers
-    policy = replace(POLICY, force=force)
+    policy = replace(LIMITS, force=force)
     once_clock, clock = FakeClock(), FakeClock()
     once = world(found, how, once_clock)
     for document in (event, another):
@@ -277,5 +279,5 @@ def test_a_job_is_older_if_more_microseconds_have_passed_whatever_the_clocks_sho
     is_it = now - since > quarters * 900_000_000
     created, updated = (since, other) if age_from == "createdAt" else (other, since)
     summary = JobSummary("a", "arn", "SNAPSHOT", moment(created, zones[0]), moment(updated, zones[1]))
-    selector = Selector(job_id_glob="*", older_than_hours=quarters / 4, age_from=age_from)
+    selector = Criteria(job_id_glob="*", older_than_hours=quarters / 4, age_from=age_from)
     assert is_older(summary, selector, moment(now, ZONES[0])) is is_it is (beyond > 0)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from handler.publish import Publisher
+from handler.aws.eventbridge import Publisher
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -27,9 +27,13 @@ class FakeBus:
         self.refusal: tuple[str, str] | None = None
 
     @property
+    def client(self) -> "EventBridgeClient":
+        return cast("EventBridgeClient", self)
+
+    @property
     def port(self) -> Publisher:
         """The handler's own, over this bus."""
-        return Publisher(cast("EventBridgeClient", self), self.name)
+        return Publisher(self.client, self.name)
 
     @property
     def details(self) -> list[dict[str, Any]]:

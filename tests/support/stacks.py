@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from local import stacks
-from local.aws import LocalAws
-from local.errors import StackFailed
+from tools.errors import StackFailed
+from tools.localaws import stacks
+from tools.localaws.aws import LocalAws
 
 
 def template(

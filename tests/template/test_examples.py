@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import run
 from tests.support.template import ROOT, load_template
+from tools.processes import run
 
 EXAMPLES = ROOT / "examples"
 README = "README.md"

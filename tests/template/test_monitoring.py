@@ -11,10 +11,11 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from handler.outcome import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
 from tests.conftest import Function, Log
 from tests.support.fakes import FakeJob
 from tests.support.template import ROOT, load_template, resolved
+from tools.simulators.events import STACK_ID
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
@@ -428,7 +429,6 @@ def asked(outcome: str, asked_by: str, reason_code: str, comment: str, trigger: 
     }
 
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 # File of events/ → what is known of firmware-2026-11 afterwards.
 WHO = {
     "alarm-to-alarm.json": asked(
@@ -449,7 +449,7 @@ WHO = {
     ),
     "custom-resource-delete.json": asked(
         "CANCELED",
-        f"Teardown was deleted in {STACK}",
+        f"Teardown was deleted in {STACK_ID}",
         "STACK_TEARDOWN",
         "stack firmware-dev was deleted",
         "TEARDOWN",

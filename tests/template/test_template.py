@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from moto.events.models import EventPattern
 
+from handler.cancellation.criteria import parse_criteria
+from handler.cancellation.request import MAX_WAIT_MINUTES
+from handler.cancellation.wait import MIN_POLL_SECONDS
 from handler.config import Config
 from handler.errors import InvalidConfiguration
-from handler.request import MAX_WAIT_MINUTES
-from handler.selector import parse_selector
-from handler.waiting import SHORTEST_LOOK_SECONDS
 from tests.support.template import ROOT, load_template, resolved
 
 TEMPLATE = load_template()
@@ -145,7 +145,7 @@ def test_a_number_is_a_whole_one_within_its_bounds(name: str, most: int) -> None
 
 def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
     longest = PARAMETERS["SweepJobIdGlob"]["MaxLength"]
-    selector = parse_selector({"jobIdGlob": "*" * longest, "olderThanHours": 99_999})
+    selector = parse_criteria({"jobIdGlob": "*" * longest, "olderThanHours": 99_999})
     assert (selector.job_id_glob, selector.older_than_hours) == ("*" * 64, 99_999)
     assert PARAMETERS["SweepState"]["AllowedValues"] == ["ENABLED", "DISABLED"]
 
@@ -153,7 +153,7 @@ def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
 def test_the_function_is_python_on_arm64_with_one_handler() -> None:
     assert FUNCTION["Runtime"] == "python3.13"
     assert FUNCTION["Architectures"] == ["arm64"]
-    assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.start.lambda_handler")
+    assert (FUNCTION["CodeUri"], FUNCTION["Handler"]) == ("src/", "handler.lambda_function.lambda_handler")
 
 
 BACKLOG, TEARDOWNS = ["Backlog", "Arn"], ["Teardowns", "Arn"]
@@ -365,8 +365,8 @@ def test_the_queues_of_teardowns_are_fifo_and_those_of_events_are_not() -> None:
 
 def test_a_teardown_comes_again_when_its_devices_are_first_looked_at() -> None:
     """A message of a FIFO queue has no delay of its own."""
-    assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == SHORTEST_LOOK_SECONDS
-    assert SHORTEST_LOOK_SECONDS == 20
+    assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == MIN_POLL_SECONDS
+    assert MIN_POLL_SECONDS == 20
 
 
 @pytest.mark.parametrize(("queue", "failure_queue"), [("Backlog", "FailureQueue"), ("Teardowns", "TeardownFailures")])

@@ -1,13 +1,13 @@
-"""The configuration is read strictly: a typing error in a template stops the function and does not change it."""
+"""Config reads the environment strictly: a typing error in a template stops the function and changes nothing."""
 
 import pytest
 
-from handler.config import Config, Sweep
+from handler.cancellation.request import StackLimits
+from handler.config import Config
 from handler.errors import InvalidConfiguration
-from handler.request import Policy
 
-QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
-TEARDOWNS = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
+BACKLOG_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
+TEARDOWN_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
 ENVIRONMENT = {
     "FORCE": "false",
     "DRY_RUN": "false",
@@ -17,23 +17,24 @@ ENVIRONMENT = {
     "CANCELS_PER_SECOND": "8",
     "SWEEP_JOB_ID_GLOB": "",
     "SWEEP_OLDER_THAN_HOURS": "168",
-    "BACKLOG_QUEUE_URL": QUEUE,
-    "TEARDOWN_QUEUE_URL": TEARDOWNS,
+    "BACKLOG_QUEUE_URL": BACKLOG_QUEUE,
+    "TEARDOWN_QUEUE_URL": TEARDOWN_QUEUE,
     "EVENT_BUS_NAME": "default",
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
 }
 
 
-def test_the_environment_of_the_template_is_read() -> None:
+def test_defaults_of_template_yaml_are_read() -> None:
     assert Config.from_env(ENVIRONMENT) == Config(
-        policy=Policy(
+        limits=StackLimits(
             force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
         ),
         cancels_per_second=8,
-        sweep=Sweep("", 168),
-        backlog_queue_url=QUEUE,
-        teardown_queue_url=TEARDOWNS,
+        sweep_job_id_glob="",
+        sweep_older_than_hours=168,
+        backlog_queue_url=BACKLOG_QUEUE,
+        teardown_queue_url=TEARDOWN_QUEUE,
         event_bus_name="default",
         url_suffix="amazonaws.com",
         log_group="/aws/lambda/canceler",
@@ -41,7 +42,7 @@ def test_the_environment_of_the_template_is_read() -> None:
     )
 
 
-def test_every_variable_counts() -> None:
+def test_every_variable_is_read() -> None:
     environment = {
         "FORCE": "true",
         "DRY_RUN": "true",
@@ -60,9 +61,10 @@ def test_every_variable_counts() -> None:
         "LANG": "C.UTF-8",
     }
     assert Config.from_env(environment) == Config(
-        policy=Policy(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        limits=StackLimits(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         cancels_per_second=20,
-        sweep=Sweep("ota-*", 72),
+        sweep_job_id_glob="ota-*",
+        sweep_older_than_hours=72,
         backlog_queue_url="http://localhost:4566/000000000000/backlog",
         teardown_queue_url="http://localhost:4566/000000000000/teardowns.fifo",
         event_bus_name="operations",
@@ -73,14 +75,14 @@ def test_every_variable_counts() -> None:
 
 
 @pytest.mark.parametrize("variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"])
-def test_a_variable_that_may_be_empty_may_be_missing(variable: str) -> None:
-    """Some local AWS drop a variable without a value."""
+def test_variable_that_may_be_empty_may_be_omitted(variable: str) -> None:
+    """Some local AWS emulators omit a variable without a value."""
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
     assert Config.from_env(environment) == Config.from_env(ENVIRONMENT)
 
 
 @pytest.mark.parametrize("variable", [name for name in ENVIRONMENT if ENVIRONMENT[name]])
-def test_a_variable_that_is_missing_is_named(variable: str) -> None:
+def test_missing_variable_is_named(variable: str) -> None:
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(environment)
@@ -89,7 +91,7 @@ def test_a_variable_that_is_missing_is_named(variable: str) -> None:
 
 @pytest.mark.parametrize("variable", ["FORCE", "DRY_RUN"])
 @pytest.mark.parametrize("value", ["", "True", "TRUE", "1", "0", "yes", "no", " true", "true ", "flase"])
-def test_a_flag_is_true_or_false_and_nothing_else(variable: str, value: str) -> None:
+def test_flag_must_be_true_or_false(variable: str, value: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(ENVIRONMENT | {variable: value})
     assert str(caught.value) == f"environment variable {variable}: must be true or false"
@@ -99,15 +101,15 @@ NUMBERS = ["MAX_JOBS_PER_RUN", "CANCELS_PER_SECOND", "SWEEP_OLDER_THAN_HOURS"]
 
 
 @pytest.mark.parametrize("value", ["1", "100000"])
-def test_a_number_is_a_whole_number_from_1(value: str) -> None:
+def test_whole_number_from_1_is_accepted(value: str) -> None:
     config = Config.from_env(ENVIRONMENT | dict.fromkeys(NUMBERS, value))
-    numbers = (config.policy.max_jobs, config.cancels_per_second, config.sweep.older_than_hours)
+    numbers = (config.limits.max_jobs, config.cancels_per_second, config.sweep_older_than_hours)
     assert numbers == (int(value), int(value), int(value))
 
 
 @pytest.mark.parametrize("variable", NUMBERS)
 @pytest.mark.parametrize("value", ["", "0", "00", "-1", "+1", "1.0", "1e3", " 1", "1 ", "1_000", "ten", "١", "²"])
-def test_a_number_that_is_none_is_refused(variable: str, value: str) -> None:
+def test_any_other_number_is_rejected(variable: str, value: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(ENVIRONMENT | {variable: value})
     assert str(caught.value) == f"environment variable {variable}: must be a whole number from 1"
@@ -116,18 +118,18 @@ def test_a_number_that_is_none_is_refused(variable: str, value: str) -> None:
 @pytest.mark.parametrize(
     "variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "EVENT_BUS_NAME", "URL_SUFFIX"]
 )
-def test_what_must_not_be_empty_is_not(variable: str) -> None:
-    """An empty suffix would let an answer go to any host, an empty tag key would protect no job."""
+def test_required_variable_must_not_be_empty(variable: str) -> None:
+    """An empty URL suffix would allow a response to any host; an empty tag key would protect no job."""
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(ENVIRONMENT | {variable: ""})
     assert str(caught.value) == f"environment variable {variable}: must not be empty"
 
 
-def test_a_sweep_without_a_scope_asks_for_nothing() -> None:
+def test_stack_without_a_glob_has_no_sweep() -> None:
     assert Config.from_env(ENVIRONMENT).sweep_request is None
 
 
-def test_a_sweep_asks_for_the_stacks_glob_and_age() -> None:
+def test_sweep_request_has_the_glob_and_age_of_the_stack() -> None:
     environment = ENVIRONMENT | {"SWEEP_JOB_ID_GLOB": "ota-*", "SWEEP_OLDER_THAN_HOURS": "72"}
     request = {"select": {"jobIdGlob": "ota-*", "olderThanHours": 72}}
     assert Config.from_env(environment).sweep_request == request

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.outcome import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
+from handler.cancellation.report import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
 from handler.redaction import redact
 from handler.telemetry import Telemetry
 from handler.version import VERSION

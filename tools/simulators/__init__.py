@@ -1,1 +1,1 @@
-"""AWS services in memory, with the rules of the real ones: for the tests, the benchmark and the conformance checks."""
+"""AWS services in memory, for tests, the benchmark and the conformance suite."""

@@ -1,7 +1,6 @@
 """boto3's IoT client in memory, as far as the handler needs it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ConnectionClosedError
@@ -42,22 +41,3 @@ class SimulatedIotClient:
 
     def list_tags_for_resource(self, **parameters: Any) -> Response:
         return self.call("ListTagsForResource", parameters)
-
-    def get_paginator(self, operation_name: str) -> "_Paginator":
-        return _Paginator(self, operation_name)
-
-
-@dataclass(frozen=True)
-class _Paginator:
-    client: SimulatedIotClient
-    operation_name: str
-
-    def paginate(self, **parameters: Any) -> Iterator[Response]:
-        """Yield every page."""
-        token: dict[str, str] = {}
-        while True:
-            page: Response = getattr(self.client, self.operation_name)(**parameters, **token)
-            yield page
-            if "nextToken" not in page:
-                return
-            token = {"nextToken": page["nextToken"]}

@@ -2,13 +2,15 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
-from handler.timing import LambdaContext
+from handler.cancellation.rate import LambdaContext
 
 SUCCESS: str
 FAILED: str
 
-type Handler = Callable[[object, object], str]
+# crhelper passes event and context. Lifecycle passes nothing, and lets the handler return any result.
+type Handler = Callable[[], Any]
 
 class CfnResource:
     Status: str

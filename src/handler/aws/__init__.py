@@ -1,0 +1,1 @@
+"""The clients of the AWS services, one module for each service."""

@@ -1,0 +1,1 @@
+"""Cancel jobs and report the results. Pure: this package knows neither events nor AWS clients."""

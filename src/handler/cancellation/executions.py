@@ -1,0 +1,42 @@
+"""End the executions that a cancellation without force leaves running. CancelJob cannot end them afterwards."""
+
+from dataclasses import dataclass
+from itertools import islice
+
+from handler.cancellation.job import JobsApi
+from handler.cancellation.parallel import in_parallel
+from handler.errors import ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+
+# More than one invocation can cancel at the service's default quota.
+MAX_EXECUTIONS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class EndedExecutions:
+    """How many executions have ended, and why one of them, if any, could not be canceled."""
+
+    ended: int
+    refusal: JobsError | None
+
+
+def end_executions(api: JobsApi, job_id: str) -> EndedExecutions:
+    """Cancel up to MAX_EXECUTIONS running executions of a job, one by one.
+
+    An execution that ended in between counts as ended. One that is unavailable does not stop the others.
+    Raises JobsError.
+    """
+
+    def end(thing_name: str) -> JobsError | None:
+        try:
+            api.cancel_execution(job_id, thing_name)
+        except (ExecutionEnded, JobNotFound):
+            return None
+        except OutOfTime:
+            raise
+        except (JobNotCancelable, JobsUnavailable) as error:
+            return error
+        return None
+
+    errors = in_parallel(end, islice(api.running_things(job_id), MAX_EXECUTIONS))
+    refusals = (error for error in errors if isinstance(error, JobNotCancelable))
+    return EndedExecutions(errors.count(None), next(refusals, None))

@@ -1,0 +1,106 @@
+"""How fast and how long one run may call a service: deadlines and rate limits. Clocks are arguments."""
+
+from collections.abc import Callable
+from threading import Lock
+from typing import Protocol
+
+from handler.errors import OutOfTime
+
+type Clock = Callable[[], float]
+type Sleep = Callable[[float], None]
+
+
+class LambdaContext(Protocol):
+    """The part of the Lambda context object that the function uses."""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the invocation."""
+
+
+class Deadline:
+    """A moment on a monotonic clock. All times are in seconds."""
+
+    def __init__(self, remaining: float, clock: Clock) -> None:
+        """The deadline is `remaining` seconds from now."""
+        self._clock = clock
+        self._at = clock() + remaining
+
+    @classmethod
+    def of_invocation(cls, context: LambdaContext, *, reserve: float, clock: Clock) -> "Deadline":
+        """Return the moment `reserve` seconds before Lambda ends the invocation."""
+        return cls(context.get_remaining_time_in_millis() / 1000 - reserve, clock)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds left; negative once the deadline has passed."""
+        return self._at - self._clock()
+
+    def allows(self, seconds: float) -> bool:
+        """Return True if something that takes `seconds` can end before the deadline."""
+        return seconds <= self.remaining
+
+
+class RateLimit:
+    """Spaces calls evenly, for any number of threads."""
+
+    def __init__(self, per_second: float, clock: Clock, sleep: Sleep) -> None:
+        self._interval = 1 / per_second
+        self._clock = clock
+        self._sleep = sleep
+        self._lock = Lock()
+        self._next = clock()
+
+    def acquire(self, deadline: Deadline, call_seconds: float) -> bool:
+        """Wait until the next call may start. Return False, at once, if the call could outlast the deadline then."""
+        with self._lock:
+            now = self._clock()
+            wait = max(0.0, self._next - now)
+            if not deadline.allows(wait + call_seconds):
+                return False
+            self._next = now + wait + self._interval
+        if wait:
+            self._sleep(wait)
+        return True
+
+
+class Gate:
+    """Stands in front of an API client for one run: each operation at its own rate, and no call past the deadline.
+
+    AWS counts its quotas for each API operation, account and Region. `per_second` is the quota or below.
+    `call_seconds` is the longest that one call can take.
+    """
+
+    def __init__(
+        self, per_second: float, deadline: Deadline, clock: Clock, sleep: Sleep, *, call_seconds: float
+    ) -> None:
+        self._per_second = per_second
+        self._deadline = deadline
+        self._clock = clock
+        self._sleep = sleep
+        self._call_seconds = call_seconds
+        self._lock = Lock()
+        self._rate_limits: dict[str, RateLimit] = {}
+
+    def acquire(self, operation: str) -> None:
+        """Wait until `operation` may be called. Raises OutOfTime if the call might not end before the deadline."""
+        with self._lock:
+            if operation not in self._rate_limits:
+                self._rate_limits[operation] = RateLimit(self._per_second, self._clock, self._sleep)
+        if not self._rate_limits[operation].acquire(self._deadline, self._call_seconds):
+            raise OutOfTime
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep before a repeated call. Return False, at once, if the call could outlast the deadline then."""
+        if not self._deadline.allows(seconds + self._call_seconds):
+            return False
+        self._sleep(seconds)
+        return True
+
+    def call_budget(self) -> int:
+        """Return how many calls of one operation fit into half of the time left.
+
+        Half: each delivery starts again, and has to come further than the one before.
+        """
+        return max(0, int(self._deadline.remaining / 2 * self._per_second))

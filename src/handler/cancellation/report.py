@@ -1,0 +1,148 @@
+"""The report of a run: the outcome of each job, and the status of the run as a whole."""
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from handler.cancellation.request import CancelReason
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    TEARDOWN = "TEARDOWN"
+    SCHEDULE = "SCHEDULE"
+    EVENT = "EVENT"
+    DIRECT = "DIRECT"
+
+
+class Outcome(StrEnum):
+    """The outcome of one job in one run."""
+
+    CANCELED = "CANCELED"
+    ALREADY_CANCELED = "ALREADY_CANCELED"
+    ALREADY_FINISHED = "ALREADY_FINISHED"
+    GONE = "GONE"
+    WOULD_CANCEL = "WOULD_CANCEL"
+    PROTECTED = "PROTECTED"
+    DEFERRED = "DEFERRED"
+    FAILED = "FAILED"
+
+    @property
+    def settled(self) -> bool:
+        """True if nothing remains to be done for the job."""
+        return self not in {Outcome.PROTECTED, Outcome.DEFERRED, Outcome.FAILED}
+
+
+class RunStatus(StrEnum):
+    """The status of a run."""
+
+    SETTLED = "SETTLED"
+    UNSETTLED = "UNSETTLED"
+    UNFINISHED = "UNFINISHED"
+    REJECTED = "REJECTED"
+    IGNORED = "IGNORED"
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """One job's outcome. `detail` says why, where the outcome alone does not.
+
+    `is_draining`: it is canceled, and queued executions are still being canceled. Not part of the published report.
+    """
+
+    job_id: str
+    outcome: Outcome
+    detail: str = ""
+    executions_left_in_progress: int = 0
+    is_draining: bool = False
+
+    @property
+    def has_running_executions(self) -> bool:
+        """True while a device runs the settled job, or may still start an execution that is not canceled yet."""
+        return self.outcome.settled and (self.executions_left_in_progress > 0 or self.is_draining)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the job in the published shape of the report."""
+        return {
+            "jobId": self.job_id,
+            "outcome": self.outcome.value,
+            "detail": self.detail,
+            "executionsLeftInProgress": self.executions_left_in_progress,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedJob:
+    """A job that a person might expect to be selected, and why it is not."""
+
+    job_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A wait for the devices of these jobs that began at `since`, in seconds since the epoch.
+
+    `force`: it began with force. One that began without it ends no execution, even if the stack allows that later.
+    `poll_seconds`: the time until the jobs are polled next.
+    """
+
+    job_ids: tuple[str, ...]
+    since: float
+    force: bool = False
+    poll_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One run: the function's return value, a log line and an event.
+
+    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report.
+    """
+
+    status: RunStatus
+    trigger: Trigger
+    force: bool = False
+    dry_run: bool = False
+    reason: str = ""
+    jobs: tuple[JobResult, ...] = ()
+    excluded: tuple[ExcludedJob, ...] = ()
+    wait: Wait | None = None
+    cancel_reason: CancelReason | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of jobs with each outcome; outcomes without a job are omitted."""
+        return dict(Counter(result.outcome.value for result in self.jobs))
+
+    @property
+    def executions_left_in_progress(self) -> int:
+        """The number of executions that devices still run, over all jobs."""
+        return sum(result.executions_left_in_progress for result in self.jobs)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the run in the published shape of the report."""
+        report: dict[str, object] = {
+            "status": self.status.value,
+            "trigger": self.trigger.value,
+            "force": self.force,
+            "dryRun": self.dry_run,
+            "reason": self.reason,
+            "counts": self.counts,
+            "executionsLeftInProgress": self.executions_left_in_progress,
+            "jobs": [result.as_dict() for result in self.jobs],
+        }
+        if self.excluded:  # only a dry run lists them
+            report["leftOut"] = [{"jobId": job.job_id, "why": job.why} for job in self.excluded]
+        return report
+
+
+def status_of(results: tuple[JobResult, ...]) -> RunStatus:
+    """Return the run's status: remaining work outweighs jobs that cannot be canceled."""
+    outcomes = {result.outcome for result in results}
+    if Outcome.DEFERRED in outcomes:
+        return RunStatus.UNFINISHED
+    if all(outcome.settled for outcome in outcomes):
+        return RunStatus.SETTLED
+    return RunStatus.UNSETTLED

@@ -1,0 +1,198 @@
+"""The request to cancel: its format, its limits, and what the stack's parameters allow of it.
+
+A request can only make a run safer. It may turn `force` off, `dryRun` on and `maxJobs` down. A request that tries the
+opposite, steps out of the prefix or exceeds the job limit is rejected as a whole.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from handler.cancellation.criteria import Criteria, check_prefix, parse_criteria
+from handler.cancellation.validation import quoted, read_flag, read_job_id, read_object, read_text
+from handler.errors import RequestRejected
+
+# CancelJob's own limits for reasonCode and comment.
+_REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")
+_MAX_COMMENT_LENGTH = 2028
+_MAX_ASKED_BY_LENGTH = 512  # in a log line: room for a logical id and the ARN of its stack
+MAX_WAIT_MINUTES = 50  # a response within ServiceTimeout, which is at most an hour, must still have time
+MAX_WAITED_JOBS = 500  # they are polled again and again, within the service's quota
+
+KEYS = (
+    *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
+    *("reasonCode", "comment", "waitForExecutionsMinutes"),
+)
+_SCOPES = ("jobId", "jobIds", "select")
+
+
+@dataclass(frozen=True, slots=True)
+class StackLimits:
+    """What the stack's parameters allow, for every request."""
+
+    force: bool
+    dry_run: bool
+    max_jobs: int
+    job_id_prefix: str
+    protection_tag_key: str
+
+    def protects(self, tags: Mapping[str, str]) -> bool:
+        """Compare as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
+        return (self.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags.items()}
+
+    @property
+    def protection(self) -> str:
+        """The detail reported for a protected job."""
+        return f"the job is tagged {self.protection_tag_key}=true"
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReason:
+    """Who asked for a run, and the reasonCode and comment with which its jobs are canceled."""
+
+    asked_by: str
+    reason_code: str
+    comment: str
+
+    @classmethod
+    def default(cls, reason_code: str, comment: str) -> Self:
+        """Return what a job gets where the request gives nothing, so that its history names this tool."""
+        visible = "".join(filter(_is_visible, comment))[:_MAX_COMMENT_LENGTH]
+        return cls(visible[:_MAX_ASKED_BY_LENGTH], reason_code, visible)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """A request that the stack allows: either for the jobs that it names, or for those that match its criteria.
+
+    `wait_minutes`: how long to wait, after the cancellation, for the executions that devices have started; 0: no wait.
+    """
+
+    job_ids: tuple[str, ...]
+    criteria: Criteria | None
+    force: bool
+    dry_run: bool
+    max_jobs: int
+    reason: CancelReason
+    wait_minutes: int = 0
+
+
+def parse_request(document: object, limits: StackLimits, default: CancelReason) -> CancelRequest:
+    """Parse the value of `cancel`, and check it against the limits of the stack.
+
+    Raises RequestRejected, which names the field and what it allows.
+    """
+    fields = read_object("cancel", document, KEYS)
+    if sum(key in fields for key in _SCOPES) != 1:
+        raise RequestRejected("cancel", f"must have exactly one of {', '.join(_SCOPES)}")
+    wait_minutes = _wait_minutes(fields.get("waitForExecutionsMinutes"))
+    max_jobs = _max_jobs(fields.get("maxJobs"), limits)
+    if wait_minutes:
+        max_jobs = min(max_jobs, MAX_WAITED_JOBS)
+    job_ids = _job_ids(fields, limits)
+    check_job_limit("jobIds", len(job_ids), max_jobs)
+    return CancelRequest(
+        job_ids=job_ids,
+        criteria=_criteria(fields["select"], limits) if "select" in fields else None,
+        force=_force(fields.get("force"), limits),
+        dry_run=_dry_run(fields.get("dryRun"), limits),
+        max_jobs=max_jobs,
+        reason=CancelReason(
+            default.asked_by,
+            _reason_code(fields.get("reasonCode"), default),
+            _comment(fields.get("comment"), default),
+        ),
+        wait_minutes=wait_minutes,
+    )
+
+
+def check_job_limit(field: str, number: int, max_jobs: int) -> None:
+    """Raise RequestRejected if a run that may cancel `max_jobs` matches more."""
+    if number > max_jobs:
+        raise RequestRejected(
+            field,
+            f"means {number} jobs, and a run may cancel at most {max_jobs}, so none was cancelled: "
+            f"ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have {MAX_WAITED_JOBS} at most",
+        )
+
+
+def _job_ids(fields: Mapping[str, object], limits: StackLimits) -> tuple[str, ...]:
+    if "select" in fields:
+        return ()
+    values = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
+    return tuple(dict.fromkeys(_job_id(field, value, limits) for field, value in values.items()))
+
+
+def _criteria(value: object, limits: StackLimits) -> Criteria:
+    criteria = parse_criteria(value)
+    check_prefix(criteria, limits.job_id_prefix)
+    return criteria
+
+
+def _numbered(value: object) -> dict[str, object]:
+    if not isinstance(value, list) or not value:
+        raise RequestRejected("jobIds", "must be a list of at least one job id")
+    return {f"jobIds[{index}]": item for index, item in enumerate(value)}
+
+
+def _job_id(field: str, value: object, limits: StackLimits) -> str:
+    job_id = read_job_id(field, value)
+    if not job_id.startswith(limits.job_id_prefix):
+        raise RequestRejected(field, f"must start with {quoted(limits.job_id_prefix)}, the stack's JobIdPrefix")
+    return job_id
+
+
+def _force(value: object, limits: StackLimits) -> bool:
+    force = read_flag("force", value, default=limits.force)
+    if force and not limits.force:
+        raise RequestRejected("force", "must be false or left out, since the stack's parameter Force is false")
+    return force
+
+
+def _dry_run(value: object, limits: StackLimits) -> bool:
+    dry_run = read_flag("dryRun", value, default=limits.dry_run)
+    if limits.dry_run and not dry_run:
+        raise RequestRejected("dryRun", "must be true or left out, since the stack's parameter DryRun is true")
+    return dry_run
+
+
+def _max_jobs(value: object, limits: StackLimits) -> int:
+    if value is None:
+        return limits.max_jobs
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limits.max_jobs:
+        raise RequestRejected(
+            "maxJobs", f"must be a whole number from 1 to {limits.max_jobs}, the stack's MaxJobsPerRun"
+        )
+    return value
+
+
+def _wait_minutes(value: object) -> int:
+    if value is None:
+        return 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WAIT_MINUTES:
+        raise RequestRejected("waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}")
+    return value
+
+
+def _reason_code(value: object, default: CancelReason) -> str:
+    if value is None:
+        return default.reason_code
+    return read_text("reasonCode", value, _REASON_CODE, "1 to 128 of the characters A-Z 0-9 _")
+
+
+def _comment(value: object, default: CancelReason) -> str:
+    if value is None:
+        return default.comment
+    if not isinstance(value, str) or not 1 <= len(value) <= _MAX_COMMENT_LENGTH or not all(map(_is_visible, value)):
+        raise RequestRejected(
+            "comment",
+            f"must be a string of 1 to {_MAX_COMMENT_LENGTH} characters, none of them a control or format character",
+        )
+    return value
+
+
+def _is_visible(character: str) -> bool:
+    """Return False for all of Unicode's category C (control, format, surrogate, …), which CancelJob forbids."""
+    return not unicodedata.category(character).startswith("C")

@@ -1,0 +1,141 @@
+"""One run: select → cancel → report, in the same way for every trigger."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from handler.cancellation.cancel import cancel_jobs
+from handler.cancellation.criteria import Criteria, can_match, check_prefix
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, status_of
+from handler.cancellation.request import CancelRequest, check_job_limit
+from handler.cancellation.selection import earlier_cancellations, select
+from handler.cancellation.session import Session
+from handler.cancellation.wait import wait_for_devices
+from handler.errors import JobsError, JobsUnavailable, RequestRejected
+
+# A teardown's selection is repeated until it finds nothing new, or this often.
+MAX_TEARDOWN_ROUNDS = 3
+
+
+def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
+    """Carry out the request. Raises RequestRejected, before anything is canceled, if the selection is not allowed."""
+    if session.wait and not session.wait.force:
+        request = replace(request, force=False)
+    report = _run(session, request, trigger)
+    return wait_for_devices(report, request, session.wait, session.utc_now().timestamp())
+
+
+def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
+    if session.wait:
+        return _poll(session, request, trigger, session.wait.job_ids)
+    if request.criteria:
+        return _run_selection(session, request, request.criteria, trigger, limit_checked=session.limit_checked)
+    return _report(request, trigger, _cancel(session, request.job_ids, request))
+
+
+def _poll(session: Session, request: CancelRequest, trigger: Trigger, job_ids: Sequence[str]) -> Report:
+    """Read the jobs that the run waits for. A teardown's selection is repeated when no device runs them any more.
+
+    Another delivery may have canceled more jobs since; of a deleted stack, the selection decides.
+    """
+    polled = _report(request, trigger, _cancel(session, job_ids, request, describe_first=True))
+    if trigger is not Trigger.TEARDOWN or request.criteria is None or not _is_complete(polled):
+        return polled
+    if not can_match(request.criteria, session.limits.job_id_prefix):
+        return polled
+    try:
+        selected = _run_selection(session, request, request.criteria, trigger, limit_checked=False)
+    except RequestRejected as rejection:  # earlier deliveries have canceled jobs, so the run is not REJECTED
+        return replace(polled, status=RunStatus.UNSETTLED, reason=str(rejection))
+    selected_ids = {job.job_id for job in selected.jobs}
+    jobs = (*(job for job in polled.jobs if job.job_id not in selected_ids), *selected.jobs)
+    return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs))
+
+
+def _run_selection(
+    session: Session, request: CancelRequest, criteria: Criteria, trigger: Trigger, *, limit_checked: bool
+) -> Report:
+    """`limit_checked`: the selection was checked against the job limit before."""
+    check_prefix(criteria, session.limits.job_id_prefix)
+    results: dict[str, JobResult] = {}
+    excluded: tuple[ExcludedJob, ...] = ()
+    rounds = 1 if request.dry_run or trigger is not Trigger.TEARDOWN else MAX_TEARDOWN_ROUNDS
+    for number in range(rounds):
+        try:
+            is_first_attempt = number == 0 and not session.limit_checked
+            selection = select(session, criteria, session.gate.call_budget() if is_first_attempt else None)
+        except JobsError as error:
+            if number == 0 and not isinstance(error, JobsUnavailable):
+                raise RequestRejected("select", f"could not be carried out: {error}") from error
+            return _unfinished(request, trigger, results.values(), f"select: {error}")
+        excluded = excluded or selection.excluded
+        new = [job.job_id for job in selection.jobs if job.job_id not in results]
+        try:
+            check_job_limit("select", 0 if limit_checked else len(results) + len(new), request.max_jobs)
+        except RequestRejected as rejection:
+            if number == 0:
+                raise
+            return replace(_report(request, trigger, results.values(), str(rejection)), status=RunStatus.UNSETTLED)
+        results |= {result.job_id: result for result in _cancel(session, new, request)}
+        if not new or rounds == 1 or _has_deferred(results.values()):
+            break
+    else:
+        return _unfinished(request, trigger, results.values(), f"new jobs matched in each of {rounds} passes")
+    matched = f"{len(results)} live jobs matched"
+    if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):
+        try:
+            earlier = earlier_cancellations(session, criteria, request, results)
+        except JobsError as error:
+            return _unfinished(request, trigger, results.values(), f"{matched}; those cancelled before: {error}")
+        if earlier:
+            matched = f"{matched}, {len(earlier)} were cancelled before and are still run by devices"
+            canceled = _cancel(session, earlier, request, describe_first=True)
+            results |= {result.job_id: result for result in canceled}
+    report = _report(request, trigger, results.values(), matched)
+    return replace(report, excluded=excluded) if request.dry_run else report
+
+
+def _cancel(
+    session: Session, job_ids: Sequence[str], request: CancelRequest, *, describe_first: bool = False
+) -> tuple[JobResult, ...]:
+    rotated = rotate(job_ids, session.previous_attempts)
+    return cancel_jobs(session, rotated, request, describe_first=describe_first)
+
+
+def rotate[Item](items: Sequence[Item], previous_attempts: int) -> Sequence[Item]:
+    """Return `items` from another start in each attempt, so that runs which never reach the end still reach all items.
+
+    Steps by the golden ratio spread the starts evenly, for any number of attempts.
+    """
+    start = int(len(items) * (previous_attempts * 0.618034 % 1))
+    return [*items[start:], *items[:start]]
+
+
+def _needs_earlier_cancellations(request: CancelRequest, trigger: Trigger) -> bool:
+    """Return True if devices matter that still run jobs which an earlier delivery has canceled.
+
+    Not for a direct request: all of them have the same comment, so that a job does not tell which one canceled it.
+    """
+    if trigger is Trigger.TEARDOWN:
+        return request.force or request.wait_minutes > 0
+    return request.wait_minutes > 0 and trigger is Trigger.EVENT
+
+
+def _has_deferred(results: Iterable[JobResult]) -> bool:
+    return any(result.outcome is Outcome.DEFERRED for result in results)
+
+
+def _is_complete(report: Report) -> bool:
+    return report.status is not RunStatus.UNFINISHED and not any(job.has_running_executions for job in report.jobs)
+
+
+def _worse_status(status: RunStatus, jobs: tuple[JobResult, ...]) -> RunStatus:
+    return status if status is RunStatus.UNFINISHED else status_of(jobs)
+
+
+def _unfinished(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str) -> Report:
+    return replace(_report(request, trigger, results, reason), status=RunStatus.UNFINISHED)
+
+
+def _report(request: CancelRequest, trigger: Trigger, results: Iterable[JobResult], reason: str = "") -> Report:
+    jobs = tuple(results)
+    return Report(status_of(jobs), trigger, request.force, request.dry_run, reason, jobs, cancel_reason=request.reason)

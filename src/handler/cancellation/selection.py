@@ -1,0 +1,176 @@
+"""Select jobs: cheap filters first, calls for single jobs last, and only where the criteria need them."""
+
+from collections.abc import Callable, Container, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from heapq import nlargest
+from itertools import compress
+
+from handler.cancellation.criteria import Criteria
+from handler.cancellation.job import ACTIVE_STATUSES, JobsApi, JobStatus, JobSummary
+from handler.cancellation.parallel import in_parallel
+from handler.cancellation.report import ExcludedJob
+from handler.cancellation.request import CancelRequest
+from handler.cancellation.session import Session
+from handler.errors import JobNotFound, RequestRejected
+
+# FreeRTOS over-the-air updates are jobs with this prefix, Greengrass deployments are jobs in this namespace. Their own
+# services cancel them.
+OTA_PREFIX = "AFR_OTA-"
+GREENGRASS_NAMESPACE = "aws-gg-deployment"
+# Canceled jobs stay listed for two years. Only those that changed last are described.
+MAX_EARLIER_CANCELLATIONS = 500
+_MAX_EXCLUDED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The selected jobs, and the first of those that a person might expect among them."""
+
+    jobs: tuple[JobSummary, ...]
+    excluded: tuple[ExcludedJob, ...]
+
+
+def select(session: Session, criteria: Criteria, call_budget: int | None = None) -> Selection:
+    """List the active jobs, and return those that match.
+
+    `call_budget` is how many calls for single jobs one run has the time for; None is any number. Raises JobsError: a
+    listing or a call that failed is never an empty selection. Raises RequestRejected if the budget is exceeded.
+    """
+    excluded: list[ExcludedJob] = []
+
+    def exclude(job_id: str, why: str) -> None:
+        if len(excluded) < _MAX_EXCLUDED:
+            excluded.append(ExcludedJob(job_id, why))
+
+    now = session.utc_now()
+    candidates: dict[str, JobSummary] = {}
+    for status in criteria.statuses:
+        for summary in session.api.list_jobs(status):
+            if not _is_in_scope(summary, criteria, session.limits.job_id_prefix):
+                continue
+            if summary.job_id.startswith(OTA_PREFIX):
+                exclude(summary.job_id, "owned by FreeRTOS over-the-air updates")
+            elif not _is_old_enough(summary, criteria, now):
+                exclude(summary.job_id, f"not older than {criteria.older_than_hours:g} h")
+            else:
+                candidates[summary.job_id] = summary
+    for job_id in _greengrass_deployments(session.api, candidates, call_budget):
+        exclude(job_id, "owned by AWS IoT Greengrass")
+        del candidates[job_id]
+    matching = _with_tags_and_targets(session.api, candidates.values(), criteria, call_budget)
+    return Selection(tuple(matching), tuple(excluded))
+
+
+def earlier_cancellations(
+    session: Session, criteria: Criteria, request: CancelRequest, known: Container[str]
+) -> list[str]:
+    """Return the ids of jobs that an earlier delivery of this request has canceled and that devices still run.
+
+    A canceled job no longer matches a selection, but a teardown that is retried has to wait for its devices, or end
+    their executions, as the first delivery had to. Such a job has the request's reasonCode and comment. Jobs in `known`
+    are omitted. Raises JobsError.
+    """
+    now = session.utc_now()
+
+    def is_in_scope(summary: JobSummary) -> bool:
+        """A canceled job was last updated when it was canceled, so only `createdAt` still tells its age."""
+        return (
+            summary.job_id not in known
+            and not summary.job_id.startswith(OTA_PREFIX)
+            and _is_in_scope(summary, criteria, session.limits.job_id_prefix)
+            and (criteria.age_from != "createdAt" or _is_old_enough(summary, criteria, now))
+        )
+
+    def was_canceled_by_request(summary: JobSummary) -> bool:
+        job = session.api.describe(summary.job_id)
+        return (
+            (job.reason_code, job.comment) == (request.reason.reason_code, request.reason.comment)
+            and job.namespace != GREENGRASS_NAMESPACE
+            and job.has_running_executions
+            and _matches_tags_and_targets(session.api, summary, criteria)
+        )
+
+    canceled = filter(is_in_scope, session.api.list_jobs(JobStatus.CANCELED))
+    number = min(MAX_EARLIER_CANCELLATIONS, session.gate.call_budget())
+    latest = nlargest(number, canceled, key=lambda summary: summary.last_updated_at)
+    return [summary.job_id for summary in _filtered(was_canceled_by_request, latest)]
+
+
+def _is_in_scope(summary: JobSummary, criteria: Criteria, prefix: str) -> bool:
+    """Return True if a job matches, by what a listing returns, and apart from its age."""
+    return (
+        summary.job_id.startswith(prefix)
+        and summary.target_selection in criteria.target_selections
+        and (criteria.job_id_glob is None or fnmatchcase(summary.job_id, criteria.job_id_glob))
+        and not any(fnmatchcase(summary.job_id, glob) for glob in criteria.exclude_job_id_globs)
+    )
+
+
+def _is_old_enough(summary: JobSummary, criteria: Criteria, now: datetime) -> bool:
+    if not criteria.older_than_hours:
+        return True
+    since = summary.created_at if criteria.age_from == "createdAt" else summary.last_updated_at
+    return now - since > timedelta(hours=criteria.older_than_hours)
+
+
+def _greengrass_deployments(api: JobsApi, candidates: Mapping[str, JobSummary], call_budget: int | None) -> list[str]:
+    """Return the candidates that are Greengrass deployments: AWS does not say whether a plain listing returns those.
+
+    A listing that ignores the namespace (as a local AWS does) returns every job, so each one is described.
+    """
+    if not candidates:
+        return []
+    listed = dict.fromkeys(
+        summary.job_id
+        for status in ACTIVE_STATUSES  # both: a candidate may have begun its rollout since it was listed
+        for summary in api.list_jobs(status, GREENGRASS_NAMESPACE)
+        if summary.job_id in candidates
+    )
+    _check_call_budget(len(listed), call_budget)
+    return _filtered(lambda job_id: api.describe(job_id).namespace == GREENGRASS_NAMESPACE, listed)
+
+
+def _with_tags_and_targets(
+    api: JobsApi, candidates: Iterable[JobSummary], criteria: Criteria, call_budget: int | None
+) -> Iterable[JobSummary]:
+    calls_per_job = bool(criteria.tags) + bool(criteria.thing_group_name)
+    if not calls_per_job:
+        return candidates
+    summaries = list(candidates)
+    _check_call_budget(len(summaries) * calls_per_job, call_budget)
+    return _filtered(lambda summary: _matches_tags_and_targets(api, summary, criteria), summaries)
+
+
+def _matches_tags_and_targets(api: JobsApi, summary: JobSummary, criteria: Criteria) -> bool:
+    """Targets come from DescribeJob: the listing's own filter has omitted SCHEDULED jobs (aws-cli #8924)."""
+    if criteria.tags and not criteria.tags.items() <= api.tags(summary.arn).items():
+        return False
+    group = criteria.thing_group_name
+    if group is None:
+        return True
+    return any(target.endswith(f":thinggroup/{group}") for target in api.describe(summary.job_id).targets)
+
+
+def _filtered[Item](matches: Callable[[Item], bool], items: Iterable[Item]) -> list[Item]:
+    """Return the items that match, in order; a job that is gone in between does not. Raises JobsError."""
+
+    def exists_and_matches(item: Item) -> bool:
+        try:
+            return matches(item)
+        except JobNotFound:
+            return False
+
+    candidates = list(items)
+    return list(compress(candidates, in_parallel(exists_and_matches, candidates)))
+
+
+def _check_call_budget(number: int, call_budget: int | None) -> None:
+    """Each delivery would start again and come no further, so reject at once and not after a hundred deliveries."""
+    if call_budget is not None and number > call_budget:
+        raise RequestRejected(
+            "select",
+            f"takes {number} questions about single jobs (tags, targets, namespace), and a run has the time for "
+            f"{call_budget}: narrow it with jobIdGlob",
+        )

@@ -1,0 +1,27 @@
+"""What one run works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from handler.cancellation.job import JobsApi
+from handler.cancellation.rate import Gate
+from handler.cancellation.report import Wait
+from handler.cancellation.request import StackLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The means of one run, and what earlier deliveries of the same event have done.
+
+    `utc_now` is timezone-aware. `limit_checked`: the selection was checked against the job limit. `wait`: the jobs are
+    canceled, and the run waits for their devices; a selection no longer finds these jobs.
+    """
+
+    api: JobsApi
+    gate: Gate
+    limits: StackLimits
+    utc_now: Callable[[], datetime]
+    limit_checked: bool = False
+    previous_attempts: int = 0
+    wait: Wait | None = None

@@ -1,0 +1,61 @@
+"""Read single values of a request: a value of the right type, or an error with the field's name and what it allows."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from handler.errors import RequestRejected
+
+# CancelJob's pattern for a job id, from the service model. botocore checks no pattern and no maximum length.
+_JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_MAX_QUOTED_LENGTH = 40
+
+
+def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
+    """Return `value` if it is an object with no other keys than `keys`, and no null. Raises RequestRejected."""
+    if not isinstance(value, Mapping):
+        raise RequestRejected(field, f"must be an object with the keys {', '.join(keys)}")
+    unknown = sorted(str(key) for key in value if key not in keys)
+    if unknown:
+        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are {', '.join(keys)}")
+    for key, item in value.items():
+        if item is None:
+            raise RequestRejected(key, "must not be null: leave it out")
+    return value
+
+
+def read_flag(field: str, value: object, *, default: bool) -> bool:
+    """Return a boolean, or `default` for None. Raises RequestRejected."""
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise RequestRejected(field, "must be true or false")
+    return value
+
+
+def read_texts(field: str, value: object, pattern: re.Pattern[str], allowed: str) -> tuple[str, ...]:
+    """Return a list of at least one string, each matched in full by `pattern`. Raises RequestRejected."""
+    if not isinstance(value, list) or not value:
+        raise RequestRejected(field, "must be a list of at least one string")
+    return tuple(read_text(f"{field}[{index}]", item, pattern, allowed) for index, item in enumerate(value))
+
+
+def read_text(field: str, value: object, pattern: re.Pattern[str], allowed: str) -> str:
+    """Return a string matched in full by `pattern`, which `allowed` describes. Raises RequestRejected."""
+    if not isinstance(value, str) or pattern.fullmatch(value) is None:
+        raise RequestRejected(field, f"must be a string of {allowed}")
+    return value
+
+
+def read_job_id(field: str, value: object) -> str:
+    """Return a job id. Raises RequestRejected."""
+    return read_text(field, value, _JOB_ID, "1 to 64 of the characters a-z A-Z 0-9 _ -")
+
+
+def is_job_id(value: object) -> bool:
+    """Return True if the service would accept `value` as a job id."""
+    return isinstance(value, str) and _JOB_ID.fullmatch(value) is not None
+
+
+def quoted(text: str) -> str:
+    """Return `text` as one short ASCII word in quotes, safe in a log line and in a stack event."""
+    return ascii(text if len(text) <= _MAX_QUOTED_LENGTH else text[:_MAX_QUOTED_LENGTH] + "...")

@@ -1,0 +1,1 @@
+"""The contract of Custom::IoTJobCancellation: properties, ids, and one response to each request."""

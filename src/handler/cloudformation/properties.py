@@ -1,0 +1,170 @@
+"""Read the properties of Custom::IoTJobCancellation as a request. Pure.
+
+A property is the request key of the same name, with its first letter in upper case. CloudFormation passes every scalar
+as a string; a value that cannot be read stays as it is, so that the parser of requests rejects it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from handler.cancellation import criteria
+from handler.cancellation import request as cancel_request
+from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
+from handler.cancellation.validation import quoted
+from handler.errors import RequestRejected
+
+type Properties = Mapping[str, object]
+
+_MAX_DIGITS = 9  # int() is slow for long text
+_SCOPES = ("JobId", "Select")
+_LIFECYCLE_PROPERTIES = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
+_TIMES = ("WaitForExecutionsMinutes", "ServiceTimeout")
+# The value of a flag on Delete, if it cannot be read or asks for more than the stack allows now.
+_SAFE_VALUES = {"force": False, "dryRun": True}
+_DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600  # CloudFormation's default and maximum
+_MIN_SERVICE_TIMEOUT_SECONDS = 30  # with less, there is no time for a call that may fail once
+_MIN_SECONDS_BESIDE_WAIT = 120  # of ServiceTimeout: to cancel, to poll once more, and to respond in time
+
+
+def _flag(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _whole_number(value: object) -> object:
+    return int(value) if isinstance(value, str) and _is_digits(value) else value
+
+
+def _decimal_number(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    whole, _, fraction = value.partition(".")
+    return float(f"{whole}.{fraction or 0}") if _is_digits(whole) and _is_digits(fraction or "0") else value
+
+
+def _is_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
+def _select(value: object) -> object:
+    """Return Select with the keys of a request. An unknown key stays, with its path, for the parser to reject."""
+    if not isinstance(value, Mapping):
+        return value
+    return {_SELECT_KEYS.get(name, f"Select.{name}"): _read(name, item) for name, item in value.items()}
+
+
+_READERS: dict[str, Callable[[object], object]] = {
+    "Select": _select,
+    "Force": _flag,
+    "DryRun": _flag,
+    "MaxJobs": _whole_number,
+    "WaitForExecutionsMinutes": _whole_number,
+    "OlderThanHours": _decimal_number,
+}
+
+
+def _read(name: str, value: object) -> object:
+    return _READERS[name](value) if name in _READERS else value
+
+
+def _by_property(keys: tuple[str, ...]) -> dict[str, str]:
+    return {key[0].upper() + key[1:]: key for key in keys}
+
+
+_SELECT_KEYS = _by_property(criteria.KEYS)
+_REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != "jobIds"))
+_PROPERTY_NAMES = {key: name for name, key in (_REQUEST_KEYS | _SELECT_KEYS).items()}
+
+
+def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
+    """Read the properties of a Create or Update. Raises RequestRejected: the property, and what it allows."""
+    known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
+    for name in sorted(map(str, properties)):
+        if name not in known:
+            raise RequestRejected(quoted(name), f"unknown property; the properties are {', '.join(known)}")
+    if ("JobId" in properties) == ("Select" in properties):
+        raise RequestRejected("JobId, Select", "exactly one of them must be given")
+    if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
+        raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
+    try:
+        request = parse_request(_document(properties), limits, reason)
+    except RequestRejected as rejection:
+        raise _in_template_spelling(rejection) from rejection
+    _check_times(request, properties)
+    return request
+
+
+def _check_times(request: CancelRequest, properties: Properties) -> None:
+    """The response is sent within ServiceTimeout in any case, so a longer wait would never be completed."""
+    timeout = read_service_timeout(properties)
+    if timeout < _MIN_SERVICE_TIMEOUT_SECONDS:
+        raise RequestRejected("ServiceTimeout", f"must be at least {_MIN_SERVICE_TIMEOUT_SECONDS} (seconds)")
+    if request.wait_minutes and request.wait_minutes * 60 + _MIN_SECONDS_BESIDE_WAIT > timeout:
+        raise RequestRejected(
+            "WaitForExecutionsMinutes",
+            f"must end {_MIN_SECONDS_BESIDE_WAIT} s before the ServiceTimeout of {timeout} s: "
+            f"at most {max(0, (timeout - _MIN_SECONDS_BESIDE_WAIT) // 60)}",
+        )
+
+
+def read_changes(
+    properties: Properties, old_properties: Properties, limits: StackLimits, reason: CancelReason
+) -> tuple[CancelRequest, tuple[str, ...]]:
+    """Read the properties of an Update: the changed ones strictly, and the others as a Delete will.
+
+    The stack's parameters may have become stricter since. An Update of something else, or its rollback, must not fail
+    on that. Raises RequestRejected.
+    """
+    scope = {name: properties[name] for name in _SCOPES if name in properties}
+    changed = {name: value for name, value in properties.items() if value != old_properties.get(name)}
+    if changed.keys() & set(_TIMES):
+        changed |= {name: properties[name] for name in _TIMES if name in properties}  # validated as a pair
+    strict_limits = limits if "JobId" in changed else replace(limits, job_id_prefix="")
+    read_strictly(scope | changed, strict_limits, reason)
+    return read_leniently(_document(scope), properties, limits, reason)
+
+
+def read_leniently(
+    scope: Mapping[str, object], properties: Properties, limits: StackLimits, reason: CancelReason
+) -> tuple[CancelRequest, tuple[str, ...]]:
+    """Read the properties of a Delete. Returns the request without those that cannot be read, and warnings on them.
+
+    `scope` says which jobs. A named job need not have the prefix: it may be gone or finished, and then there is nothing
+    to refuse. Raises RequestRejected for `scope` alone.
+    """
+    lenient_limits = replace(limits, job_id_prefix="")
+    document = dict(scope)
+    warnings = []
+    for key, value in _document(properties).items():
+        if key in ("jobId", "select"):
+            continue
+        try:
+            parse_request({**scope, key: value}, lenient_limits, reason)
+            document[key] = value
+        except RequestRejected as rejection:
+            warnings.append(f"left out {_in_template_spelling(rejection)}")
+            if key in _SAFE_VALUES:
+                document[key] = _SAFE_VALUES[key]
+    return parse_request(document, lenient_limits, reason), tuple(warnings)
+
+
+def read_selection(properties: Properties) -> object:
+    """Return the value of Select as the value of `select` in a request."""
+    return _select(properties.get("Select"))
+
+
+def read_service_timeout(properties: Properties) -> int:
+    """Return seconds. CloudFormation has validated the property; one that cannot be read counts as omitted."""
+    value = _whole_number(properties.get("ServiceTimeout"))
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _DEFAULT_SERVICE_TIMEOUT_SECONDS:
+        return value
+    return _DEFAULT_SERVICE_TIMEOUT_SECONDS
+
+
+def _document(properties: Properties) -> dict[str, object]:
+    return {key: _read(name, properties[name]) for name, key in _REQUEST_KEYS.items() if name in properties}
+
+
+def _in_template_spelling(rejection: RequestRejected) -> RequestRejected:
+    """Return the same rejection for the author of a template, where `select.jobIdGlob` is Select.JobIdGlob."""
+    field = ".".join(_PROPERTY_NAMES.get(key, key) for key in rejection.field.split("."))
+    return RequestRejected(field, rejection.allowed)

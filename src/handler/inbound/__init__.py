@@ -1,0 +1,1 @@
+"""Read the payload of an invocation, once: which event it is, and how it was delivered. Pure."""

@@ -1,0 +1,44 @@
+"""What the parsers of events share: their results, and safe access to a payload of any shape. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from handler.cancellation.request import CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class CancelEvent:
+    """An event that asks for a cancellation. `document` is the unparsed value of `cancel`.
+
+    `default_reason` applies where the document gives none.
+    """
+
+    document: object
+    default_reason: CancelReason
+
+    @classmethod
+    def from_event(cls, document: object, origin: str) -> Self:
+        """Return a request that an EventBridge event makes; `origin` names the event."""
+        return cls(document, CancelReason.default("EVENT_REMEDIATION", f"Requested by {origin}"))
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredEvent:
+    """A valid event that asks for nothing."""
+
+    reason: str
+
+
+def at(value: object, *path: str) -> object:
+    """Return the value at `path`, or None if there is no such place."""
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
+
+
+def text_or_unknown(value: object) -> str:
+    """Return `value` if it is text, else `?`. A forged event may contain anything, and str() of it can fail."""
+    return value if isinstance(value, str) else "?"

@@ -1,0 +1,91 @@
+"""Parse EventBridge events, with one parser for each detail-type; `events/` has one payload of each. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from handler.cancellation.request import CancelReason
+from handler.cancellation.validation import quoted, read_object
+from handler.errors import RequestRejected
+from handler.inbound.alarm import parse_alarm
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, at, text_or_unknown
+
+STACK_TAG = "iot-job-canceler:stack-id"
+REQUEST_DETAIL_TYPE = "IoT Job Cancellation Requested"
+REPORT_DETAIL_TYPE = "IoT Job Cancellation Report"
+
+
+def is_scheduled(event: Mapping[str, object]) -> bool:
+    """Return True for a schedule without an input of its own: of EventBridge Scheduler, or of a rule."""
+    return event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler")
+
+
+def parse_eventbridge_event(
+    event: Mapping[str, object], sweep_request: Mapping[str, object] | None
+) -> CancelEvent | IgnoredEvent:
+    """Parse an event with a detail-type. Raises RequestRejected.
+
+    `sweep_request` is the request of the stack's own scheduled sweep, or None if it has none.
+    """
+    if is_scheduled(event):
+        return _parse_scheduled(event, sweep_request)
+    source, detail_type = text_or_unknown(event.get("source")), text_or_unknown(event["detail-type"])
+    if detail_type == REPORT_DETAIL_TYPE:  # from any source
+        return IgnoredEvent("it is a canceler's report")
+    if detail_type == REQUEST_DETAIL_TYPE:
+        return _parse_request(event)
+    if parse := _AWS_EVENTS.get((source, detail_type)):
+        return parse(event)
+    known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _AWS_EVENTS)})
+    raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, from its own source")
+
+
+def _parse_scheduled(event: Mapping[str, object], sweep_request: Mapping[str, object] | None) -> CancelEvent:
+    if event.get("detail") not in ({}, "{}"):  # Scheduler sends the string
+        raise RequestRejected("detail", "must be empty in a Scheduled Event: a request goes into the schedule's Input")
+    if sweep_request is None:
+        raise RequestRejected(
+            "SweepJobIdGlob", 'must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+        )
+    comment = f"Requested by schedule event {text_or_unknown(event.get('id'))}"
+    return CancelEvent(sweep_request, CancelReason.default("SCHEDULED_CLEANUP", comment))
+
+
+def _parse_request(event: Mapping[str, object]) -> CancelEvent:
+    detail = read_object("detail", event.get("detail"), ("cancel",))
+    if "cancel" not in detail:
+        raise RequestRejected("detail", "must have the key cancel")
+    origin = f"event {text_or_unknown(event.get('id'))} from {text_or_unknown(event.get('source'))}"
+    return CancelEvent.from_event(detail["cancel"], origin)
+
+
+def _parse_cloudtrail(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent:
+    """A trail records this function's own CancelJob too: only a successful CreateJob asks for a cancellation."""
+    name = at(event, "detail", "eventName")
+    if not isinstance(name, str):
+        raise RequestRejected("detail.eventName", "must be the name of an API call")
+    if name != "CreateJob":
+        return IgnoredEvent(f"the API call is {quoted(name)}, not CreateJob")
+    if at(event, "detail", "errorCode") is not None:
+        return IgnoredEvent("the CreateJob failed")
+    job_id = at(event, "detail", "requestParameters", "jobId")
+    return CancelEvent.from_event({"jobId": job_id}, f"CreateJob in event {text_or_unknown(event.get('id'))}")
+
+
+def _parse_stack_status(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent:
+    """The jobs that have the stack's tag, CONTINUOUS ones too: the stack that they belong to is deleted."""
+    status = at(event, "detail", "status-details", "status")
+    if not isinstance(status, str):
+        raise RequestRejected("detail.status-details.status", "must be the status of a stack")
+    if status != "DELETE_COMPLETE":
+        return IgnoredEvent(f"the stack is in {quoted(status)}, not in DELETE_COMPLETE")
+    stack_id = at(event, "detail", "stack-id")
+    if not isinstance(stack_id, str) or not stack_id.startswith("arn:"):
+        raise RequestRejected("detail.stack-id", "must be the ARN of a stack")
+    select = {"tags": {STACK_TAG: stack_id}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}
+    return CancelEvent.from_event({"select": select}, f"the deletion of {stack_id}")
+
+
+_AWS_EVENTS: dict[tuple[str, str], Callable[[Mapping[str, object]], CancelEvent | IgnoredEvent]] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): parse_alarm,
+    ("aws.iot", "AWS API Call via CloudTrail"): _parse_cloudtrail,
+    ("aws.cloudformation", "CloudFormation Stack Status Change"): _parse_stack_status,
+}

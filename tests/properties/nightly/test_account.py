@@ -1,0 +1,16 @@
+"""As tests/properties/test_account.py, with more histories; with other ones each time in `make soak`."""
+
+from collections.abc import Callable
+
+from tests.properties.test_account import SOAK, AccountMachine, machine, play
+from tests.support.account import totals
+
+__all__ = ["machine"]  # a fixture
+
+
+def test_the_promises_hold_whatever_happens_in_an_account(
+    machine: type[AccountMachine],
+    record_property: Callable[[str, object], None],
+) -> None:
+    play(machine, SOAK or 800, record_property)
+    assert totals["deliveries"] >= 10_000

@@ -1,0 +1,886 @@
+"""The names that users and other programs rely on, as release 0.1.0 (commit 230ad36) has them.
+
+A test fails if a name is renamed, removed or added. Every name is observed from the outside: in template.yaml, in the
+published schemas, or in what the function returns, logs, publishes and sends. Changing a literal here changes the
+contract: it needs an entry in CHANGELOG.md.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.contract import ENVIRONMENT, STACK_ID, STACK_UUID, Stack, job
+from tests.support.template import ROOT, load_template
+
+TEMPLATE = load_template()
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+SCHEMAS = {name: json.loads((ROOT / "docs" / f"{name}.schema.json").read_text()) for name in ("request", "report")}
+
+# The template: parameters, outputs, alarms and the function's environment
+
+PARAMETERS = {
+    "Force": ("String", "false"),
+    "DryRun": ("String", "false"),
+    "MaxJobsPerRun": ("String", "100"),
+    "JobIdPrefix": ("String", ""),
+    "ProtectionTagKey": ("String", "cancel-protection"),
+    "SweepState": ("String", "DISABLED"),
+    "SweepSchedule": ("String", "rate(1 day)"),
+    "SweepJobIdGlob": ("String", ""),
+    "SweepOlderThanHours": ("String", "168"),
+    "EventBusName": ("String", "default"),
+    "AlarmNamePrefix": ("String", ""),
+    "CancelOnStackDelete": ("String", "false"),
+    "AlarmTopicArn": ("String", ""),
+    "CancelsPerSecond": ("String", "8"),
+    "LogLevel": ("String", "INFO"),
+    "LogRetentionDays": ("Number", 30),
+    "PermissionsBoundaryArn": ("String", ""),
+}
+
+OUTPUTS = [
+    "ServiceToken",
+    "FunctionName",
+    "BacklogQueueUrl",
+    "FailureQueueUrl",
+    "TeardownQueueUrl",
+    "TeardownFailureQueueUrl",
+    "LogGroupName",
+    "DashboardUrl",
+]
+EXPORTS = {"ServiceToken": "${AWS::StackName}-ServiceToken"}
+
+# Names that a stack gives to its resources, where it gives them one.
+RESOURCE_NAMES = {
+    "LogGroup": ("LogGroupName", "/aws/lambda/${AWS::StackName}"),
+    "ServiceTokenParameter": ("Name", "/iot-job-canceler/${AWS::StackName}/service-token"),
+    "Dashboard": ("DashboardName", "${AWS::StackName}-${AWS::Region}"),
+    "WhoCancelled": ("Name", "${AWS::StackName}/Who cancelled a job"),
+}
+
+# Alarm → what it watches.
+ALARMS = {
+    "${AWS::StackName}/JobsFailed": ("IoTJobCanceler", "JobsFailed"),
+    "${AWS::StackName}/RunsRejected": ("IoTJobCanceler", "RunsRejected"),
+    "${AWS::StackName}/BacklogAge": ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+    "${AWS::StackName}/TeardownsAge": ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
+    "${AWS::StackName}/FailureQueueNotEmpty": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    "${AWS::StackName}/TeardownFailuresNotEmpty": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    "${AWS::StackName}/FunctionErrors": ("AWS/Lambda", "Errors"),
+    "${AWS::StackName}/FunctionThrottles": ("AWS/Lambda", "Throttles"),
+    "${AWS::StackName}/FunctionDuration": ("AWS/Lambda", "Duration"),
+}
+
+VARIABLES = [
+    "CANCELS_PER_SECOND",
+    "SWEEP_JOB_ID_GLOB",
+    "SWEEP_OLDER_THAN_HOURS",
+    "BACKLOG_QUEUE_URL",
+    "TEARDOWN_QUEUE_URL",
+    "EVENT_BUS_NAME",
+    "FORCE",
+    "DRY_RUN",
+    "MAX_JOBS_PER_RUN",
+    "JOB_ID_PREFIX",
+    "PROTECTION_TAG_KEY",
+    "URL_SUFFIX",
+    "LOG_GROUP",
+    "POWERTOOLS_LOG_LEVEL",
+    "POWERTOOLS_METRICS_NAMESPACE",
+    "POWERTOOLS_SERVICE_NAME",
+]
+
+
+def test_parameters() -> None:
+    found = {name: (parameter["Type"], parameter["Default"]) for name, parameter in TEMPLATE["Parameters"].items()}
+    assert found == PARAMETERS
+
+
+def test_outputs_and_exports() -> None:
+    outputs = TEMPLATE["Outputs"]
+    assert list(outputs) == OUTPUTS
+    exports = {name: output["Export"]["Name"]["Fn::Sub"] for name, output in outputs.items() if "Export" in output}
+    assert exports == EXPORTS
+
+
+def test_names_of_resources() -> None:
+    for resource, (key, name) in RESOURCE_NAMES.items():
+        assert RESOURCES[resource]["Properties"][key] == {"Fn::Sub": name}
+
+
+def test_alarms_and_the_metrics_that_they_watch() -> None:
+    alarms = [each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = {each["AlarmName"]["Fn::Sub"]: (each["Namespace"], each["MetricName"]) for each in alarms}
+    assert watched == ALARMS
+    own = [each["Dimensions"] for each in alarms if each["Namespace"] == "IoTJobCanceler"]
+    assert own == [[{"Name": "service", "Value": {"Ref": "AWS::StackName"}}]] * 2
+
+
+def test_the_template_sets_the_environment_variables_and_the_function_reads_them() -> None:
+    function = RESOURCES["Function"]["Properties"]
+    assert list(function["Environment"]["Variables"]) == VARIABLES
+    # Loads the function as Lambda does. An event that is rejected, in an invocation that is nearly over, calls no AWS.
+    program = """
+import importlib, json, os, sys
+read = set()
+class Recording(type(os.environ)):
+    def __getitem__(self, name):
+        read.add(name)
+        return super().__getitem__(name)
+os.environ.__class__ = Recording
+module, _, name = sys.argv[1].rpartition(".")
+class Context:
+    aws_request_id = "i"
+    def get_remaining_time_in_millis(self):
+        return 1000
+report = getattr(importlib.import_module(module), name)({}, Context())
+print(json.dumps({"status": report["status"], "read": sorted(read)}))
+"""
+    told = subprocess.run(  # noqa: S603 - this program
+        [sys.executable, "-c", program, function["Handler"]],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "AWS_DEFAULT_REGION": "eu-west-1"}
+        | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+        | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    last = json.loads(told.stdout.splitlines()[-1])
+    assert last["status"] == "REJECTED"
+    assert set(VARIABLES) <= set(last["read"])
+
+
+# Detail-types and sources
+
+REQUESTED = "IoT Job Cancellation Requested"
+RULES = {
+    "RequestRule": (None, REQUESTED),
+    "AlarmRule": (["aws.cloudwatch"], "CloudWatch Alarm State Change"),
+    "StackRule": (["aws.cloudformation"], "CloudFormation Stack Status Change"),
+}
+PUBLISHED_AS = {"Source": "iot-job-canceler", "DetailType": "IoT Job Cancellation Report", "EventBusName": "operations"}
+
+
+def test_detail_types_of_the_rules() -> None:
+    patterns = {name: RESOURCES[name]["Properties"]["EventPattern"] for name in RULES}
+    found = {name: (pattern.get("source"), *pattern["detail-type"]) for name, pattern in patterns.items()}
+    assert found == RULES
+
+
+def test_source_and_detail_type_of_a_published_report(stack: Stack) -> None:
+    stack.invoke({"cancel": {"jobId": "a"}})
+    (entry,) = stack.published
+    assert {name: text for name, text in entry.items() if name != "Detail"} == PUBLISHED_AS
+    (statement,) = [
+        statement
+        for policy in RESOURCES["Role"]["Properties"]["Policies"]
+        if policy.get("PolicyName") == "PublishReports"
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    assert statement["Condition"]["StringEqualsIfExists"] == {
+        "events:source": "iot-job-canceler",
+        "events:detail-type": "IoT Job Cancellation Report",
+    }
+
+
+# Runs: triggers, statuses, outcomes, and the metrics that count them
+
+TRIGGERS = ["TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"]
+STATUSES = ["SETTLED", "UNSETTLED", "UNFINISHED", "REJECTED", "IGNORED"]
+OUTCOMES = [
+    "CANCELED",
+    "ALREADY_CANCELED",
+    "ALREADY_FINISHED",
+    "GONE",
+    "WOULD_CANCEL",
+    "PROTECTED",
+    "DEFERRED",
+    "FAILED",
+]
+
+SCHEDULED = {"id": "e-1", "source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}"}
+REPORTED = {"id": "e-2", "source": "iot-job-canceler", "detail-type": "IoT Job Cancellation Report", "detail": {}}
+PROTECTED = job(tags={"cancel-protection": "true"})
+
+
+def asked(cancel: object) -> dict[str, Any]:
+    return {"id": "e-3", "source": "fleet.console", "detail-type": REQUESTED, "detail": {"cancel": cancel}}
+
+
+# The event, the job "a" that there is, seconds of the invocation → trigger, status, outcome and metrics of the run.
+RUNS: dict[str, tuple[object, Any, float, str, str, str | None, dict[str, int]]] = {
+    "canceled": (
+        {"cancel": {"jobId": "a"}},
+        job(running=2),
+        300,
+        "DIRECT",
+        "SETTLED",
+        "CANCELED",
+        {"RunsSettled": 1, "JobsCanceled": 1, "ExecutionsLeftInProgress": 2},
+    ),
+    "already canceled": (
+        asked({"jobId": "a"}),
+        job("CANCELED"),
+        300,
+        "EVENT",
+        "SETTLED",
+        "ALREADY_CANCELED",
+        {"RunsSettled": 1, "JobsAlreadyCanceled": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "already finished": (
+        {"cancel": {"jobId": "a"}},
+        job("COMPLETED"),
+        300,
+        "DIRECT",
+        "SETTLED",
+        "ALREADY_FINISHED",
+        {"RunsSettled": 1, "JobsAlreadyFinished": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "gone": (
+        {"cancel": {"jobId": "a"}},
+        None,
+        300,
+        "DIRECT",
+        "SETTLED",
+        "GONE",
+        {"RunsSettled": 1, "JobsGone": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "dry run": (
+        {"cancel": {"jobId": "a", "dryRun": True}},
+        job(),
+        300,
+        "DIRECT",
+        "SETTLED",
+        "WOULD_CANCEL",
+        {"RunsSettled": 1, "JobsWouldCancel": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "protected": (
+        {"cancel": {"jobId": "a", "dryRun": True}},
+        PROTECTED,
+        300,
+        "DIRECT",
+        "UNSETTLED",
+        "PROTECTED",
+        {"RunsUnsettled": 1, "JobsProtected": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "no time left": (
+        {"cancel": {"jobId": "a"}},
+        job(),
+        7.5,
+        "DIRECT",
+        "UNFINISHED",
+        "DEFERRED",
+        {"RunsUnfinished": 1, "JobsDeferred": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "sweep": (
+        SCHEDULED,
+        job(),
+        300,
+        "SCHEDULE",
+        "SETTLED",
+        "CANCELED",
+        {"RunsSettled": 1, "JobsCanceled": 1, "ExecutionsLeftInProgress": 0},
+    ),
+    "rejected": ({"cancel": {"jobId": "a b"}}, None, 300, "DIRECT", "REJECTED", None, {"RunsRejected": 1}),
+    "ignored": (REPORTED, None, 300, "EVENT", "IGNORED", None, {"RunsIgnored": 1}),
+}
+# A deletion outside of JobIdPrefix.
+FAILED_TEARDOWN = ("TEARDOWN", "UNSETTLED", "FAILED")
+FAILED_TEARDOWN_METRICS = {"RunsUnsettled": 1, "JobsFailed": 1, "ExecutionsLeftInProgress": 0}
+
+METRICS = {
+    *("RunsSettled", "RunsUnsettled", "RunsUnfinished", "RunsRejected", "RunsIgnored"),
+    *("JobsCanceled", "JobsAlreadyCanceled", "JobsAlreadyFinished", "JobsGone"),
+    *("JobsWouldCancel", "JobsProtected", "JobsDeferred", "JobsFailed"),
+    "ExecutionsLeftInProgress",
+    *("TeardownsContinued", "TeardownsOutOfTime", "ResponsesUndelivered", "ReportsUnpublished", "UnexpectedErrors"),
+}
+
+
+def counted(stack: Stack) -> dict[str, int]:
+    """The metrics by name, each with one value in a record of the whole known shape."""
+    values: dict[str, int] = {}
+    for record in stack.metrics:
+        (directive,) = record.pop("_aws")["CloudWatchMetrics"]
+        assert (directive["Namespace"], directive["Dimensions"]) == (
+            "IoTJobCanceler",
+            [["trigger", "service"], ["service"]],
+        )
+        assert record.pop("trigger") in TRIGGERS
+        assert record.pop("service") == "canceler"
+        assert directive["Metrics"] == [{"Name": name, "Unit": "Count"} for name in record]
+        values |= {name: value[0] for name, value in record.items()}
+    return values
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_has_its_trigger_status_outcome_and_metrics(name: str, stack: Stack) -> None:
+    event, there, seconds, trigger, status, outcome, metrics = RUNS[name]
+    stack.deploy(SWEEP_JOB_ID_GLOB="a")
+    if there:
+        stack.create({"a": there})
+    report = stack.invoke(event, seconds)
+    assert (report["trigger"], report["status"]) == (trigger, status)
+    assert [each["outcome"] for each in report["jobs"]] == ([outcome] if outcome else [])
+    assert report["counts"] == ({outcome: 1} if outcome else {})
+    assert counted(stack) == metrics
+
+
+def test_a_failed_teardown_has_its_trigger_status_outcome_and_metrics(stack: Stack) -> None:
+    stack.deploy(JOB_ID_PREFIX="firmware-")
+    stack.create({"a": job()})
+    report = stack.invoke(stack.request("Delete", "a", JobId="a"))
+    assert (report["trigger"], report["status"], report["jobs"][0]["outcome"]) == FAILED_TEARDOWN
+    assert counted(stack) == FAILED_TEARDOWN_METRICS
+    assert [each["Status"] for each in stack.responses] == ["FAILED"]
+
+
+def test_the_runs_above_are_all_that_there_are() -> None:
+    runs = [*(run[3:6] for run in RUNS.values()), FAILED_TEARDOWN]
+    assert {trigger for trigger, _, _ in runs} == set(TRIGGERS)
+    assert {status for _, status, _ in runs} == set(STATUSES)
+    assert {outcome for _, _, outcome in runs if outcome} == set(OUTCOMES)
+    report = SCHEMAS["report"]
+    assert report["properties"]["trigger"]["enum"] == TRIGGERS
+    assert report["properties"]["status"]["enum"] == STATUSES
+    assert report["$defs"]["outcome"]["enum"] == OUTCOMES
+
+
+def continue_without_the_job(stack: Stack) -> None:
+    stack.deploy(JOB_ID_PREFIX="firmware-")
+    stack.invoke(stack.request("Delete", "a", JobId="a", OnIncomplete="CONTINUE"))
+
+
+def lose_the_response(stack: Stack) -> None:
+    stack.refuse_responses()
+    with pytest.raises(Exception, match="no answer reached CloudFormation: HTTP 403"):
+        stack.invoke(stack.request("Delete", "a", JobId="a"))
+
+
+def have_no_time_to_publish(stack: Stack) -> None:
+    stack.invoke({}, 4)
+
+
+def crash(stack: Stack) -> None:
+    def fail(_operation: str, _job_id: str) -> None:
+        raise ZeroDivisionError
+
+    stack.before_each_iot_call(fail)
+    with pytest.raises(ZeroDivisionError):
+        stack.invoke({"cancel": {"jobId": "a"}})
+
+
+def run_out_of_time(stack: Stack) -> None:
+    """The timer of the response guard is due at once, and AWS IoT returns only after it has responded."""
+
+    class Due(threading.Timer):
+        def __init__(self, _seconds: float, act: Callable[[], object]) -> None:
+            super().__init__(0, act)
+
+    stack.before_each_iot_call(lambda _operation, _job_id: stack.wait_for_response())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading, "Timer", Due)
+        stack.invoke(stack.request("Delete", "a", JobId="a"))
+
+
+COUNTED_ONE_BY_ONE = {
+    "TeardownsContinued": continue_without_the_job,
+    "TeardownsOutOfTime": run_out_of_time,
+    "ResponsesUndelivered": lose_the_response,
+    "ReportsUnpublished": have_no_time_to_publish,
+    "UnexpectedErrors": crash,
+}
+
+
+@pytest.mark.parametrize("metric", COUNTED_ONE_BY_ONE)
+def test_what_is_counted_besides(metric: str, stack: Stack) -> None:
+    stack.create({"a": job()})
+    COUNTED_ONE_BY_ONE[metric](stack)
+    values = counted(stack)
+    assert values[metric] == 1
+    assert values.keys() & COUNTED_ONE_BY_ONE.keys() == {metric}
+
+
+def test_the_metrics_above_are_all_that_there_are_and_the_dashboard_shows_no_others() -> None:
+    seen = {name for *_, metrics in RUNS.values() for name in metrics}
+    assert seen | FAILED_TEARDOWN_METRICS.keys() | COUNTED_ONE_BY_ONE.keys() == METRICS
+    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = set(re.findall(r'"((?:Runs|Jobs|Executions|Teardowns|Responses|Reports|Unexpected)[A-Z]\w+)"', body))
+    assert shown == METRICS
+    assert set(re.findall(r'\["(IoT\w+)", "\w+", "(\w+)", "([^"]+)"(?:, "(\w+)")?', body)) == {
+        ("IoTJobCanceler", "service", "${AWS::StackName}", ""),
+        ("IoTJobCanceler", "service", "${AWS::StackName}", "trigger"),
+    }
+
+
+# The report: returned, logged and published, with its keys in this order
+
+REPORT_KEYS = ["status", "trigger", "force", "dryRun", "reason", "counts", "executionsLeftInProgress", "jobs"]
+JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress"]
+LEFT_OUT_KEYS = ["jobId", "why"]
+PUBLISHED_KEYS = ["correlationId", "part", "parts", *REPORT_KEYS]
+
+
+def test_keys_of_a_report(stack: Stack) -> None:
+    stack.create({"a": job()})
+    report = stack.invoke(asked({"jobId": "a"}))
+    assert list(report) == REPORT_KEYS
+    assert list(report["jobs"][0]) == JOB_KEYS
+    detail = json.loads(stack.published[0]["Detail"])
+    assert list(detail) == PUBLISHED_KEYS
+    assert list(detail["jobs"][0]) == JOB_KEYS
+    assert detail == {"correlationId": "e-3", "part": 1, "parts": 1} | report
+
+
+def test_keys_of_a_plan(stack: Stack) -> None:
+    stack.create({"a": job(), "AFR_OTA-1": job()})
+    report = stack.invoke({"cancel": {"select": {"jobIdGlob": "*"}, "dryRun": True}})
+    assert list(report) == [*REPORT_KEYS, "leftOut"]
+    assert [list(each) for each in report["leftOut"]] == [LEFT_OUT_KEYS]
+
+
+def test_the_schema_of_the_report_has_the_same_keys() -> None:
+    schema = SCHEMAS["report"]
+    assert set(schema["properties"]) == {*PUBLISHED_KEYS, "leftOut"}
+    assert schema["required"] == REPORT_KEYS
+    assert list(schema["properties"]["jobs"]["items"]["properties"]) == JOB_KEYS
+    assert list(schema["properties"]["leftOut"]["items"]["properties"]) == LEFT_OUT_KEYS
+
+
+# The log
+
+LINE_KEYS = [
+    *("level", "location", "message", "timestamp", "service", "version"),
+    *("correlation_id", "function_request_id", "trigger"),
+]
+ATTRIBUTION_KEYS = ["asked_by", "reason_code", "comment"]
+CRASH_KEYS = ["exception", "exception_name", "stack_trace"]
+
+QUERY = """\
+filter @message like /"jobId": "{{jobId}}", "outcome": /
+| parse @message /"jobId": "{{jobId}}", "outcome": "(?<outcome>[A-Z_]+)", "detail": "(?<detail>.*?)", "executions/
+| sort @timestamp asc
+| display @timestamp, outcome, asked_by, reason_code, comment, detail, trigger, correlation_id
+"""
+
+
+def test_keys_of_the_line_of_a_report(stack: Stack) -> None:
+    stack.invoke(asked({"jobId": "a", "reasonCode": "STALE", "comment": "ticket 1"}))
+    line = json.loads(stack.log[-1])
+    assert list(line) == [*LINE_KEYS, *ATTRIBUTION_KEYS, "report"]
+    assert (line["level"], line["message"], line["trigger"], line["correlation_id"]) == (
+        "INFO",
+        "report",
+        "EVENT",
+        "e-3",
+    )
+    assert [line[key] for key in ATTRIBUTION_KEYS] == ["Requested by event e-3 from fleet.console", "STALE", "ticket 1"]
+    assert list(line["report"]) == REPORT_KEYS
+
+
+def test_keys_of_the_lines_of_a_rejection_a_warning_and_a_crash(stack: Stack) -> None:
+    stack.create({"a": job()})
+    stack.invoke({}, 4)
+    crash(stack)
+    rejection, warning, error = map(json.loads, stack.log)
+    assert (list(rejection), rejection["level"]) == ([*LINE_KEYS, "report"], "WARNING")
+    assert (list(warning), warning["level"]) == (LINE_KEYS, "WARNING")
+    assert (list(error), error["level"]) == ([*LINE_KEYS, *CRASH_KEYS], "ERROR")
+
+
+def test_the_saved_query_finds_a_job_in_the_line_of_a_report(stack: Stack) -> None:
+    query = RESOURCES["WhoCancelled"]["Properties"]
+    assert query["QueryString"] == QUERY
+    assert [parameter["Name"] for parameter in query["Parameters"]] == ["jobId"]
+    stack.deploy(JOB_ID_PREFIX="firmware-")
+    stack.create({"a": job()})
+    stack.invoke(stack.request("Delete", "a", JobId="a"))
+    line = stack.log[-1]
+    found, parsed = re.findall(r"/(.+)/", QUERY.replace("{{jobId}}", "a").replace("(?<", "(?P<"))
+    assert re.search(found, line)
+    match = re.search(parsed, line)
+    assert match
+    assert match.groupdict() == {
+        "outcome": "FAILED",
+        "detail": "OutsidePrefix: the id does not start with JobIdPrefix 'firmware-'",
+    }
+    displayed = QUERY.rpartition("display @timestamp, ")[2].strip().split(", ")
+    assert set(displayed) <= {*LINE_KEYS, *ATTRIBUTION_KEYS, *match.groupdict()}
+
+
+# Who asked: the reasonCode and comment that a job is canceled with, unless the request gives them. A repeated deletion
+# knows its own earlier cancellations by them.
+
+ATTRIBUTIONS = {
+    "a direct request": ("DIRECT_REQUEST", "Requested by a direct request"),
+    "an event": ("EVENT_REMEDIATION", "Requested by event e-3 from fleet.console"),
+    "the sweep": ("SCHEDULED_CLEANUP", "Requested by schedule event e-1"),
+    "a deleted stack": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
+    "an alarm": ("EVENT_REMEDIATION", "Requested by alarm too-many-failures"),
+    "a created job": ("EVENT_REMEDIATION", "Requested by CreateJob in event e-6"),
+    "a teardown": ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}"),
+}
+METRIC_OF_JOB_A = {"metricStat": {"metric": {"namespace": "AWS/IoT", "dimensions": {"JobId": "a"}}}}
+EVENTS = {
+    "a direct request": {"cancel": {"jobId": "a"}},
+    "an event": asked({"jobId": "a"}),
+    "the sweep": SCHEDULED,
+    "a deleted stack": {
+        "id": "e-4",
+        "source": "aws.cloudformation",
+        "detail-type": "CloudFormation Stack Status Change",
+        "detail": {"stack-id": STACK_ID, "status-details": {"status": "DELETE_COMPLETE"}},
+    },
+    "an alarm": {
+        "id": "e-5",
+        "source": "aws.cloudwatch",
+        "detail-type": "CloudWatch Alarm State Change",
+        "detail": {
+            "alarmName": "too-many-failures",
+            "state": {"value": "ALARM"},
+            "configuration": {"metrics": [METRIC_OF_JOB_A]},
+        },
+    },
+    "a created job": {
+        "id": "e-6",
+        "source": "aws.iot",
+        "detail-type": "AWS API Call via CloudTrail",
+        "detail": {"eventName": "CreateJob", "requestParameters": {"jobId": "a"}},
+    },
+}
+
+
+@pytest.mark.parametrize("who", ATTRIBUTIONS)
+def test_a_job_is_canceled_in_the_name_of_who_asked(who: str, stack: Stack) -> None:
+    stack.deploy(SWEEP_JOB_ID_GLOB="a")
+    stack.create({"a": job(tags={"iot-job-canceler:stack-id": STACK_ID})})
+    stack.invoke(EVENTS.get(who) or stack.request("Delete", "a", JobId="a"))
+    assert stack.canceled == ["a"]
+    assert (stack.jobs["a"].reason_code, stack.jobs["a"].comment) == ATTRIBUTIONS[who]
+
+
+# Requests and properties. What is seen of a run is compared with what is written here.
+
+# Key of a request, key and value of the property, environment of the function → what is seen
+KEYS: list[tuple[dict[str, Any], dict[str, Any], dict[str, str], dict[str, Any]]] = [
+    ({"jobId": "a"}, {"JobId": "a"}, {}, {"canceled": ["a"]}),
+    ({"select": {"jobIdGlob": "?"}}, {"Select": {"JobIdGlob": "?"}}, {}, {"canceled": ["a", "b"]}),
+    (
+        {"jobId": "a", "force": False},
+        {"JobId": "a", "Force": "false"},
+        {"FORCE": "true"},
+        {"canceled": ["a"], "force": False},
+    ),
+    ({"jobId": "a", "dryRun": True}, {"JobId": "a", "DryRun": "true"}, {}, {"canceled": [], "dryRun": True}),
+    (
+        {"select": {"jobIdGlob": "?"}, "maxJobs": 1},
+        {"Select": {"JobIdGlob": "?"}, "MaxJobs": "1"},
+        {},
+        {"canceled": [], "status": "REJECTED"},
+    ),
+    (
+        {"jobId": "a", "reasonCode": "STALE"},
+        {"JobId": "a", "ReasonCode": "STALE"},
+        {},
+        {"canceled": ["a"], "reason_code": "STALE"},
+    ),
+    (
+        {"jobId": "a", "comment": "ticket 1"},
+        {"JobId": "a", "Comment": "ticket 1"},
+        {},
+        {"canceled": ["a"], "comment": "ticket 1"},
+    ),
+    (
+        {"jobId": "a", "waitForExecutionsMinutes": 12},
+        {"JobId": "a", "WaitForExecutionsMinutes": "12"},
+        {},
+        {"canceled": ["a"], "status": "UNFINISHED"},
+    ),
+]
+# Those that only one of them has
+REQUEST_ALONE: tuple[dict[str, Any], dict[str, Any]] = ({"jobIds": ["a", "b"]}, {"canceled": ["a", "b"]})
+PROPERTIES_ALONE: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
+    (
+        {"JobId": "a", "OnIncomplete": "CONTINUE"},
+        {"JOB_ID_PREFIX": "b"},
+        {"status": "UNSETTLED", "response": "SUCCESS"},
+    ),
+    ({"JobId": "a", "OnIncomplete": "FAIL"}, {"JOB_ID_PREFIX": "b"}, {"status": "UNSETTLED", "response": "FAILED"}),
+    # Too short to wait for the device: the same request with more time is UNFINISHED.
+    (
+        {"JobId": "a", "WaitForExecutionsMinutes": "12", "ServiceTimeout": "60"},
+        {},
+        {"status": "UNSETTLED", "response": "FAILED"},
+    ),
+]
+
+REQUEST_KEYS = [
+    *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
+    *("reasonCode", "comment", "waitForExecutionsMinutes"),
+]
+PROPERTIES = {
+    *("JobId", "Select", "Force", "DryRun", "MaxJobs", "ReasonCode", "Comment", "WaitForExecutionsMinutes"),
+    *("ServiceToken", "ServiceTimeout", "OnIncomplete"),
+}
+
+
+def seen(stack: Stack, report: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "canceled": stack.canceled,
+        "status": report["status"],
+        "force": report["force"],
+        "dryRun": report["dryRun"],
+        "reason_code": stack.jobs["a"].reason_code,
+        "comment": stack.jobs["a"].comment,
+        "response": stack.responses[-1]["Status"] if stack.responses else None,
+    }
+
+
+def two_jobs(stack: Stack) -> None:
+    stack.create({"a": job(running=1), "b": job(), "other": job()})
+
+
+@pytest.mark.parametrize(
+    ("cancel", "environment", "expected"),
+    [
+        *((request, environment, expected) for request, _, environment, expected in KEYS),
+        (REQUEST_ALONE[0], {}, REQUEST_ALONE[1]),
+    ],
+    ids="-".join,
+)
+def test_a_key_of_a_request_has_its_effect(
+    cancel: dict[str, Any], environment: dict[str, str], expected: dict[str, Any], stack: Stack
+) -> None:
+    stack.deploy(**environment)
+    two_jobs(stack)
+    assert seen(stack, stack.invoke({"cancel": cancel})).items() >= expected.items()
+
+
+@pytest.mark.parametrize(
+    ("properties", "environment", "expected"),
+    [*((properties, environment, expected) for _, properties, environment, expected in KEYS), *PROPERTIES_ALONE],
+    ids="-".join,
+)
+def test_a_property_has_its_effect(
+    properties: dict[str, Any], environment: dict[str, str], expected: dict[str, Any], stack: Stack
+) -> None:
+    stack.deploy(**environment)
+    two_jobs(stack)
+    physical_id = properties.get("JobId", f"select:{STACK_UUID}/Teardown")
+    report = stack.invoke(stack.request("Delete", physical_id, **properties))
+    assert seen(stack, report).items() >= expected.items()
+
+
+# Key of select and of Select, both with a value → the jobs of the fleet that it selects.
+FLEET = {
+    "ota-old": job(),
+    "ota-new": job(created_hours_ago=1),
+    "ota-touched": job(updated_hours_ago=1),
+    "ota-scheduled": job(status="SCHEDULED"),
+    "ota-continuous": job(target_selection="CONTINUOUS"),
+    "ota-group": job(targets=("arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a",)),
+    "ota-tagged": job(tags={"env": "dev"}),
+}
+SELECTIONS: list[tuple[dict[str, Any], dict[str, Any], set[str]]] = [
+    ({"jobIdGlob": "ota-n*"}, {"JobIdGlob": "ota-n*"}, {"ota-new"}),
+    (
+        {"jobIdGlob": "*", "excludeJobIdGlobs": ["ota-n*", "*d"]},
+        {"JobIdGlob": "*", "ExcludeJobIdGlobs": ["ota-n*", "*d"]},
+        {"ota-group"},
+    ),
+    ({"jobIdGlob": "*", "status": ["SCHEDULED"]}, {"JobIdGlob": "*", "Status": ["SCHEDULED"]}, {"ota-scheduled"}),
+    (
+        {"jobIdGlob": "ota-?*d", "status": ["IN_PROGRESS"]},
+        {"JobIdGlob": "ota-?*d", "Status": ["IN_PROGRESS"]},
+        {"ota-old", "ota-touched", "ota-tagged"},
+    ),
+    ({"jobIdGlob": "ota-?e*", "olderThanHours": 0.5}, {"JobIdGlob": "ota-?e*", "OlderThanHours": "0.5"}, {"ota-new"}),
+    (
+        {"jobIdGlob": "ota-t*", "olderThanHours": 72},
+        {"JobIdGlob": "ota-t*", "OlderThanHours": "72"},
+        {"ota-touched", "ota-tagged"},
+    ),
+    (
+        {"jobIdGlob": "ota-t*", "olderThanHours": 72, "ageFrom": "createdAt"},
+        {"JobIdGlob": "ota-t*", "OlderThanHours": "72", "AgeFrom": "createdAt"},
+        {"ota-touched", "ota-tagged"},
+    ),
+    (
+        {"jobIdGlob": "ota-t*", "olderThanHours": 72, "ageFrom": "lastUpdatedAt"},
+        {"JobIdGlob": "ota-t*", "OlderThanHours": "72", "AgeFrom": "lastUpdatedAt"},
+        {"ota-tagged"},
+    ),
+    (
+        {"jobIdGlob": "ota-?o*", "targetSelection": ["SNAPSHOT"]},
+        {"JobIdGlob": "ota-?o*", "TargetSelection": ["SNAPSHOT"]},
+        {"ota-touched"},
+    ),
+    (
+        {"jobIdGlob": "ota-?o*", "targetSelection": ["CONTINUOUS"]},
+        {"JobIdGlob": "ota-?o*", "TargetSelection": ["CONTINUOUS"]},
+        {"ota-continuous"},
+    ),
+    ({"thingGroupName": "fleet-a"}, {"ThingGroupName": "fleet-a"}, {"ota-group"}),
+    ({"tags": {"env": "dev"}}, {"Tags": {"env": "dev"}}, {"ota-tagged"}),
+]
+SELECT_KEYS = [
+    *("jobIdGlob", "excludeJobIdGlobs", "status", "olderThanHours", "ageFrom"),
+    *("targetSelection", "thingGroupName", "tags"),
+]
+
+
+@pytest.mark.parametrize(("select", "properties", "expected"), SELECTIONS, ids=lambda value: "-".join(sorted(value)))
+def test_a_key_of_a_selection_has_its_effect(
+    select: dict[str, Any], properties: dict[str, Any], expected: set[str], stack: Stack
+) -> None:
+    stack.create(FLEET)
+    report = stack.invoke({"cancel": {"select": select, "dryRun": True}})
+    assert (report["status"], {each["jobId"] for each in report["jobs"]}) == ("SETTLED", expected)
+    stack.invoke(stack.request("Delete", f"select:{STACK_UUID}/Teardown", Select=properties))
+    assert set(stack.canceled) == expected
+
+
+def test_the_keys_above_are_all_that_there_are(stack: Stack) -> None:
+    schema = SCHEMAS["request"]
+    assert list(schema["properties"]) == ["cancel"]
+    assert list(schema["$defs"]["cancel"]["properties"]) == REQUEST_KEYS
+    assert list(schema["$defs"]["select"]["properties"]) == SELECT_KEYS
+    assert {key for request, *_ in KEYS for key in request} | REQUEST_ALONE[0].keys() == set(REQUEST_KEYS)
+    assert {key for select, *_ in SELECTIONS for key in select} == set(SELECT_KEYS)
+    assert {key for _, select, _ in SELECTIONS for key in select} == {key[0].upper() + key[1:] for key in SELECT_KEYS}
+    # A Create with an unknown property is rejected, and the reason lists the known ones.
+    report = stack.invoke(stack.request("Create", JobId="a", Unknown="x"))
+    assert report["status"] == "REJECTED"
+    assert set(re.findall(r"\b[A-Z]\w+", report["reason"])) == PROPERTIES | {"Unknown"}
+
+
+@pytest.mark.parametrize(
+    "cancel", [{"jobId": "a", "unknown": 1}, {"select": {"jobIdGlob": "a", "unknown": 1}}], ids=["cancel", "select"]
+)
+def test_an_unknown_key_is_rejected(cancel: dict[str, Any], stack: Stack) -> None:
+    assert stack.invoke({"cancel": cancel})["status"] == "REJECTED"
+
+
+# The response to CloudFormation
+
+RESPONSE_KEYS = {
+    *("Status", "Reason", "PhysicalResourceId", "StackId", "RequestId", "LogicalResourceId", "Data", "NoEcho"),
+}
+SELECTED = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+FAILED_CREATE = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+GLOB = {"JobIdGlob": "a"}
+
+# Request type, its PhysicalResourceId and properties → Status, PhysicalResourceId and what Fn::GetAtt returns
+RESPONSES: list[tuple[str, str | None, dict[str, Any], str, str, dict[str, str]]] = [
+    ("Create", None, {"JobId": "a"}, "SUCCESS", "a", {"JobId": "a", "Force": "false"}),
+    ("Create", None, {"Select": GLOB}, "SUCCESS", SELECTED, {"Force": "false"}),
+    ("Create", None, {"JobId": "a b"}, "FAILED", FAILED_CREATE, {}),
+    ("Update", "a", {"JobId": "b"}, "SUCCESS", "b", {"JobId": "b", "Force": "false"}),
+    ("Update", "a", {"Select": GLOB}, "SUCCESS", SELECTED, {"Force": "false"}),
+    ("Update", SELECTED, {"JobId": "a"}, "SUCCESS", "a", {"JobId": "a", "Force": "false"}),
+    ("Update", "a", {"JobId": "a b"}, "FAILED", "a", {}),
+    ("Delete", "a", {"JobId": "a"}, "SUCCESS", "a", {"JobId": "a", "Force": "false"}),
+    ("Delete", SELECTED, {"Select": GLOB}, "SUCCESS", SELECTED, {"Force": "false"}),
+    ("Delete", FAILED_CREATE, {"JobId": "a b"}, "SUCCESS", FAILED_CREATE, {}),
+    ("Delete", "firmware-dev-Teardown-1ABCDEFGHIJKL", {}, "SUCCESS", "firmware-dev-Teardown-1ABCDEFGHIJKL", {}),
+]
+
+
+@pytest.mark.parametrize(("request_type", "physical_id", "properties", "status", "returned_id", "data"), RESPONSES)
+def test_a_response_has_its_id_and_its_attributes(
+    request_type: str,
+    physical_id: str | None,
+    properties: dict[str, Any],
+    status: str,
+    returned_id: str,
+    data: dict[str, str],
+    stack: Stack,
+) -> None:
+    stack.invoke(stack.request(request_type, physical_id, **properties))
+    (response,) = stack.responses
+    assert set(response) == RESPONSE_KEYS
+    assert (response["Status"], response["PhysicalResourceId"], response["Data"]) == (status, returned_id, data)
+
+
+def test_the_reason_of_a_response_says_where_to_look(stack: Stack) -> None:
+    stack.invoke(stack.request("Create", JobId="a b"))
+    (response,) = stack.responses
+    assert response["Reason"].endswith(
+        " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
+    )
+
+
+# Messages of the stack's own queues. They live for days, so that a release reads what the one before has sent.
+
+# Request, job "a" that there is, environment of the function, seconds of the invocation → message attributes. The
+# clock stands at 1795521600 seconds since the epoch.
+SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = [
+    ({"select": {"jobIdGlob": "a"}}, job(), {}, 7.5, {"FirstSeenAt": "1795521600.000"}),
+    ({"jobIds": ["a", "b"]}, job(), {}, 7.5, {"FirstSeenAt": "1795521600.000", "Admitted": "true"}),
+    (
+        {"jobIds": ["b", "a", "c"], "waitForExecutionsMinutes": 12},
+        job(running=1),
+        {},
+        300,
+        {
+            "FirstSeenAt": "1795521600.000",
+            "Admitted": "true",
+            "WaitsFor": "b,a",
+            "WaitsSince": "1795521600.250",
+        },
+    ),
+    (
+        {"jobId": "a", "waitForExecutionsMinutes": 12},
+        job("CANCELED", queued=1),
+        {"FORCE": "true"},
+        300,
+        {
+            "FirstSeenAt": "1795521600.000",
+            "Admitted": "true",
+            "WaitsFor": "a",
+            "WaitsSince": "1795521600.000",
+            "WaitsWithForce": "true",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("cancel", "there", "environment", "seconds", "attributes"), SENT)
+def test_an_unfinished_event_is_sent_as_it_came_with_these_attributes(
+    cancel: dict[str, Any],
+    there: Any,
+    environment: dict[str, str],
+    seconds: float,
+    attributes: dict[str, str],
+    stack: Stack,
+) -> None:
+    stack.deploy(**environment)
+    stack.create({"a": there, "b": job(running=1), "c": job()})
+    stack.invoke(asked(cancel), seconds)
+    (message,) = stack.sent
+    assert json.loads(message.body) == asked(cancel)
+    assert message.attributes == {
+        name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()
+    }
+
+
+def test_an_unfinished_teardown_is_sent_as_it_came_in_a_group_of_its_request(stack: Stack) -> None:
+    stack.create({"a": job(running=1)})
+    event = stack.request("Delete", "a", JobId="a", WaitForExecutionsMinutes="12")
+    stack.invoke(event)
+    (message,) = stack.sent
+    assert json.loads(message.body) == event
+    assert message.group == "1c06a8a60b295af2474c4acfd7ba1397aafa4b31f82379a7dedb68635f02d771"
+    assert message.attributes == {
+        "FirstSeenAt": {"DataType": "String", "StringValue": "1795521600.000"},
+        "Admitted": {"DataType": "String", "StringValue": "true"},
+        "WaitsFor": {"DataType": "String", "StringValue": "a"},
+        "WaitsSince": {"DataType": "String", "StringValue": "1795521600.000"},
+    }

@@ -1,0 +1,181 @@
+"""The report on the bus: what stands in it, how it is cut, and what becomes of it if the bus does not take it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
+
+from handler.aws.eventbridge import Publisher, event_details, events_client
+from handler.cancellation.rate import Deadline
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
+from tests.support.bus import FakeBus
+from tests.support.fakes import FakeClock
+
+REPORT = Report(
+    RunStatus.SETTLED, Trigger.EVENT, jobs=(JobResult("a", Outcome.CANCELED, executions_left_in_progress=2),)
+)
+DETAIL = {
+    "correlationId": "event-1",
+    "part": 1,
+    "parts": 1,
+    "status": "SETTLED",
+    "trigger": "EVENT",
+    "force": False,
+    "dryRun": False,
+    "reason": "",
+    "counts": {"CANCELED": 1},
+    "executionsLeftInProgress": 2,
+    "jobs": [{"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2}],
+}
+
+
+def publish(bus: FakeBus, report: Report, seconds: float = 300) -> str:
+    return bus.port.publish(report, "event-1", Deadline(seconds, FakeClock()))
+
+
+def many(number: int, detail: str = "") -> Report:
+    jobs = tuple(JobResult(f"{each:064}", Outcome.FAILED, detail) for each in range(number))
+    return Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, reason=f"{number} live jobs matched", jobs=jobs)
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    return events_client()
+
+
+@pytest.fixture
+def stub(client: Any) -> Iterator[Stubber]:
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def test_a_call_ends_within_five_seconds(client: Any) -> None:
+    config = client.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (1, 1)
+    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+
+
+def test_a_report_is_one_event_of_the_cancelers_own_source(client: Any, stub: Stubber) -> None:
+    entry = {
+        "Source": "iot-job-canceler",
+        "DetailType": "IoT Job Cancellation Report",
+        "Detail": json.dumps(DETAIL),
+        "EventBusName": "operations",
+    }
+    stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}, {"Entries": [entry]})
+    assert Publisher(client, "operations").publish(REPORT, "event-1", Deadline(300, FakeClock())) == ""
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        (Report(RunStatus.REJECTED, Trigger.DIRECT, reason="select: no"), {"status": "REJECTED", "jobs": []}),
+        (Report(RunStatus.SETTLED, Trigger.SCHEDULE, reason="0 live jobs matched"), {"counts": {}, "jobs": []}),
+    ],
+)
+def test_a_run_without_jobs_is_told_too(report: Report, told: dict[str, Any]) -> None:
+    (detail,) = map(json.loads, event_details(report, "event-1"))
+    assert detail | told | {"part": 1, "parts": 1, "reason": report.reason} == detail
+
+
+# A job of 64 characters without a detail takes 145 bytes with its comma.
+@pytest.mark.parametrize(
+    ("number", "parts"), [(1, [1]), (1379, [1379]), (1380, [1379, 1]), (2758, [1379, 1379]), (2759, [1379, 1379, 1])]
+)
+def test_a_report_that_is_too_long_for_one_event_is_cut_between_jobs(number: int, parts: list[int]) -> None:
+    details = [json.loads(detail) for detail in event_details(many(number), "event-1")]
+    assert [len(detail["jobs"]) for detail in details] == parts
+    assert [(detail["part"], detail["parts"]) for detail in details] == [
+        (each, len(parts)) for each in range(1, len(parts) + 1)
+    ]
+    assert [job["jobId"] for detail in details for job in detail["jobs"]] == [f"{each:064}" for each in range(number)]
+    for detail in details:
+        assert detail["counts"] == {"FAILED": number}
+        assert (detail["status"], detail["reason"]) == ("UNSETTLED", f"{number} live jobs matched")
+
+
+def test_every_event_is_one_that_the_bus_takes() -> None:
+    """FakeBus holds the limit of 262,144 bytes. Characters beyond ASCII take six bytes each."""
+    bus = FakeBus()
+    assert publish(bus, many(25_000, "ä" * 200)) == ""
+    assert sum(len(detail["jobs"]) for detail in bus.details) == 25_000
+
+
+def test_one_job_that_is_too_long_alone_is_not_held_back() -> None:
+    details = [json.loads(detail) for detail in event_details(many(3, "x" * 199_000), "event-1")]
+    assert [len(detail["jobs"]) for detail in details] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("told", "redacted"),
+    [
+        ("https://answers.s3.amazonaws.com/a?X-Amz-Signature=5", "https://answers.s3.amazonaws.com/a?REDACTED"),
+        ("https://answers.s3.amazonaws.com/\u00e9?token=5", "https://answers.s3.amazonaws.com/\u00e9?REDACTED"),
+        ("X-Amz-Security-Token=\u00e9s3cr3t", "X-Amz-Security-Token=REDACTED"),
+    ],
+)
+def test_no_secret_is_published(told: str, redacted: str) -> None:
+    jobs = (JobResult("a", Outcome.FAILED, told),)
+    (detail,) = map(
+        json.loads, event_details(Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=told, jobs=jobs), "e")
+    )
+    assert (detail["reason"], detail["jobs"][0]["detail"]) == (redacted, redacted)
+
+
+@pytest.mark.parametrize(("seconds", "problem"), [(5.0, ""), (4.999, "there was no time for it"), (-1.0, None)])
+def test_a_call_that_could_outlast_the_invocation_is_not_begun(seconds: float, problem: str | None) -> None:
+    bus = FakeBus()
+    assert publish(bus, REPORT, seconds) == ("there was no time for it" if problem is None else problem)
+    assert len(bus.entries) == (1 if problem == "" else 0)
+
+
+def test_an_entry_that_the_bus_refuses_is_a_problem_and_the_rest_is_not_tried() -> None:
+    bus = FakeBus()
+    bus.refusal = ("InternalFailure", "try again")
+    assert publish(bus, many(2000)) == "InternalFailure: try again"
+
+
+def test_an_error_of_the_call_is_a_problem() -> None:
+    bus, calls = FakeBus(), []
+
+    def fails() -> None:
+        calls.append(1)
+        raise EndpointConnectionError(endpoint_url="https://events.eu-west-1.amazonaws.com")
+
+    bus.fault = fails
+    problem = 'Could not connect to the endpoint URL: "https://events.eu-west-1.amazonaws.com"'
+    assert (publish(bus, many(2000)), calls) == (problem, [1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ([], "TypeError"),
+        ({}, "KeyError"),
+        ({"FailedEntryCount": 1}, "KeyError"),
+        ({"FailedEntryCount": 1, "Entries": []}, "IndexError"),
+        ({"FailedEntryCount": 1, "Entries": [None]}, "AttributeError"),
+    ],
+)
+def test_an_answer_that_nobody_can_read_is_a_problem(answer: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bus = FakeBus()
+    monkeypatch.setattr(bus, "put_events", lambda **_asked: answer)
+    assert publish(bus, REPORT) == f"no usable answer: {error}"
+
+
+def test_what_nobody_expects_is_not_swallowed() -> None:
+    bus = FakeBus()
+
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    bus.fault = breaks
+    with pytest.raises(ZeroDivisionError):
+        publish(bus, REPORT)

@@ -1,0 +1,390 @@
+"""Requests: their format, their limits, and that a request can only make a run safer."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handler.cancellation.criteria import Criteria
+from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, check_job_limit, parse_request
+from handler.errors import RequestRejected
+from tests.support.fakes import LIMITS
+
+DEFAULT = CancelReason.default("DIRECT_REQUEST", "Requested by a direct request")
+FORCE_ALLOWED = replace(LIMITS, force=True)
+DRY_RUN = replace(LIMITS, dry_run=True)
+SMALL = replace(LIMITS, max_jobs=2)
+PREFIXED = replace(LIMITS, job_id_prefix="ota-")
+LARGE = replace(LIMITS, max_jobs=1000)
+FIVE_HUNDRED = [f"job-{number}" for number in range(500)]
+
+JOB_ID_ALLOWS = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
+REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
+COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control or format character"
+KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment, waitForExecutionsMinutes"
+
+NULL = "must not be null: leave it out"
+ONE_SCOPE = "must have exactly one of jobId, jobIds, select"
+
+PLAIN = CancelRequest(
+    job_ids=("a",),
+    criteria=None,
+    force=False,
+    dry_run=False,
+    max_jobs=100,
+    reason=CancelReason("Requested by a direct request", "DIRECT_REQUEST", "Requested by a direct request"),
+)
+
+
+def with_reason(**changes: str) -> CancelRequest:
+    return replace(PLAIN, reason=replace(PLAIN.reason, **changes))
+
+
+ACCEPTED: list[Any] = [
+    pytest.param({"jobId": "a"}, LIMITS, PLAIN, id="one job"),
+    pytest.param({"jobIds": ["a"]}, LIMITS, PLAIN, id="a list of one job"),
+    pytest.param(
+        {"select": {"jobIdGlob": "a*"}},
+        LIMITS,
+        replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="a*")),
+        id="criteria",
+    ),
+    pytest.param(
+        {"select": {"jobIdGlob": "*a"}},
+        PREFIXED,
+        replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="*a")),
+        id="criteria that match more than the prefix allows",
+    ),
+    pytest.param({"jobIds": ["b", "a"]}, LIMITS, replace(PLAIN, job_ids=("b", "a")), id="jobs keep their order"),
+    pytest.param({"jobIds": ["b", "a", "b"]}, LIMITS, replace(PLAIN, job_ids=("b", "a")), id="a duplicate job"),
+    pytest.param({"jobIds": ["a", "b"]}, SMALL, replace(PLAIN, job_ids=("a", "b"), max_jobs=2), id="at the job limit"),
+    pytest.param(
+        {"jobIds": ["a", "b", "a", "b"]},
+        SMALL,
+        replace(PLAIN, job_ids=("a", "b"), max_jobs=2),
+        id="a duplicate job counts once",
+    ),
+    pytest.param({"jobId": "x" * 64}, LIMITS, replace(PLAIN, job_ids=("x" * 64,)), id="the longest id"),
+    pytest.param({"jobId": "A-z_09"}, LIMITS, replace(PLAIN, job_ids=("A-z_09",)), id="every kind of character"),
+    pytest.param({"jobId": "ota-1"}, PREFIXED, replace(PLAIN, job_ids=("ota-1",)), id="inside the prefix"),
+    pytest.param({"jobId": "ota-"}, PREFIXED, replace(PLAIN, job_ids=("ota-",)), id="the prefix itself"),
+    pytest.param({"jobId": "a"}, FORCE_ALLOWED, replace(PLAIN, force=True), id="the stack's force"),
+    pytest.param({"jobId": "a", "force": False}, FORCE_ALLOWED, PLAIN, id="force turned off"),
+    pytest.param(
+        {"jobId": "a", "force": True}, FORCE_ALLOWED, replace(PLAIN, force=True), id="force requested and allowed"
+    ),
+    pytest.param({"jobId": "a", "force": False}, LIMITS, PLAIN, id="force off where it is off"),
+    pytest.param({"jobId": "a"}, DRY_RUN, replace(PLAIN, dry_run=True), id="the stack's dry run"),
+    pytest.param({"jobId": "a", "dryRun": True}, LIMITS, replace(PLAIN, dry_run=True), id="dry run turned on"),
+    pytest.param({"jobId": "a", "dryRun": True}, DRY_RUN, replace(PLAIN, dry_run=True), id="dry run on where it is on"),
+    pytest.param({"jobId": "a", "dryRun": False}, LIMITS, PLAIN, id="dry run off where it is off"),
+    pytest.param({"jobId": "a", "maxJobs": 1}, LIMITS, replace(PLAIN, max_jobs=1), id="the smallest job limit"),
+    pytest.param({"jobId": "a", "maxJobs": 100}, LIMITS, PLAIN, id="the job limit of the stack"),
+    pytest.param(
+        {"jobId": "a", "reasonCode": "X"}, LIMITS, with_reason(reason_code="X"), id="the shortest reason code"
+    ),
+    pytest.param(
+        {"jobId": "a", "reasonCode": "A_9" + "Z" * 125},
+        LIMITS,
+        with_reason(reason_code="A_9" + "Z" * 125),
+        id="the longest reason code",
+    ),
+    pytest.param({"jobId": "a", "comment": "c"}, LIMITS, with_reason(comment="c"), id="the shortest comment"),
+    pytest.param(
+        {"jobId": "a", "comment": "ü" * 2028}, LIMITS, with_reason(comment="ü" * 2028), id="the longest comment"
+    ),
+    pytest.param({"jobId": "a", "waitForExecutionsMinutes": 0}, LIMITS, PLAIN, id="no wait"),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 1}, LIMITS, replace(PLAIN, wait_minutes=1), id="the shortest wait"
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 50}, LIMITS, replace(PLAIN, wait_minutes=50), id="the longest wait"
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "force": True},
+        FORCE_ALLOWED,
+        replace(PLAIN, force=True, wait_minutes=5),
+        id="a wait with force",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5},
+        LARGE,
+        replace(PLAIN, max_jobs=500, wait_minutes=5),
+        id="at most 500 jobs for a run that waits",
+    ),
+    pytest.param(
+        {"jobIds": FIVE_HUNDRED, "waitForExecutionsMinutes": 5},
+        LARGE,
+        replace(PLAIN, job_ids=tuple(FIVE_HUNDRED), max_jobs=500, wait_minutes=5),
+        id="at the job limit of a run that waits",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "maxJobs": 501},
+        LARGE,
+        replace(PLAIN, max_jobs=500, wait_minutes=5),
+        id="maxJobs above the limit of a run that waits",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 5, "maxJobs": 7},
+        LARGE,
+        replace(PLAIN, max_jobs=7, wait_minutes=5),
+        id="maxJobs below the limit of a run that waits",
+    ),
+    pytest.param(
+        {"jobId": "a", "waitForExecutionsMinutes": 0, "maxJobs": 501},
+        LARGE,
+        replace(PLAIN, max_jobs=501),
+        id="no limit of 500 for a run that does not wait",
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "limits", "expected"), ACCEPTED)
+def test_allowed_request_is_parsed(document: dict[str, object], limits: StackLimits, expected: CancelRequest) -> None:
+    assert parse_request(document, limits, DEFAULT) == expected
+
+
+NOT_OBJECTS: list[Any] = [None, "a", 1, True, ["a"], []]
+NOT_JOB_IDS: list[Any] = [
+    "",
+    "x" * 65,
+    "a b",
+    "a.b",
+    "a/b",
+    "a*",
+    "*",
+    "é",
+    "a\n",
+    "arn:aws:iot",
+    1,
+    True,
+    ["a"],
+    {},
+]
+NOT_LISTS: list[Any] = [[], "a", {"a": "b"}, 1, ("a",)]
+NOT_WAITS: list[Any] = [-1, 51, "5", "", 1.5, 5.0, True, False, [5], {}]
+NOT_FLAGS: list[Any] = ["true", "false", "", 0, 1, [], {}]
+
+REJECTED: list[Any] = [
+    *(
+        pytest.param(value, LIMITS, "cancel", f"must be an object with the keys {KEYS}", id=f"not an object: {value!r}")
+        for value in NOT_OBJECTS
+    ),
+    pytest.param({}, LIMITS, "cancel", ONE_SCOPE, id="empty"),
+    pytest.param({"force": False}, LIMITS, "cancel", ONE_SCOPE, id="no scope"),
+    pytest.param({"jobId": "a", "jobIds": ["a"]}, LIMITS, "cancel", ONE_SCOPE, id="both"),
+    pytest.param({"jobId": "a", "select": {"jobIdGlob": "a"}}, LIMITS, "cancel", ONE_SCOPE, id="a job and criteria"),
+    pytest.param(
+        {"jobIds": ["a"], "select": {"jobIdGlob": "a"}}, LIMITS, "cancel", ONE_SCOPE, id="a list and criteria"
+    ),
+    pytest.param({"jobId": None, "select": {"jobIdGlob": "a"}}, LIMITS, "jobId", NULL, id="null beside criteria"),
+    *(
+        pytest.param({"jobId": "a"} | {key: None}, LIMITS, key, NULL, id=f"{key} null")
+        for key in (
+            *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs", "reasonCode", "comment"),
+            "waitForExecutionsMinutes",
+        )
+    ),
+    pytest.param(
+        {"select": "a*"},
+        LIMITS,
+        "select",
+        "must be an object with the keys jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, "
+        "targetSelection, thingGroupName, tags",
+        id="criteria that are not an object",
+    ),
+    pytest.param(
+        {"jobId": "a", "forse": False},
+        LIMITS,
+        "cancel",
+        f"unknown key 'forse'; the keys are {KEYS}",
+        id="an unknown key",
+    ),
+    pytest.param(
+        {"JobId": "a"}, LIMITS, "cancel", f"unknown key 'JobId'; the keys are {KEYS}", id="the spelling of a template"
+    ),
+    pytest.param(
+        {"jobId": "a", "z": 1, "selector": {}},
+        LIMITS,
+        "cancel",
+        f"unknown key 'selector'; the keys are {KEYS}",
+        id="the first of two unknown keys",
+    ),
+    *(
+        pytest.param({"jobId": value}, LIMITS, "jobId", JOB_ID_ALLOWS, id=f"jobId {str(value)[:20]!r}")
+        for value in NOT_JOB_IDS
+    ),
+    *(
+        pytest.param(
+            {"jobIds": value}, LIMITS, "jobIds", "must be a list of at least one job id", id=f"jobIds {value!r}"
+        )
+        for value in NOT_LISTS
+    ),
+    pytest.param({"jobIds": ["a", "b c"]}, LIMITS, "jobIds[1]", JOB_ID_ALLOWS, id="one bad id of two"),
+    pytest.param({"jobIds": [["a"]]}, LIMITS, "jobIds[0]", JOB_ID_ALLOWS, id="a nested list"),
+    pytest.param(
+        {"jobIds": ["a", "b", "c"]},
+        SMALL,
+        "jobIds",
+        "means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        id="over the job limit of the stack",
+    ),
+    pytest.param(
+        {"jobIds": ["a", "b"], "maxJobs": 1},
+        LIMITS,
+        "jobIds",
+        "means 2 jobs, and a run may cancel at most 1, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        id="over the job limit of the request",
+    ),
+    pytest.param(
+        {"jobId": "firmware"},
+        PREFIXED,
+        "jobId",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="outside the prefix",
+    ),
+    pytest.param(
+        {"jobId": "my-ota-1"},
+        PREFIXED,
+        "jobId",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="the prefix in the middle",
+    ),
+    pytest.param(
+        {"jobIds": ["ota-1", "OTA-2"]},
+        PREFIXED,
+        "jobIds[1]",
+        "must start with 'ota-', the stack's JobIdPrefix",
+        id="one id outside the prefix",
+    ),
+    pytest.param(
+        {"jobId": "a", "force": True},
+        LIMITS,
+        "force",
+        "must be false or left out, since the stack's parameter Force is false",
+        id="force turned on",
+    ),
+    pytest.param(
+        {"jobId": "a", "dryRun": False},
+        DRY_RUN,
+        "dryRun",
+        "must be true or left out, since the stack's parameter DryRun is true",
+        id="dry run turned off",
+    ),
+    *(
+        pytest.param({"jobId": "a", key: value}, FORCE_ALLOWED, key, "must be true or false", id=f"{key} {value!r}")
+        for key in ("force", "dryRun")
+        for value in NOT_FLAGS
+    ),
+    *(
+        pytest.param(
+            {"jobId": "a", "maxJobs": value},
+            LIMITS,
+            "maxJobs",
+            "must be a whole number from 1 to 100, the stack's MaxJobsPerRun",
+            id=f"maxJobs {value!r}",
+        )
+        for value in (0, -1, 101, True, False, 1.0, "1", [1])
+    ),
+    pytest.param(
+        {"jobIds": [*FIVE_HUNDRED, "one-more"], "waitForExecutionsMinutes": 1},
+        LARGE,
+        "jobIds",
+        "means 501 jobs, and a run may cancel at most 500, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        id="over the job limit of a run that waits",
+    ),
+    *(
+        pytest.param(
+            {"jobId": "a", "waitForExecutionsMinutes": value},
+            LIMITS,
+            "waitForExecutionsMinutes",
+            "must be a whole number from 0 to 50",
+            id=f"waitForExecutionsMinutes {value!r}",
+        )
+        for value in NOT_WAITS
+    ),
+    *(
+        pytest.param({"jobId": "a", "reasonCode": value}, LIMITS, "reasonCode", REASON_ALLOWS, id=f"reason {number}")
+        for number, value in enumerate(("", "stale", "A B", "A-B", "É", "Ⅷ", "A" * 129, "A\n", 1, ["A"]))
+    ),
+    *(
+        pytest.param({"jobId": "a", "comment": value}, LIMITS, "comment", COMMENT_ALLOWS, id=f"comment {number}")
+        for number, value in enumerate(
+            ("", "c" * 2029, "a\nb", "a\tb", "\x00", "\x7f", "\u200b", "\ud800", "\ue000", "\u0378", 1, ["c"])
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "limits", "field", "allowed"), REJECTED)
+def test_any_other_request_is_rejected(document: object, limits: StackLimits, field: str, allowed: str) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        parse_request(document, limits, DEFAULT)
+    assert (caught.value.field, caught.value.allowed) == (field, allowed)
+
+
+@pytest.mark.parametrize(
+    ("text", "comment"),
+    [
+        ("Requested by alarm night\nshift\x00", "Requested by alarm nightshift"),
+        ("zero\u200bwidth", "zerowidth"),
+        ("é" * 3000, "é" * 2028),
+        ("\x00" * 10 + "c" * 2028, "c" * 2028),
+    ],
+)
+def test_default_comment_has_only_characters_that_cancel_job_accepts(text: str, comment: str) -> None:
+    assert parse_request({"jobId": "a"}, LIMITS, CancelReason.default("R", text)).reason.comment == comment
+
+
+@pytest.mark.parametrize(("text", "asked_by"), [("alarm night\nshift", "alarm nightshift"), ("é" * 513, "é" * 512)])
+def test_asked_by_is_short_and_does_not_depend_on_the_comment(text: str, asked_by: str) -> None:
+    request = parse_request({"jobId": "a", "comment": "mine"}, LIMITS, CancelReason.default("R", text))
+    assert request.reason == CancelReason(asked_by, "R", "mine")
+
+
+def test_request_does_not_wait_by_default() -> None:
+    reason = CancelReason("someone", "R", "c")
+    request = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason=reason)
+    assert request == CancelRequest(("a",), None, False, False, 100, reason, 0)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_job_limit_allows_up_to_max_jobs(number: int) -> None:
+    check_job_limit("select", number, 2)
+
+
+def test_job_limit_rejects_one_job_more() -> None:
+    with pytest.raises(RequestRejected) as caught:
+        check_job_limit("select", 3, 2)
+    assert str(caught.value) == (
+        "select: means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
+        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+    )
+
+
+TAGGED = replace(LIMITS, protection_tag_key="Keep-It")
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_protected"),
+    [
+        ({"Keep-It": "true"}, True),
+        ({"keep-it": "TRUE"}, True),
+        ({"KEEP-IT": "True", "env": "dev"}, True),
+        ({"Keep-It": "false"}, False),
+        ({"Keep-It": "true "}, False),
+        ({"Keep-It": ""}, False),
+        ({"keep": "true"}, False),
+        ({"env": "true", "Keep-It": "no"}, False),
+        ({}, False),
+    ],
+)
+def test_protection_tag_is_compared_without_case(tags: dict[str, str], is_protected: bool) -> None:
+    assert TAGGED.protects(tags) is is_protected
+
+
+def test_protection_names_the_tag() -> None:
+    assert TAGGED.protection == "the job is tagged Keep-It=true"

@@ -1,0 +1,1 @@
+"""The demonstration of `make run`, and the pictures that `make picture` draws of it."""

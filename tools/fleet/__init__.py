@@ -1,0 +1,1 @@
+"""Devices with their jobs, and the ways to trigger a cancellation."""

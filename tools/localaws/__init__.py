@@ -1,0 +1,1 @@
+"""A local AWS: MiniStack, and the stacks that are deployed to it."""

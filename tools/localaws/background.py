@@ -1,0 +1,195 @@
+"""`make up` and `make down`: a local AWS that keeps running, and its state file in .local/.
+
+MiniStack inherits the lock of the state file. So at most one of them runs, and the file of a process that has ended is
+not locked: its pid may belong to another process.
+"""
+
+import fcntl
+import json
+import shutil
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import IO, TypedDict, cast
+
+from tools.errors import TimedOut
+from tools.polling import wait_for
+from tools.processes import signal_group
+from tools.screen import Screen
+
+from . import sam
+from .aws import LocalAws
+from .diagnosis import logs_on_failure
+
+_DIRECTORY = sam.ROOT / ".local"
+_SHELL_SCRIPT = _DIRECTORY / "env.sh"
+_GRACE_SECONDS = 10
+
+
+class State(TypedDict):
+    """The running local AWS, as `up` saves it for `down` and `plan`."""
+
+    pid: int
+    port: int
+    log: str
+    environment: dict[str, str]
+    function: str
+
+
+def up(screen: Screen) -> int:
+    """Start the local AWS, deploy the stack to it, and print how to use it."""
+    with _open_state() as file:
+        if not _lock(file):
+            return _already_running(screen, _read(file))
+        state = _start(screen, file)
+    screen.say(_how_to_use(state))
+    return 0
+
+
+def down(screen: Screen) -> int:
+    """Stop the local AWS that `up` started."""
+    with _open_state() as file:
+        if _lock(file):
+            screen.say("No local AWS is running. `make up` starts one.")
+            return 0
+        state = _read(file)
+        if state is None:
+            screen.say("`make up` is at work right now. Try again when it is done.")
+            return 1
+        _stop(file, state["pid"])
+        _write(file, None)
+    screen.say(f"The local AWS on port {state['port']} is gone.")
+    return 0
+
+
+def running() -> State | None:
+    """Return the state of the local AWS that `up` started, or None if there is none or it is still starting."""
+    with _open_state() as file:
+        return None if _lock(file) else _read(file)
+
+
+def _already_running(screen: Screen, state: State | None) -> int:
+    if state is None:
+        screen.say("Another `make up` is at work right now.")
+        return 1
+    screen.say("The local AWS is running already.")
+    screen.say(_how_to_use(state))
+    return 0
+
+
+def _start(screen: Screen, file: IO[str]) -> State:
+    _write(file, None)
+    directory = _DIRECTORY / "aws"
+    shutil.rmtree(directory, ignore_errors=True)
+    with screen.step("sam build"):
+        build_dir = sam.build(_DIRECTORY / "build")
+    with ExitStack() as until_deployed:
+        with screen.step("Start a local AWS"):
+            aws = until_deployed.enter_context(LocalAws(directory=directory, pass_fds=[file.fileno()]))
+        with logs_on_failure(screen, aws), screen.step("sam deploy"):
+            outputs = sam.deploy(aws, {"AlarmNamePrefix": sam.ALARM_PREFIX}, build_dir=build_dir)
+        state = State(
+            pid=aws.pid,
+            port=aws.port,
+            log=str(aws.log_path),
+            environment=aws.environment,
+            function=outputs["ServiceToken"],
+        )
+        _SHELL_SCRIPT.write_text(_shell_script(state["environment"]))
+        _write(file, state)
+        aws.leave_running()
+    return state
+
+
+def _stop(file: IO[str], leader: int) -> None:
+    """Terminate the process group, and kill the remaining processes after a grace period."""
+    signal_group(leader, signal.SIGTERM)
+    try:
+        wait_for("the end of MiniStack", partial(_lock, file), seconds=_GRACE_SECONDS)
+    except TimedOut:
+        signal_group(leader, signal.SIGKILL)
+        wait_for("the end of MiniStack", partial(_lock, file), seconds=_GRACE_SECONDS)
+
+
+def _open_state() -> IO[str]:
+    _DIRECTORY.mkdir(exist_ok=True)
+    return (_DIRECTORY / "ministack.json").open("a+")
+
+
+def _lock(file: IO[str]) -> bool:
+    """Lock the state file. Return False if a MiniStack or another `up` holds the lock."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write(file: IO[str], state: State | None) -> None:
+    file.truncate(0)
+    json.dump(state, file, indent=2)
+    file.flush()
+
+
+def _read(file: IO[str]) -> State | None:
+    file.seek(0)
+    return cast("State | None", json.loads(file.read() or "null"))
+
+
+def _shell_script(environment: Mapping[str, str]) -> str:
+    """Return the script that points a shell in this directory to the local AWS and to the programs of .venv."""
+    exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
+    return f'unset AWS_PROFILE\n{exports}export PATH="$PWD/.venv/bin:$PATH" SAM_CLI_TELEMETRY=0\n'
+
+
+def _how_to_use(state: State) -> str:
+    """Return commands to copy. This repository installs the `python` in .venv, but not the AWS CLI (`aws`)."""
+    account = state["function"].split(":")[4]
+    thing = f"arn:aws:iot:{state['environment']['AWS_DEFAULT_REGION']}:{account}:thing/device-1"
+    return f"""
+The stack {sam.STACK_NAME} is deployed to a local AWS at {state["environment"]["AWS_ENDPOINT_URL"]}
+(process {state["pid"]}, log {state["log"]}). `make down` ends it.
+Each step needs nothing but .venv. What is written with `python` stands behind it, as a comment, for the AWS CLI.
+
+# Point a shell in this folder at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
+. {_SHELL_SCRIPT.relative_to(sam.ROOT)}
+
+# A thing, and two jobs for it
+python -c "import boto3
+iot = boto3.client('iot')
+iot.create_thing(thingName='device-1')
+for job in 'job-1', 'job-2':
+    iot.create_job(jobId=job, targets=['{thing}'], document='{{}}')"
+# or, with the AWS CLI
+# aws iot create-thing --thing-name device-1
+# aws iot create-job --job-id job-1 --targets {thing} --document '{{}}'
+# aws iot create-job --job-id job-2 --targets {thing} --document '{{}}'
+
+# Cancel the first by an event
+python -c "import boto3, json
+boto3.client('events').put_events(Entries=[{{'Source': 'me', 'DetailType': 'IoT Job Cancellation Requested',
+  'Detail': json.dumps({{'cancel': {{'jobId': 'job-1'}}}})}}])"
+# or
+# aws events put-events --entries '[{{"Source": "me", "DetailType": "IoT Job Cancellation Requested",
+#   "Detail": "{{\\"cancel\\": {{\\"jobId\\": \\"job-1\\"}}}}"}}]'
+
+# What the function says of it, and what IoT says
+sam logs --cw-log-group /aws/lambda/{sam.STACK_NAME}
+python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-1')['job']['status'])"
+# or
+# aws iot describe-job --job-id job-1 --query job.status
+
+# Ask the function itself, which finds the job cancelled already
+sam remote invoke --stack-name {sam.STACK_NAME} Function --event '{{"cancel": {{"jobId": "job-1"}}}}'
+
+# A stack that takes the second job along when it is deleted
+sam deploy --template-file examples/teardown.yaml --stack-name teardown --resolve-s3 --parameter-overrides JobId=job-2
+sam delete --stack-name teardown --no-prompts
+python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-2')['job']['status'])"
+# or
+# aws iot describe-job --job-id job-2 --query job.status
+
+# Done: without this, the shell goes on talking to the local AWS
+unset {" ".join(state["environment"])}
+"""

@@ -1,0 +1,141 @@
+"""`make mutants`: run mutation tests of the pure modules, and compare the survivors with docs/mutants.md.
+
+mutmut changes functions and methods, but neither constants nor properties. This module applies its operators to those.
+docs/mutants.md lists every mutant that survives the unit tests, with the reason, and no other mutant.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import libcst as cst
+from mutmut.mutation.data import SourceFileMutationData
+from mutmut.mutation.diff_apply import get_diff_for_mutant
+from mutmut.mutation.file_mutation import create_mutations, deep_replace
+from mutmut.stats import status_by_exit_code
+from mutmut.utils.file_utils import walk_mutatable_files
+from mutmut.utils.format_utils import orig_function_and_class_names_from_key
+
+_MIN_SCORE = 0.95
+_LIST = Path("docs/mutants.md")
+_LISTED = re.compile(r"^### `([^`]+)`\n\n```diff\n([^`]+)\n```\n\n[^#`\s]", re.MULTILINE)
+_MAX_TEST_SECONDS = 60  # a mutant whose tests run longer counts as killed
+_PROPERTY, _HIDDEN = "    @property\n", "    # @property\n"  # mutmut ignores decorated functions
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of the code. It is killed if a test fails with it."""
+
+    place: str
+    diff: str
+    killed: bool
+
+
+def main() -> int:
+    """Return exit code 0 if the score is high enough and docs/mutants.md lists exactly the survivors."""
+    shutil.rmtree("mutants", ignore_errors=True)  # mutmut reuses results, even of other tests
+    subprocess.run([sys.executable, "-m", "mutmut", "run"], check=True)
+    paths = sorted(walk_mutatable_files())
+    mutants = [mutant for path in paths for mutant in _in_functions(path)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        if not all(pool.map(_passes, paths, [path.read_text() for path in paths])):
+            raise SystemExit("the tests fail without a change")
+        changes = [(path, changed) for path in paths for changed in _changed_outside_functions(path)]
+        mutants += pool.map(_test_change, *zip(*changes, strict=True))
+    return _report(mutants, set(_LISTED.findall(_LIST.read_text())))
+
+
+def _in_functions(path: Path) -> Iterator[Mutant]:
+    """Read the results of mutmut."""
+    data = SourceFileMutationData(path=path)
+    data.load()
+    for name, exit_code in data.exit_code_by_key.items():
+        function, owner = orig_function_and_class_names_from_key(name)
+        place = ".".join(filter(None, (path.stem, owner, function)))
+        diff = _diff(get_diff_for_mutant(name, path=path).splitlines())
+        yield Mutant(place, diff, status_by_exit_code[exit_code] in {"killed", "timeout"})
+
+
+def _changed_outside_functions(path: Path) -> Iterator[str]:
+    """Yield the changed source for each mutation outside functions and in properties."""
+    module, mutations, *_ = create_mutations(str(path), path.read_text().replace(_PROPERTY, _HIDDEN))
+    for mutation in mutations:
+        within = mutation.contained_by_top_level_function
+        if not isinstance(within, cst.FunctionDef) or _HIDDEN.strip() in map(_comment, within.leading_lines):
+            changed = deep_replace(module, mutation.original_node, mutation.mutated_node)
+            yield changed.code.replace(_HIDDEN, _PROPERTY)
+
+
+def _comment(line: cst.EmptyLine) -> str:
+    return line.comment.value if line.comment else ""
+
+
+def _test_change(path: Path, changed: str) -> Mutant:
+    source = path.read_text()
+    diff = list(unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm=""))
+    line = int(re.findall(r"-(\d+)", diff[2])[0])
+    place = ".".join((path.stem, *_names_around(line, ast.parse(source).body)))
+    return Mutant(place, _diff(diff), not _passes(path, changed))
+
+
+def _names_around(line: int, body: Iterable[ast.stmt]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.lineno <= line <= (node.end_lineno or line):
+            yield node.name
+            yield from _names_around(line, node.body)
+
+
+def _diff(lines: Iterable[str]) -> str:
+    """Return the changed lines without their indentation."""
+    changed = (line for line in lines if re.match(r"[+-](?![+-]{2} )", line))
+    return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
+
+
+def _passes(path: Path, source: str) -> bool:
+    """Return True if the unit tests of the module pass with `source` instead of the content of `path`."""
+    with TemporaryDirectory() as directory:
+        package = Path(directory) / path.parent.name
+        shutil.copytree(path.parent, package)
+        (package / path.name).write_text(source)
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={directory} ."]
+        command = [sys.executable, "-m", "pytest", *options, f"tests/unit/test_{path.stem}.py"]
+        try:
+            return not subprocess.run(command, capture_output=True, timeout=_MAX_TEST_SECONDS, check=False).returncode
+        except subprocess.TimeoutExpired:
+            return False
+
+
+def _report(mutants: list[Mutant], listed: set[tuple[str, str]]) -> int:
+    survivors = {(mutant.place, mutant.diff) for mutant in mutants if not mutant.killed}
+    for title, entries in (("Not in the list", survivors - listed), ("Only in the list", listed - survivors)):
+        for place, diff in sorted(entries):
+            _say(f"{title}:\n\n### `{place}`\n\n```diff\n{diff}\n```\n")
+    total, killed = Counter(map(_module, mutants)), Counter(_module(each) for each in mutants if each.killed)
+    for module, number in total.items():
+        _say(f"{module:12} {killed[module]:5} of {number:5}")
+    score = killed.total() / total.total()
+    _say(f"{'all':12} {killed.total():5} of {total.total():5} are killed: {score:.1%}")
+    return int(score < _MIN_SCORE or survivors != listed)
+
+
+def _module(mutant: Mutant) -> str:
+    return mutant.place.partition(".")[0]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""`make plan`: what an event would cancel on a deployed stack."""

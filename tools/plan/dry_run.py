@@ -1,0 +1,61 @@
+"""The dry run of an event. Pure.
+
+The event itself is never sent: it may request a real cancellation, or a response to CloudFormation. The function's own
+parsers read it, and their result becomes a request with `dryRun`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from handler.cancellation.report import RunStatus
+from handler.cancellation.request import KEYS, StackLimits
+from handler.cancellation.validation import read_flag, read_object
+from handler.cloudformation.properties import read_selection
+from handler.cloudformation.request import CustomResourceRequest
+from handler.cloudformation.teardown import Response, plan_deletion, validate
+from handler.config import Config
+from handler.errors import RequestRejected
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import RejectedEvent, parse_event
+from handler.inbound.eventbridge import is_scheduled
+
+
+def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, object] | IgnoredEvent:
+    """Return the request that is the dry run of an event, or the reason why the event cancels nothing.
+
+    `config` returns the configuration of the deployed function, and is called only for events that depend on it. Raises
+    RequestRejected with the function's own reason.
+    """
+    needs_sweep = isinstance(payload, Mapping) and is_scheduled(payload)
+    match parse_event(payload, config().sweep_request if needs_sweep else None).content:
+        case IgnoredEvent() as ignored:
+            return ignored
+        case RejectedEvent(reason):
+            raise RequestRejected(*reason.split(": ", 1))
+        case CancelEvent(document=cancel):
+            document = read_object("cancel", cancel, KEYS)
+        case CustomResourceRequest() as resource:
+            teardown = _document_of(resource, config().limits)
+            if isinstance(teardown, IgnoredEvent):
+                return teardown
+            document = teardown
+    read_flag("dryRun", document.get("dryRun"), default=True)  # an invalid dryRun is rejected, although it is replaced
+    return {"cancel": {**document, "dryRun": True}}
+
+
+def is_dry_run(request: Mapping[str, object]) -> bool:
+    """Return True if the request cannot cancel anything, whatever the parameters of the stack are."""
+    cancel = request.get("cancel")
+    return request.keys() == {"cancel"} and isinstance(cancel, Mapping) and cancel.get("dryRun") is True
+
+
+def _document_of(resource: CustomResourceRequest, limits: StackLimits) -> Mapping[str, object] | IgnoredEvent:
+    """Return what a Delete would cancel. A Create and an Update cancel nothing."""
+    is_delete = resource.request_type == "Delete"
+    planned = plan_deletion(resource, limits) if is_delete else validate(resource, limits)
+    if isinstance(planned, Response):
+        if planned.report.status is RunStatus.REJECTED:
+            raise RequestRejected("ResourceProperties", planned.report.reason)
+        return IgnoredEvent(planned.report.reason)
+    request = planned.request
+    jobs = {"select": read_selection(resource.properties)} if request.criteria else {"jobIds": [*request.job_ids]}
+    return {**jobs, "force": request.force, "maxJobs": request.max_jobs}

@@ -1,0 +1,143 @@
+"""`make plan`: show what an event would cancel on a deployed stack, by a dry run."""
+
+import json
+import os
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import boto3
+from mypy_boto3_cloudformation import CloudFormationClient
+from mypy_boto3_lambda import LambdaClient
+from rich.markup import escape
+
+from handler.config import Config
+from handler.errors import CancelerError, RequestRejected
+from handler.inbound.envelope import IgnoredEvent
+from tools.errors import NotPlanned
+from tools.localaws import background, sam
+from tools.localaws.aws import LocalAws, isolated_environment
+from tools.localaws.reports import JobReport, Report
+from tools.screen import Screen
+
+from .dry_run import dry_run_of, is_dry_run
+
+_COLUMNS = ("Job", "What would happen", "Why")
+_EXCLUDED = "left out"
+_OUTCOMES = {
+    "WOULD_CANCEL": "would be cancelled",
+    "ALREADY_CANCELED": "is cancelled already",
+    "ALREADY_FINISHED": "has finished already",
+    "GONE": "is gone",
+    "PROTECTED": "is protected",
+    "DEFERRED": "not known yet",
+    "FAILED": "could not be read",
+}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A deployed stack, the `environment` in which the SAM CLI reaches it, and the clients."""
+
+    name: str
+    where: str
+    environment: Mapping[str, str]
+    cloudformation: CloudFormationClient
+    functions: LambdaClient
+
+    def config(self) -> Config:
+        """Read the configuration of the deployed function. Raises InvalidConfiguration."""
+        found = self.cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId="Function")
+        function = found["StackResourceDetail"]["PhysicalResourceId"]
+        configuration = self.functions.get_function_configuration(FunctionName=function)
+        return Config.from_env(configuration.get("Environment", {}).get("Variables", {}))
+
+    def invoke(self, request: Mapping[str, object]) -> Report:
+        """Return the function's report. Raises SamFailed, and NotPlanned if request or report is not a dry run."""
+        if not is_dry_run(request):
+            raise NotPlanned("this would be no dry run, so nothing was sent")
+        report = sam.remote_invoke(self.environment, self.name, request)
+        if not isinstance(report, dict) or not {"status", "dryRun", "jobs"} <= report.keys():
+            raise NotPlanned(f"this is no answer of an iot-job-canceler: {report}")
+        if report["status"] != "REJECTED" and report["dryRun"] is not True:
+            raise NotPlanned(f"the function did not take it for a dry run: {report}")
+        return cast("Report", report)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the options of `plan`."""
+    parser.add_argument("event", metavar="EVENT", type=Path, help="a file with an event, as in events/")
+    parser.add_argument("--stack", metavar="NAME", help="on AWS; without it, the stack on the local AWS of `make up`")
+
+
+def plan(screen: Screen, options: Namespace) -> int:
+    """Return exit code 0 if the plan is complete, even if it is empty."""
+    stack = _on_aws(options.stack) if options.stack else _on_the_local_aws()
+    screen.say(f"Plan of {options.event} on the stack {stack.name}, {stack.where}. Nothing is cancelled.\n")
+    try:
+        request = dry_run_of(_read(options.event), stack.config)
+    except RequestRejected as rejection:
+        screen.say(f"It would be rejected. {rejection}", style="red")
+        return 1
+    except CancelerError as error:
+        raise NotPlanned(f"the stack is of another release, or none of ours: {error}") from error
+    if isinstance(request, IgnoredEvent):
+        screen.say(f"Nothing would be cancelled: {request.reason}.")
+        return 0
+    return show(screen, stack.invoke(request))
+
+
+def show(screen: Screen, report: Report) -> int:
+    """Print the report of a dry run, and return the exit code."""
+    if report["status"] == "REJECTED":
+        screen.say(f"It would be rejected. {report['reason']}", style="red")
+        return 1
+    rows = [(job["jobId"], _OUTCOMES[job["outcome"]], _why(job, report)) for job in report["jobs"]]
+    rows += [(job["jobId"], _EXCLUDED, job["why"]) for job in report.get("leftOut", [])]
+    if rows:
+        screen.table("", _COLUMNS, [tuple(map(escape, row)) for row in rows])
+    counts = Counter(outcome for _, outcome, _ in rows)
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no job"
+    screen.say(f"\n{summary}. {report['reason']}".rstrip())
+    if report["status"] == "UNFINISHED":
+        screen.say("This is not the whole plan: try again, or ask for fewer jobs.", style="red")
+        return 1
+    return 0
+
+
+def _why(job: JobReport, report: Report) -> str:
+    """Return the function's detail on the job, or what would happen to its devices."""
+    if job["outcome"] != "WOULD_CANCEL":
+        return job["detail"]
+    number = job["executionsLeftInProgress"]
+    if not number:
+        return "it is live, and no device has started it"
+    devices = "1 device has" if number == 1 else f"{number} devices have"
+    return f"it is live; {devices} started it, and would {'be stopped' if report['force'] else 'go on'}"
+
+
+def _read(path: Path) -> object:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise NotPlanned(f"{path} can't be read as JSON: {error}") from error
+
+
+def _on_aws(name: str) -> Stack:
+    """Return the stack in the AWS account and Region of the user's shell."""
+    lambda_client = boto3.client("lambda")
+    where = f"reached at {lambda_client.meta.endpoint_url} with the AWS credentials of this shell"
+    return Stack(name, where, os.environ, boto3.client("cloudformation"), lambda_client)
+
+
+def _on_the_local_aws() -> Stack:
+    state = background.running()
+    if state is None:
+        raise NotPlanned("No local AWS is running. `make up` starts one, or STACK=… names a stack on AWS.")
+    aws = LocalAws.running_at(state["port"])
+    environment = isolated_environment() | aws.environment
+    where = f"on the local AWS at {aws.endpoint_url}"
+    return Stack(sam.STACK_NAME, where, environment, aws.client("cloudformation"), aws.client("lambda"))
