@@ -1,4 +1,4 @@
-# The part of crhelper 2.0.12 that custom_resource.py stands on.
+# The part of crhelper 2.0.12 that lifecycle.py uses.
 
 import threading
 from collections.abc import Callable
