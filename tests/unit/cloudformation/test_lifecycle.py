@@ -4,7 +4,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, override
 
 import pytest
@@ -535,6 +535,15 @@ def test_an_error_outside_the_callable_is_sent_and_raised(
     monkeypatch.setattr(threading.Timer, step, no_threads)
     with pytest.raises((RuntimeError, IndexError)):
         harness.dispatch(harness.resource(), response)
+    assert [(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent] == [("FAILED", "job-1")]
+
+
+def test_an_error_while_crhelper_is_created_is_sent_and_raised(harness: Harness) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("crhelper.log_helper.setup")
+        lifecycle = harness.lifecycle(harness.resource())
+    with pytest.raises(AttributeError):
+        lifecycle.dispatch(response, response)
     assert [(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent] == [("FAILED", "job-1")]
 
 

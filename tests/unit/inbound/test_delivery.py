@@ -77,8 +77,9 @@ TWO_RECORDS = message()
 TWO_RECORDS["Records"] *= 2
 EMPTY = message()
 EMPTY["Records"] = []
+NO_MESSAGES: list[Any] = [None, [], {}, "Records", {"Records": None}, {"Records": [None]}]
 OTHER_PAYLOADS: list[Any] = [
-    *(pytest.param(each, id=repr(each)) for each in (None, [], {}, "Records", {"Records": None}, {"Records": [None]})),
+    *(pytest.param(payload, id=repr(payload)) for payload in NO_MESSAGES),
     pytest.param(json.loads((EVENTS / "foreign" / "sqs-batch.json").read_text()), id="another queue"),
     pytest.param(
         message(eventSourceARN="arn:aws:sqs:eu-west-1:123456789012:canceler-Backlog-1AB"), id="a shorter name"
