@@ -129,7 +129,8 @@ BREAKS = [
         "cloudformation/properties",
         "if key in _SAFE_VALUES:",
         "if False:",
-        "tests/unit/cloudformation/test_properties.py::test_delete_leaves_out_what_it_cannot_read_and_says_so",
+        "tests/unit/cloudformation/test_properties.py"
+        "::test_lenient_reading_ignores_an_unreadable_property_with_a_warning",
     ),
     Break(
         NOTHING_LOST,
@@ -170,8 +171,7 @@ BREAKS = [
         "cloudformation/lifecycle",
         "return self._claimant == claimant",
         "return True",
-        "tests/unit/cloudformation/test_lifecycle.py"
-        "::test_the_timer_answers_with_the_events_own_id_and_the_late_answer_is_not_sent",
+        "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
         ANSWERED,
@@ -179,16 +179,15 @@ BREAKS = [
         "cloudformation/lifecycle",
         "        self._timer.start()\n",
         "",
-        "tests/unit/cloudformation/test_lifecycle.py"
-        "::test_the_timer_answers_with_the_events_own_id_and_the_late_answer_is_not_sent",
+        "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
         ANSWERED,
         "an answer that did not arrive is not told to Lambda",
         "app",
-        "    if result.delivery_error:\n        raise",
-        "    if False:\n        raise",
-        "tests/unit/cloudformation/test_lifecycle.py::test_an_answer_that_is_not_delivered_reaches_lambda",
+        "    if result.delivery_error:\n",
+        "    if False:\n",
+        "tests/unit/cloudformation/test_lifecycle.py::test_an_undelivered_response_is_raised",
     ),
     Break(
         ANSWERED,
@@ -213,7 +212,7 @@ BREAKS = [
         "cloudformation/request",
         'return self.physical_id or f"{_FAILED_CREATE}',
         'return f"{_FAILED_CREATE}',
-        "tests/unit/cloudformation/test_lifecycle.py::test_delete_never_changes_the_id",
+        "tests/unit/cloudformation/test_lifecycle.py::test_a_delete_never_changes_the_physical_id",
     ),
     Break(
         NO_SECRET,
@@ -237,6 +236,6 @@ BREAKS = [
         "cloudformation/lifecycle",
         'for name in ("crhelper.resource_helper", "crhelper.utils"):',
         "for name in ():",
-        "tests/unit/cloudformation/test_lifecycle.py::test_nothing_at_any_level_of_any_logger_holds_the_urls_query",
+        "tests/unit/cloudformation/test_lifecycle.py::test_no_log_contains_the_query_of_the_response_url",
     ),
 ]
