@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.contract import ENVIRONMENT, STACK_ID, STACK_UUID, Stack, job
+from tests.support.contract import ENVIRONMENT, Stack, job
 from tests.support.template import ROOT, load_template
+from tools.simulators.events import STACK_ID, STACK_UUID
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
