@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 
 from handler.app import lambda_handler, wire
 from handler.aws.iot import IotJobs
+from handler.aws.sqs import Queues
+from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.request import StackLimits
 from handler.config import Config
 from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
@@ -837,6 +839,7 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         "/aws/lambda/canceler",
         None,
     )
+    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
