@@ -22,7 +22,7 @@ from handler.cancellation.selection import select
 from handler.cancellation.session import Session
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, Lambda
-from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, arn_of, config, session
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, arn_of, config
 from tests.support.iot_rules import RulesBackend, in_process
 from tests.support.iot_server import TokenBuckets
 from tests.support.quotas import REGION, Quotas, iot_client
@@ -196,7 +196,8 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
         criteria = parse_request(document, LIMITS, CancelReason.default("STALE", "old")).criteria
         assert criteria is not None
-        plan = partial(select, session(listing, clock, 3600), criteria)
+        gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
+        plan = partial(select, Session(listing.behind(gate), gate, LIMITS, clock.utc_now), criteria)
         assert len(plan().jobs) == 50  # once before, so that what is made only once does not count
         peaks[number] = peak_of(plan)
         assert listing.read == 2 * number

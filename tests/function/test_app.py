@@ -865,6 +865,7 @@ def test_the_services_are_created_once_from_the_environment(clock: FakeClock) ->
         "/aws/lambda/canceler",
         None,
     )
+    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
@@ -931,7 +932,7 @@ def test_a_teardown_is_not_enqueued_after_the_timer_has_responded(function: Func
 
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.services = replace(function.services, jobs_api=late_api)
-    report = function(load("custom-resource-delete.json", function.server))
+    report = function(load("custom-resource-delete.json", function.server), 6.5)
     reason = "the invocation ran out of time before every job was settled"
     assert (report["status"], report["reason"], function.sqs.messages) == ("UNSETTLED", reason, [])
     assert [answer["Status"] for answer in function.answers] == ["FAILED"]
