@@ -228,7 +228,7 @@ def test_pages_of_executions_come_at_the_pace_of_the_run(
 def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocations(
     backend: IotSimulator, new_lambda: NewLambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("handler.cancellation.executions.MOST", 10)
+    monkeypatch.setattr("handler.cancellation.executions.MAX_EXECUTIONS", 10)
     job = add_leftover(backend, 25)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)

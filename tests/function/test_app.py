@@ -17,12 +17,15 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from handler.app import lambda_handler, wire
-from handler.aws.iot import IotJobs
+from handler.aws.iot import MAX_CALL_SECONDS, IotJobs
+from handler.aws.sqs import Queues
+from handler.cancellation.job import JobsApi
+from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.request import StackLimits
 from handler.config import Config
 from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
 from tests.conftest import Function
-from tests.support.fakes import LIMITS, NOW, FakeContext, FakeJob, denied, failing, refused, throttled
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeContext, FakeJob, denied, failing, refused, throttled
 from tests.support.response_url import ResponseUrl
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import SELECTION_ID, STACK_ID
@@ -307,9 +310,9 @@ def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(func
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
 
 
-# An event's run keeps 7 s for the backlog, a teardown 12 s for its answer; a call of the fake takes 1 s at worst.
-@pytest.mark.parametrize(("seconds", "begun"), [(8.0, True), (7.999, False)])
-def test_a_run_stops_seven_seconds_before_the_end_of_the_invocation(
+# The run of an event reserves 7 s, that of a teardown 12 s; a call may take 9 s.
+@pytest.mark.parametrize(("seconds", "begun"), [(16.0, True), (15.999, False)])
+def test_the_run_of_an_event_stops_seven_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["a"] = FakeJob()
@@ -318,8 +321,8 @@ def test_a_run_stops_seven_seconds_before_the_end_of_the_invocation(
     assert len(function.sqs.messages) == (0 if begun else 1)
 
 
-@pytest.mark.parametrize(("seconds", "begun"), [(13.0, True), (12.999, False)])
-def test_a_teardown_stops_twelve_seconds_before_the_end_and_is_answered_or_waits(
+@pytest.mark.parametrize(("seconds", "begun"), [(21.0, True), (20.999, False)])
+def test_the_run_of_a_teardown_stops_twelve_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
@@ -400,14 +403,14 @@ def test_a_teardown_counts_its_time_from_the_signature_of_its_url(
     assert (bool(function.sqs.messages), len(function.answers)) == (waits, 0 if waits else 1)
 
 
-def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
-    """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
+def test_the_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -> None:
+    """The response is due after 48 s of a ServiceTimeout of 60 s, and a call may take 9 s."""
     function.configure(limits=replace(LIMITS, max_jobs=1000))
     function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(190)}
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
-    assert (report["status"], function.clock.now) == ("UNSETTLED", 1047.0)
+    assert (report["status"], function.clock.now) == ("UNSETTLED", 1039.0)
 
 
 def test_a_deletion_that_waits_warns_but_is_not_counted_as_continued(
@@ -497,16 +500,16 @@ def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function
 SWEEP = {"cancel": {"select": {"jobIdGlob": "firmware-*"}}}
 
 
-def test_the_cap_is_judged_once_when_the_event_first_arrives(function: Function) -> None:
+def test_the_job_limit_is_checked_once(function: Function) -> None:
     fill(function, 100)
-    report = function(SWEEP, 10)
+    report = function(SWEEP, 19)
     assert (report["status"], report["counts"]["DEFERRED"] > 0) == ("UNFINISHED", True)
     function.jobs.jobs |= {f"firmware-late-{each}": firmware() for each in range(101)}
     reports = function.drain()
     assert (reports[-1]["status"], len(function.jobs.cancelled)) == ("SETTLED", 201)
 
 
-def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function: Function) -> None:
+def test_the_job_limit_is_checked_later_if_the_first_listing_failed(function: Function) -> None:
     fill(function, 101)
     function.jobs.fault = failing("ListJobs", throttled, times=1)
     assert function(SWEEP)["status"] == "UNFINISHED"
@@ -633,6 +636,30 @@ def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(
     (answer,) = function.answers
     assert (answer["Status"], reports[-1]["status"]) == ("SUCCESS", "SETTLED")
     assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 90
+
+
+# A message of a queue
+
+
+def test_a_message_that_is_no_longer_in_flight_starts_no_run(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    returned = function(load("backlog-message.json", function.server))
+    assert returned == {"batchItemFailures": [{"itemIdentifier": "2b7d1c5e-94a3-4f60-8e2b-1c0d9f8e7a6b"}]}
+    assert function.jobs.calls == []
+    (line,) = function.log.lines
+    assert (line["level"], line["trigger"], line["message"]) == (
+        "WARNING",
+        "DIRECT",
+        "the message's lease had ended, so another run has it or will have it",
+    )
+
+
+def test_a_run_that_waits_ends_although_a_prefix_was_set_since(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob(executions={"thing": "IN_PROGRESS"})
+    function({"cancel": {"jobId": "a", "waitForExecutionsMinutes": 5}})
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    function.jobs.jobs["a"].executions["thing"] = "SUCCEEDED"
+    assert [report["status"] for report in function.drain()] == ["SETTLED"]
 
 
 # Poison
@@ -823,8 +850,9 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_the_real_services_are_wired_from_the_environment_once() -> None:
+def test_the_services_are_created_once_from_the_environment(clock: FakeClock) -> None:
     services = wire()
+    gate = Gate(8, Deadline(300, clock), clock, clock.sleep, call_seconds=MAX_CALL_SECONDS)
     assert services.config == Config(
         StackLimits(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         8,
@@ -837,6 +865,7 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         "/aws/lambda/canceler",
         None,
     )
+    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
@@ -884,9 +913,29 @@ def test_what_lambda_loads_is_wired_and_collects_garbage_of_events_alone() -> No
         gc.unfreeze()
 
 
-def test_the_handler_is_where_the_template_says() -> None:
+def test_the_template_names_the_handler() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
     assert "Handler: handler.lambda_function.lambda_handler" in template
+
+
+# The response that the timer sends
+
+
+def test_a_teardown_is_not_enqueued_after_the_timer_has_responded(function: Function) -> None:
+    """CloudFormation accepts one response, so a later delivery could not send another one."""
+
+    def late_api(gate: Gate) -> JobsApi:
+        timer = function.process.timer
+        assert timer
+        timer.fire()
+        return function.jobs.behind(gate)
+
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.services = replace(function.services, jobs_api=late_api)
+    report = function(load("custom-resource-delete.json", function.server), 6.5)
+    reason = "the invocation ran out of time before every job was settled"
+    assert (report["status"], report["reason"], function.sqs.messages) == ("UNSETTLED", reason, [])
+    assert [answer["Status"] for answer in function.answers] == ["FAILED"]
 
 
 # What becomes of an event that was begun
@@ -1054,12 +1103,11 @@ def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
 
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(15.75, 4), (16.0, 5), (31.75, 5), (32.0, 6)])
-def test_sending_ends_a_second_before_the_invocation_by_the_functions_own_clock(
+def test_sending_the_response_ends_a_second_before_the_invocation(
     seconds: float, attempts: int, function: Function
 ) -> None:
-    """The waits between the attempts are 1, 2, 4, 8 and 16 s here."""
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    """The backoffs between the attempts are 1, 2, 4, 8 and 16 s here. A Create calls no other service."""
     function.server.script = [500]
     with pytest.raises(ResponseUndelivered):
-        function(load("custom-resource-delete.json", function.server), seconds)
+        function(load("custom-resource-create.json", function.server), seconds)
     assert len(function.server.received) == attempts

@@ -513,7 +513,7 @@ def test_the_promises_hold_whatever_happens_in_an_account(
     machine: type[AccountMachine], record_property: Callable[[str, object], None]
 ) -> None:
     play(machine, 200, record_property)
-    assert totals["deliveries"] >= 4_000
+    assert totals["deliveries"] >= 2_000
 
 
 # What the machine has found, each in as few steps as it takes.

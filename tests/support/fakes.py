@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from handler.aws.iot import IotJobs
+from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.request import StackLimits
 from handler.cancellation.session import Session
@@ -133,7 +134,7 @@ class FakeJobs(IotSimulator):
         return IotJobs(cast("IoTClient", SimulatedIotClient(self)), gate)
 
     @property
-    def api(self) -> IotJobs:
+    def api(self) -> JobsApi:
         """The handler's adapter, for a run with time enough and no rate limit."""
         return session(self, self._clock).api
 
