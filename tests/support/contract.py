@@ -129,6 +129,7 @@ class Stack:
         if timer := self.function.process.timer:
             timer.fire()
 
+    @property
     def responses(self) -> list[dict[str, Any]]:
         """What CloudFormation received."""
         return self.function.server.responses
