@@ -100,12 +100,12 @@ def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_c
     matching = fill(backend, 2500)
     assert len(matching) == 300
     first: Any = function.invoke(SCHEDULED)
-    function.kill_at, backend.fault = {10, 151}, function.count_call
+    function.kill_at, backend.fault = {10, 60}, function.count_call
     assert first["status"] == "UNFINISHED"
     function.run()
     assert sorted(backend.cancelled) == sorted(matching)
     assert untouched(backend, matching)
-    assert (function.calls[9], function.calls[150], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
+    assert (function.calls[9], function.calls[59], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
     assert function.ended["returned"] >= 4
     assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"
