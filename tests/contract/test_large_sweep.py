@@ -195,6 +195,6 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
         assert listing.read == 2 * number
     with capsys.disabled():
         figures = ", ".join(f"{number:,} listed: {peak / 1024:,.0f} KiB" for number, peak in peaks.items())
-        print(f"\nmemory of a plan of 50 jobs: {figures}")  # noqa: T201 - the figure of docs/scale.md
+        print(f"\nmemory of a plan of 50 jobs: {figures}")  # noqa: T201 - the figure of docs/limits-and-cost.md
     assert peaks[100_000] < 1.5 * peaks[10_000]
     assert peaks[100_000] < 1024 * 1024

@@ -1,11 +1,15 @@
 """What the documents name is there: files, headings, targets of make, parameters, outputs. No picture needs a host."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from bench import cost
+from handler.cancellation import criteria, request
+from handler.cancellation.report import Outcome, RunStatus
 from tests.support.template import ROOT, load_template
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
@@ -40,10 +44,15 @@ def table(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows[0].splitlines()[2:]]
 
 
-def section(title: str) -> str:
-    """What stands under a heading of the README, up to the next one."""
-    _, found = (ROOT / "README.md").read_text().split(f"\n## {title}\n")
-    return found.split("\n## ")[0]
+def section(page: str, title: str) -> str:
+    """The text under a heading of a page, up to the next heading."""
+    _, found = re.split(rf"^##+ {title}\n", (ROOT / "docs" / page).read_text(), flags=re.MULTILINE)
+    return re.split(r"^##", found, flags=re.MULTILINE)[0]
+
+
+def names(title: str) -> list[str]:
+    """The names in the first column of a table of docs/reference.md."""
+    return [name for row in table(section("reference.md", title)) for name in re.findall(r"`(\w+)`", row[0])]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
@@ -61,14 +70,35 @@ def test_a_target_of_make_is_in_the_makefile(document: Path) -> None:
     assert set(_MAKE.findall(document.read_text())) <= set(_TARGET.findall((ROOT / "Makefile").read_text()))
 
 
-def test_the_readme_has_each_parameter_with_its_default_and_no_other() -> None:
-    told = {row[0].strip("`"): "" if row[1] == "empty" else row[1].strip("`") for row in table(section("Parameters"))}
-    assert told == {name: str(parameter["Default"]) for name, parameter in TEMPLATE["Parameters"].items()}
+def test_the_reference_has_each_parameter_with_its_default_and_no_other() -> None:
+    rows = table(section("reference.md", "Parameters"))
+    documented = {row[0].strip("`"): "" if row[1] == "empty" else row[1].strip("`") for row in rows}
+    assert documented == {name: str(parameter["Default"]) for name, parameter in TEMPLATE["Parameters"].items()}
 
 
-def test_the_readme_has_each_output_and_no_other() -> None:
-    told = section("Parameters").split("Outputs: ")[1]
-    assert set(re.findall(r"`([A-Za-z]+)`", told)) == set(TEMPLATE["Outputs"])
+NAMES: dict[str, Iterable[str]] = {
+    "Outputs": TEMPLATE["Outputs"],
+    "Custom resource properties": [
+        *("ServiceToken", "ServiceTimeout", "OnIncomplete"),
+        *(key[0].upper() + key[1:] for key in request.KEYS if key != "jobIds"),
+    ],
+    "Request": request.KEYS,
+    "select": criteria.KEYS,
+    "Statuses": RunStatus,
+    "Outcomes": Outcome,
+}
+
+
+@pytest.mark.parametrize("title", NAMES)
+def test_a_table_of_the_reference_has_each_name_once_and_no_other(title: str) -> None:
+    assert sorted(names(title)) == sorted(NAMES[title])
+
+
+def test_the_cost_is_that_of_the_benchmark() -> None:
+    rows = dict(table(section("limits-and-cost.md", "Cost")))
+    idle = {item.what: item.dollars for item in cost.of_an_idle_month()}
+    assert rows["an idle month, for each account and Region"] == f"{sum(idle.values()):.2f}"
+    assert rows["of that: the dashboard"] == f"{idle['dashboard']:.2f}"
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
