@@ -55,37 +55,38 @@ plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on 
 picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures
 	python -m tools picture
 
-# The directories of each target. tests/architecture/test_targets.py shows that none is forgotten.
+# The test directories of each target. tests/architecture/test_targets.py checks that none is missing.
 FAST := tests/unit tests/function tests/architecture tests/template
 GATE := tests/properties tests/faults tests/contract
 END_TO_END := tests/e2e
 NOT_NIGHTLY := --ignore-glob='tests/*/nightly'
 
-# A few tests take most of the time: the processes share all tests evenly. End to end tests of one file share stacks.
+# A few tests take most of the time, so an idle process takes tests over from a busy one. The end-to-end tests of one
+# file share stacks, so they stay in one process.
 SHARED := --numprocesses auto --dist worksteal
 BY_FILE := --numprocesses auto --dist loadfile
 FAST_TESTS := pytest $(FAST) $(SHARED) --cov
 
 .PHONY: check
-check: setup ## Before each commit: format, lint, types, and the fast tests, which cover every branch of src/handler
+check: setup ## Run ruff, mypy and the fast tests, with 100 % branch coverage of src/handler: before each commit
 	ruff format --check
 	ruff check
 	mypy
 	$(FAST_TESTS)
 
 .PHONY: test
-test: setup $(CDK_STAMP) ## The gate: the fast tests, and all others that do not take minutes
+test: setup $(CDK_STAMP) ## Run the tests of the gate: all but those in directories named nightly
 	$(FAST_TESTS)
 	pytest $(GATE) $(NOT_NIGHTLY) $(SHARED)
 	pytest $(END_TO_END) $(NOT_NIGHTLY) $(BY_FILE)
 
 .PHONY: slow-tests
-slow-tests: setup $(CDK_STAMP) ## The tests that `make test` leaves out
+slow-tests: setup $(CDK_STAMP) ## Run the tests in directories named nightly
 	pytest $(addsuffix /nightly,$(GATE)) $(SHARED)
 	pytest $(addsuffix /nightly,$(END_TO_END)) $(BY_FILE)
 
 .PHONY: nightly
-nightly: ## Before a release, and every night: all tests, breaks, mutants, fuzz and audit, and how long each took
+nightly: ## Run lint, all tests, breaks, mutants, fuzz and audit, and print how long each part took
 	.ci/nightly
 
 .PHONY: verify-aws

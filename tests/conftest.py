@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
@@ -14,13 +14,12 @@ import pytest
 import urllib3
 from hypothesis import settings
 
-from handler.app import lambda_handler
 from handler.cloudformation.response import Responder
-from handler.pipeline import Services
 from handler.telemetry import Telemetry
 from tests.faults.tally import summary
-from tests.support.bus import FakeBus
-from tests.support.fakes import AnswerServer, FakeBacklog, FakeClock, FakeContext, FakeJobs, config
+from tests.support.aws_lambda import Lambda
+from tests.support.fakes import FakeClock, FakeContext, FakeJobs, config
+from tests.support.response_url import ResponseServer, ResponseUrl
 from tests.support.threads import TurnTakingPool
 
 # The same examples on every machine and in every run.
@@ -121,8 +120,8 @@ def jobs(clock: FakeClock) -> FakeJobs:
 
 
 @pytest.fixture
-def server() -> Iterator[AnswerServer]:
-    with AnswerServer() as running:
+def server() -> Iterator[ResponseServer]:
+    with ResponseServer() as running:
         yield running
 
 
@@ -139,86 +138,37 @@ def responder(http: urllib3.PoolManager, clock: FakeClock) -> Responder:
     return Responder(http, clock.sleep, lambda _least, most: most)
 
 
-@pytest.fixture
-def backlog(clock: FakeClock) -> FakeBacklog:
-    return FakeBacklog(clock)
+class Function(Lambda):
+    """The function with the FakeJobs, and with a ResponseURL that is in memory or on the network."""
 
-
-@pytest.fixture
-def bus() -> FakeBus:
-    return FakeBus()
-
-
-@pytest.fixture
-def services(
-    server: AnswerServer,
-    jobs: FakeJobs,
-    backlog: FakeBacklog,
-    bus: FakeBus,
-    responder: Responder,
-    log: Log,
-    clock: FakeClock,
-) -> Services:
-    """The function with the defaults of template.yaml, on a local AWS whose CloudFormation is `server`."""
-    return Services(
-        config(server.url),
-        jobs.behind,
-        backlog.port,
-        bus.port,
-        responder,
-        log.telemetry,
-        clock,
-        clock.sleep,
-        clock.utc_now,
-    )
-
-
-@dataclass
-class Function:
-    """The function with all that it works with, and a real HTTP server as its CloudFormation."""
-
-    services: Services
-    jobs: FakeJobs
-    backlog: FakeBacklog
-    bus: FakeBus
-    server: AnswerServer
-    log: Log
-    clock: FakeClock
+    def __init__(
+        self, jobs: FakeJobs, server: ResponseUrl, http: urllib3.PoolManager, log: Log, clock: FakeClock
+    ) -> None:
+        super().__init__(clock, log)
+        self.wire(config(server.url), jobs.behind, http)
+        self.jobs, self.server = jobs, server
 
     def __call__(self, event: object, seconds: float = 300) -> dict[str, Any]:
         """Deliver one event to an invocation that has so many seconds."""
-        return lambda_handler(event, FakeContext(self.clock, seconds), self.services)
+        self.seconds = seconds
+        response: dict[str, Any] = self.invoke(event)
+        return response
 
     def drain(self, seconds: float = 300) -> list[dict[str, Any]]:
-        """Deliver what the backlog holds until it holds nothing more: the reports, in order."""
-        told = len(self.reports)
-        while self.backlog.messages:
-            self.backlog.deliver(lambda event: self(event, seconds))
-        return self.reports[told:]
-
-    def configure(self, **changes: Any) -> None:
-        """Change fields of the Config."""
-        self.services = replace(self.services, config=replace(self.services.config, **changes))
-
-    @property
-    def reports(self) -> list[dict[str, Any]]:
-        """Those that were logged."""
-        return [line["report"] for line in self.log.lines if line["message"] == "report"]
+        """Deliver messages until the queues are empty. Returns the new reports, in order."""
+        before = len(self.reports)
+        self.seconds = seconds
+        while self.sqs.messages:
+            self.poll()
+        return self.reports[before:]
 
     @property
     def answers(self) -> list[dict[str, Any]]:
-        """What CloudFormation was told."""
-        return [json.loads(request.body) for request in self.server.received]
+        """The responses that CloudFormation got."""
+        return self.server.responses
 
 
 @pytest.fixture
-def function(
-    services: Services,
-    jobs: FakeJobs,
-    backlog: FakeBacklog,
-    bus: FakeBus,
-    server: AnswerServer,
-    log: Log,
-    clock: FakeClock,
-) -> Function:
-    return Function(services, jobs, backlog, bus, server, log, clock)
+def function(jobs: FakeJobs, server: ResponseServer, http: urllib3.PoolManager, log: Log, clock: FakeClock) -> Function:
+    """The function with the defaults of template.yaml."""
+    return Function(jobs, server, http, log, clock)

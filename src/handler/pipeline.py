@@ -84,7 +84,7 @@ class Invocation:
                     result = self._rejected(reason)
                 case CancelEvent() as cancel_event:
                     result = self._cancel(cancel_event)
-                case CustomResourceRequest() as resource:
+                case resource:
                     result = self._respond(resource)
         except RequestRejected as rejection:
             result = self._rejected(str(rejection))
@@ -98,7 +98,7 @@ class Invocation:
 
     def _rejected(self, reason: str) -> Result:
         """An event that was begun before is redelivered, until it is in the failure queue: its work is not lost."""
-        was_begun = self.delivery.limit_checked and not isinstance(self.event.content, CustomResourceRequest)
+        was_begun = self.delivery.limit_checked and self.event.trigger is not Trigger.TEARDOWN
         following = Next(self.delivery.retry_seconds) if was_begun else None
         return Result(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), following)
 

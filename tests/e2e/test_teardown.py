@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Callable
-from itertools import count
 
 import pytest
 
-from tests.e2e.conftest import Canceler
+from tests.e2e.conftest import PREFIX, Canceler, unique
 from tests.support.stacks import BROKEN, failure_of_create, failure_of_delete, failure_of_update, template
 from tools.localaws import stacks
-
-NAMES = (f"consumer-{number}" for number in count(1))
 
 
 def a_canceled_job(canceler: Canceler) -> str:
@@ -26,7 +23,7 @@ def a_completed_job(canceler: Canceler) -> str:
 
 
 def an_absent_job(_canceler: Canceler) -> str:
-    return "e2e-absent"
+    return f"{PREFIX}{unique('absent')}"
 
 
 @pytest.mark.parametrize(
@@ -36,7 +33,7 @@ def an_absent_job(_canceler: Canceler) -> str:
 def test_a_stack_is_deleted_whatever_became_of_its_job(
     canceler: Canceler, arrange: Callable[[Canceler], str], outcome: str
 ) -> None:
-    job_id, name = arrange(canceler), next(NAMES)
+    job_id, name = arrange(canceler), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id, "ReasonCode": "LATER"}), {})
     stacks.delete(canceler.aws, name)
     assert canceler.report_on(job_id)["counts"] == {outcome: 1}
@@ -46,7 +43,7 @@ def test_a_stack_is_deleted_whatever_became_of_its_job(
 
 
 def test_the_resource_gives_its_job_by_ref_and_its_attributes(canceler: Canceler) -> None:
-    job_id, name = canceler.job("outputs", started=0, queued=1), next(NAMES)
+    job_id, name = canceler.job("outputs", started=0, queued=1), unique("consumer")
     outputs = stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
     assert outputs == {"Ref": job_id, "JobId": job_id, "Force": "false"}
     stacks.delete(canceler.aws, name)
@@ -71,7 +68,7 @@ BAD_PROPERTIES: list[tuple[dict[str, object], str, str]] = [
 def test_a_bad_property_fails_the_creation_with_a_reason_and_rolls_back_without_touching_a_job(
     canceler: Canceler, properties: dict[str, object], field: str, allowed: str
 ) -> None:
-    job_id, name = canceler.job("bad", started=0, queued=1), next(NAMES)
+    job_id, name = canceler.job("bad", started=0, queued=1), unique("consumer")
     given = json.loads(json.dumps(properties).replace("{job}", job_id))
     reasons = failure_of_create(canceler.aws, name, template(canceler.service_token, given))
     assert field in reasons
@@ -80,7 +77,7 @@ def test_a_bad_property_fails_the_creation_with_a_reason_and_rolls_back_without_
 
 
 def test_another_job_id_cancels_the_old_job_and_not_the_new_one(canceler: Canceler) -> None:
-    old, new, name = canceler.job("old"), canceler.job("new"), next(NAMES)
+    old, new, name = canceler.job("old"), canceler.job("new"), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": old}), {})
     stacks.update(canceler.aws, name, template(canceler.service_token, {"JobId": new}), {})
     assert canceler.report_on(old)["counts"] == {"CANCELED": 1}
@@ -91,7 +88,7 @@ def test_another_job_id_cancels_the_old_job_and_not_the_new_one(canceler: Cancel
 
 
 def test_a_rejected_update_cancels_nothing(canceler: Canceler) -> None:
-    job_id, name = canceler.job("kept"), next(NAMES)
+    job_id, name = canceler.job("kept"), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
     bad = template(canceler.service_token, {"JobId": job_id, "ReasonCode": "lower_case"})
     assert "ReasonCode" in failure_of_update(canceler.aws, name, bad)
@@ -101,7 +98,7 @@ def test_a_rejected_update_cancels_nothing(canceler: Canceler) -> None:
 
 
 def test_an_update_that_fails_elsewhere_and_rolls_back_leaves_the_stacks_own_job_alone(canceler: Canceler) -> None:
-    own, never, name = canceler.job("own"), canceler.job("never"), next(NAMES)
+    own, never, name = canceler.job("own"), canceler.job("never"), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": own}), {})
     failing = template(canceler.service_token, {"JobId": never}, Broken=BROKEN)
     failure_of_update(canceler.aws, name, failing)
@@ -111,7 +108,7 @@ def test_an_update_that_fails_elsewhere_and_rolls_back_leaves_the_stacks_own_job
 
 
 def test_a_protected_job_fails_the_deletion_with_the_reason(canceler: Canceler) -> None:
-    job_id, name = canceler.job("protected", tags={"cancel-protection": "true"}), next(NAMES)
+    job_id, name = canceler.job("protected", tags={"cancel-protection": "true"}), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
     reasons = failure_of_delete(canceler.aws, name)
     assert f"job {job_id} PROTECTED: the job is tagged cancel-protection=true" in reasons
@@ -124,22 +121,23 @@ def test_a_protected_job_fails_the_deletion_with_the_reason(canceler: Canceler) 
 
 
 def test_on_incomplete_continue_lets_the_deletion_go_on_with_a_warning_and_a_metric(canceler: Canceler) -> None:
-    job_id, name = canceler.job("continue", tags={"cancel-protection": "true"}), next(NAMES)
+    job_id, name = canceler.job("continue", tags={"cancel-protection": "true"}), unique("consumer")
     properties = {"JobId": job_id, "OnIncomplete": "CONTINUE"}
+    before = len(list(canceler.log.lines()))
     stacks.create(canceler.aws, name, template(canceler.service_token, properties), {})
     stacks.delete(canceler.aws, name)
     assert canceler.report_on(job_id)["status"] == "UNSETTLED"
     assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
-    lines = list(canceler.log.lines())
+    lines = list(canceler.log.lines())[before:]
     assert any('"level": "WARNING"' in line and f"job {job_id} PROTECTED" in line for line in lines)
     assert any('"TeardownsContinued"' in line for line in lines)
 
 
 def test_a_stricter_canceler_does_not_keep_its_stacks_from_being_updated_or_deleted(forceful: Canceler) -> None:
-    job_id, name = forceful.job("stricter", prefix="forceful-"), next(NAMES)
+    job_id, name = forceful.job("stricter", prefix="forceful-"), unique("consumer")
     properties = {"JobId": job_id, "Force": "true"}
     stacks.create(forceful.aws, name, template(forceful.service_token, properties), {})
-    with forceful.environment(FORCE="false", JOB_ID_PREFIX="forceful-s"):
+    with forceful.environment(FORCE="false", JOB_ID_PREFIX=job_id):
         update = template(forceful.service_token, {**properties, "Comment": "for the record"})
         assert stacks.update(forceful.aws, name, update, {})["Force"] == "false"
         stacks.delete(forceful.aws, name)

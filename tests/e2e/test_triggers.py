@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import Canceler
+from tests.e2e.conftest import PREFIX, Canceler, unique
 from tools.localaws.reports import JobReport
+from tools.polling import wait_for
 
 
 def by_teardown(canceler: Canceler, job_id: str) -> None:
@@ -86,12 +87,14 @@ def test_a_request_can_turn_force_off_for_itself(forceful: Canceler) -> None:
     assert (report["force"], report["executionsLeftInProgress"]) == (False, 1)
 
 
-def test_a_request_on_another_bus_does_not_reach_the_function(forceful: Canceler) -> None:
+def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler, forceful: Canceler) -> None:
+    """The stack on the default bus rejects the one that is put there: it has another prefix."""
     job_id = forceful.job("bus", started=0, queued=1, prefix="forceful-")
     detail = json.dumps({"cancel": {"jobId": job_id}})
     events = forceful.aws.client("events")
+    ids = {}
     for bus in ("default", "forceful"):
-        events.put_events(
+        answer = events.put_events(
             Entries=[
                 {
                     "EventBusName": bus,
@@ -101,8 +104,15 @@ def test_a_request_on_another_bus_does_not_reach_the_function(forceful: Canceler
                 }
             ]
         )
+        ids[bus] = answer["Entries"][0]["EventId"]
+    wait_for("the rejection", lambda: reports_of(canceler, ids["default"]) or None, seconds=60)
     forceful.report_on(job_id)
     assert forceful.described(job_id)["comment"].endswith("from forceful")
+    assert (reports_of(canceler, ids["forceful"]), reports_of(forceful, ids["default"])) == ([], [])
+
+
+def reports_of(canceler: Canceler, event_id: str) -> list[str]:
+    return [line for line in canceler.log.lines() if event_id in line and '"message": "report"' in line]
 
 
 @pytest.mark.parametrize(
@@ -128,7 +138,7 @@ def test_a_request_for_more_than_the_stack_allows_cancels_nothing(
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(canceler: Canceler) -> None:
-    live, gone = canceler.job("dry", started=1), "e2e-never-was"
+    live, gone = canceler.job("dry", started=1), f"{PREFIX}{unique('never-was')}"
     report = canceler.invoke({"cancel": {"jobIds": [live, gone], "dryRun": True}})
     assert [job["outcome"] for job in report["jobs"]] == ["WOULD_CANCEL", "GONE"]
     assert canceler.fleet.state(live).status == "IN_PROGRESS"

@@ -1,6 +1,5 @@
 """The function's own clients over sockets without a network, and worlds for them."""
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -11,21 +10,18 @@ import urllib3
 from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import RetryContext
 
-from handler.aws.eventbridge import Publisher, events_client
+from handler.aws.eventbridge import events_client
 from handler.aws.iot import IotJobs, iot_client
-from handler.aws.sqs import Queues, sqs_client
-from handler.cloudformation.response import Responder
-from handler.pipeline import Services
+from handler.aws.sqs import sqs_client
 from tests.conftest import Log
 from tests.faults.matrix import NewWorld
 from tests.faults.scenarios import Scenario
 from tests.faults.sockets import Request, all_served_by
 from tests.faults.tally import Tally
 from tests.faults.world import World
-from tests.support.bus import FakeBus
-from tests.support.fakes import FakeBacklog, FakeClock, config
-from tests.support.iot_rules import Parameters, RulesBackend
-from tests.support.iot_server import access_denied
+from tests.support.aws_lambda import new_services
+from tests.support.fakes import FakeClock, config
+from tools.simulators.iot import IotSimulator
 
 
 @pytest.fixture
@@ -34,35 +30,8 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
     return Tally(record_property)
 
 
-class _Timer:
-    """In place of the timer that answers in the function's place: by the real clock it would never be due."""
-
-    ident = None
-
-    def __init__(self, _seconds: float, _function: Callable[[], None]) -> None:
-        self.daemon = False
-
-    def start(self) -> None:
-        """A World says if an invocation takes so long that the timer would have been due."""
-
-    def cancel(self) -> None:
-        """Nothing is running."""
-
-
 def _greatest_delay(_backoff: object, context: RetryContext) -> float:
     return float(2 ** (context.attempt_number - 1))
-
-
-def protect(backend: RulesBackend) -> None:
-    """As the IAM policy of template.yaml."""
-
-    def deny(operation: str, parameters: Parameters) -> None:
-        job = backend._jobs.get(parameters.get("jobId", ""))
-        tags = {key.lower(): tag.lower() for key, tag in job.tags.items()} if job else {}
-        if operation in {"CancelJob", "CancelJobExecution"} and tags.get("cancel-protection") == "true":
-            raise access_denied()
-
-    backend.fault = deny
 
 
 @pytest.fixture(scope="package")
@@ -95,7 +64,6 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=sleep))
         patch.setattr("botocore.useragent.UserAgentString.to_string", lambda _self: "test")
         patch.setattr("botocore.signers.RequestSigner.sign", lambda *_args, **_kwargs: None)
-        patch.setattr("handler.cloudformation.lifecycle.threading", SimpleNamespace(Lock=threading.Lock, Timer=_Timer))
         iot, sqs, bus, http, log = iot_client(), sqs_client(), events_client(), urllib3.PoolManager(), new_log()
 
         def new(scenario: Scenario) -> World:
@@ -104,23 +72,20 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             for quota in quotas:
                 quota.release(10_000)
             clock = FakeClock()
-            backend = RulesBackend("eu-west-1", "123456789012")
-            backend.now = clock.utc_now
-            protect(backend)
+            backend = IotSimulator(now=clock.utc_now)
+            backend.denied_tag = "cancel-protection"  # as the IAM policy of template.yaml
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
-            services = Services(
+            services = new_services(
                 replace(config(policy=scenario.policy), **scenario.sweep),
-                partial(IotJobs, iot),
-                Queues(lambda: sqs, FakeBacklog.url, FakeBacklog.teardown_url),
-                Publisher(bus, FakeBus.name),
-                Responder(http, clock.sleep, lambda _least, most: most),
-                log.telemetry,
                 clock,
-                clock.sleep,
-                clock.utc_now,
+                log.telemetry,
+                jobs_api=partial(IotJobs, iot),
+                sqs=sqs,
+                events=bus,
+                http=http,
             )
-            world = World(services, backend, FakeBacklog(clock), log.stream)
+            world = World(services, backend, clock, log)
             world.reports_at = dict(scenario.reports_at)
             world.meant = scenario.meant
             world.waits = bool(scenario.reports_at) or scenario.policy.force

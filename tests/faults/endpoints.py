@@ -5,22 +5,23 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
-from moto.core.exceptions import JsonRESTError
 
 from tests.faults.sockets import Request, response
 from tests.support.bus import FakeBus
-from tests.support.fakes import FakeBacklog
-from tests.support.iot_rules import RulesBackend
+from tests.support.response_url import Received, ResponseUrl
+from tests.support.sqs import FakeSqs
+from tools.simulators.events import RESPONSE_HOST
+from tools.simulators.faults import ServiceError
+from tools.simulators.iot import IotSimulator
 
 IOT, SQS = "iot.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"
-EVENTS = "events.eu-west-1.amazonaws.com"
-S3 = "cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com"
+EVENTS, S3 = "events.eu-west-1.amazonaws.com", RESPONSE_HOST
 PUT = "PUT"
 _OPERATIONS = (
     *("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"),
@@ -36,21 +37,21 @@ def error(status: int, code: str, message: str) -> bytes:
     return response(status, json.dumps(body).encode(), headers={"x-amzn-ErrorType": code})
 
 
-def iot(request: Request, backend: RulesBackend) -> tuple[str, Act]:
+def iot(request: Request, backend: IotSimulator) -> tuple[str, Act]:
     """The operation that is asked for, and what carries it out."""
     operation, in_path = _operation(request)
 
     def act() -> bytes:
         try:
             answer = backend.call(operation.name, _parameters(operation, request, in_path))
-        except JsonRESTError as refusal:
-            return error(int(refusal.code), str(refusal.error_type), str(refusal.message))
+        except ServiceError as refusal:
+            return error(refusal.status, refusal.code, refusal.message)
         return response(200, json.dumps(answer, default=datetime.timestamp).encode())
 
     return operation.name, act
 
 
-def sqs(request: Request, queues: FakeBacklog) -> tuple[str, Act]:
+def sqs(request: Request, queues: FakeSqs) -> tuple[str, Act]:
     """The same for the two queues."""
     operation = request.headers["x-amz-target"].removeprefix("AmazonSQS.")
 
@@ -76,13 +77,13 @@ def events(request: Request, bus: FakeBus) -> tuple[str, Act]:
     return operation, lambda: response(200, json.dumps(bus.put_events(**json.loads(request.body))).encode())
 
 
-def s3(request: Request, take: Callable[[Mapping[str, Any]], None]) -> tuple[str, Act]:
+def s3(request: Request, response_url: ResponseUrl) -> tuple[str, Act]:
     """The same for the bucket behind ResponseURL."""
 
     def act() -> bytes:
         assert (request.method, request.headers["content-type"]) == ("PUT", "")
-        take(json.loads(request.body))
-        return response(200)
+        status = response_url.take(Received(request.method, request.url.geturl(), request.headers, request.body))
+        return response(cast("int", status))
 
     return PUT, act
 

@@ -7,11 +7,8 @@ from enum import StrEnum
 
 from tests.faults.endpoints import PUT, error
 from tests.faults.sockets import response
+from tests.support.aws_lambda import Killed
 from tests.support.fakes import FakeClock
-
-
-class Killed(BaseException):
-    """SIGKILL: no handler code does anything any more."""
 
 
 @dataclass(frozen=True, slots=True)

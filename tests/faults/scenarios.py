@@ -6,13 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 from handler.cancellation.request import StackLimits
-from tests.faults.endpoints import S3
 from tests.faults.world import SECRET
 from tests.support.fakes import LIMITS, NOW
+from tools.simulators.events import (
+    RESPONSE_HOST,
+    SELECTION_ID,
+    STACK_ID,
+    cancel_event,
+    custom_resource_request,
+    eventbridge_event,
+)
 
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-SELECTION_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
-RESPONSE_URL = f"https://{S3}/answer?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
+RESPONSE_URL = f"https://{RESPONSE_HOST}/answer?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
 FORCED = replace(LIMITS, force=True)
 OLD, YOUNG = {"created_at": NOW - timedelta(days=30)}, {"created_at": NOW - timedelta(hours=1)}
 
@@ -93,28 +98,8 @@ class Scenario:
 
 
 def custom_resource(request_type: str, physical_id: str | None, **properties: object) -> dict[str, Any]:
-    """A request of CloudFormation."""
-    known = {} if physical_id is None else {"PhysicalResourceId": physical_id}
-    return {
-        "RequestType": request_type,
-        "RequestId": "request-1",
-        "ResponseURL": RESPONSE_URL,
-        "StackId": STACK_ID,
-        "LogicalResourceId": "Teardown",
-        "ResourceType": "Custom::IoTJobCancellation",
-        "ResourceProperties": {"ServiceToken": "arn", "ServiceTimeout": "900", **properties},
-        **known,
-    }
-
-
-def requested(**cancel: object) -> dict[str, Any]:
-    """A request as an event of somebody's own."""
-    return envelope("fleet.console", "IoT Job Cancellation Requested", {"cancel": cancel})
-
-
-def envelope(source: str, detail_type: str, detail: object) -> dict[str, Any]:
-    """An event of EventBridge."""
-    return {"id": "event-1", "source": source, "detail-type": detail_type, "detail": detail}
+    """Build a request of CloudFormation that is answered within 900 s."""
+    return custom_resource_request(request_type, physical_id, RESPONSE_URL, {"ServiceTimeout": "900", **properties})
 
 
 def success(physical_id: str, **data: str) -> dict[str, Any]:
@@ -148,7 +133,7 @@ OTHER_JOB: dict[str, Fields] = {"gateway": RUNNING}
 OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "gateway": RUNNING,
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
-    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace_id": "aws-gg-deployment"},
+    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace": "aws-gg-deployment"},
 }
 # Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
 CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}
@@ -158,6 +143,7 @@ OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags"
 # Calls, in the shape of Scenario.calls.
 LIST, LIST_AGAIN = "ListJobs/rejected ", "ListJobs/- "
 ONE_JOB = "CancelJob/told DescribeJob/told "
+TAGS_AND_TARGETS = "ListTagsForResource/rejected DescribeJob/rejected ListTagsForResource/rejected "
 REPORT = "PutEvents/- "
 ANSWER = "PUT/- " + REPORT
 BACKLOG = f"SendMessage/- {REPORT}ChangeMessageVisibility/- "
@@ -258,7 +244,7 @@ SCENARIOS: dict[str, Scenario] = {
         policy=FORCED,
     ),
     "request of ids": Scenario(
-        requested(jobIds=["firmware-1", "firmware-2"]),
+        cancel_event(jobIds=["firmware-1", "firmware-2"]),
         calls=2 * ONE_JOB + REPORT,
         later="CancelJob/- DescribeJob/- " + BACKLOG + "CancelJob/- DescribeJob/told " + ONE_JOB + REPORT,
         jobs={"firmware-1": RUNNING, "firmware-2": SCHEDULED},
@@ -266,7 +252,7 @@ SCENARIOS: dict[str, Scenario] = {
         told=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
     ),
     "request of a protected job": Scenario(
-        requested(jobIds=["firmware-1", "firmware-2"]),
+        cancel_event(jobIds=["firmware-1", "firmware-2"]),
         calls="CancelJob/told DescribeJob/- CancelJob/- DescribeJob/- ListTagsForResource/- " + REPORT,
         later=(
             f"CancelJob/- DescribeJob/- ListTagsForResource/- {BACKLOG}"
@@ -278,7 +264,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="UNSETTLED",
     ),
     "request that waits": Scenario(
-        requested(jobId="firmware", waitForExecutionsMinutes=5),
+        cancel_event(jobId="firmware", waitForExecutionsMinutes=5),
         calls=ONE_JOB + WAIT + LOOK + KEEP + LOOK + REPORT,
         later=BACKLOG + ONE_JOB + WAIT + LOOK + KEEP + LOOK + REPORT,
         jobs={"firmware": RUNNING},
@@ -287,7 +273,7 @@ SCENARIOS: dict[str, Scenario] = {
         reports_at=ENDS_AT_30,
     ),
     "request with force": Scenario(
-        requested(jobId="firmware"),
+        cancel_event(jobId="firmware"),
         calls=END_TWO_EXECUTIONS + REPORT,
         later=BACKLOG + END_TWO_EXECUTIONS + REPORT,
         jobs={"firmware": LEFT},
@@ -296,16 +282,16 @@ SCENARIOS: dict[str, Scenario] = {
         policy=FORCED,
     ),
     "request of a selection": Scenario(
-        requested(select={"jobIdGlob": "f*", "tags": {"env": "dev"}, "thingGroupName": "fleet"}, reasonCode="STALE"),
-        calls=4 * LIST + 2 * "ListTagsForResource/rejected " + "DescribeJob/rejected " + ONE_JOB + REPORT,
-        later=BACKLOG + 4 * LIST + 2 * "ListTagsForResource/rejected " + "DescribeJob/rejected " + ONE_JOB + REPORT,
+        cancel_event(select={"jobIdGlob": "f*", "tags": {"env": "dev"}, "thingGroupName": "fleet"}, reasonCode="STALE"),
+        calls=4 * LIST + TAGS_AND_TARGETS + ONE_JOB + REPORT,
+        later=BACKLOG + 4 * LIST + TAGS_AND_TARGETS + ONE_JOB + REPORT,
         jobs={"firmware": OF_FLEET_IN_DEV},
         others=OTHERS_IN_PROD,
         ends={"firmware": GONE},
         told=("STALE", "Requested by event event-1 from fleet.console"),
     ),
     "request of a selection that waits": Scenario(
-        requested(select={"jobIdGlob": "firmware*"}, waitForExecutionsMinutes=5),
+        cancel_event(select={"jobIdGlob": "firmware*"}, waitForExecutionsMinutes=5),
         calls=4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + LOOK + REPORT,
         later=BACKLOG + 4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + LOOK + REPORT,
         jobs={"firmware": RUNNING},
@@ -314,7 +300,7 @@ SCENARIOS: dict[str, Scenario] = {
         reports_at=ENDS_AT_10,
     ),
     "alarm": Scenario(
-        envelope(
+        eventbridge_event(
             "aws.cloudwatch",
             "CloudWatch Alarm State Change",
             {
@@ -330,7 +316,7 @@ SCENARIOS: dict[str, Scenario] = {
         told=("EVENT_REMEDIATION", "Requested by alarm failures"),
     ),
     "CreateJob in CloudTrail": Scenario(
-        envelope(
+        eventbridge_event(
             "aws.iot",
             "AWS API Call via CloudTrail",
             {"eventName": "CreateJob", "requestParameters": {"jobId": "firmware"}},
@@ -342,20 +328,20 @@ SCENARIOS: dict[str, Scenario] = {
         told=("EVENT_REMEDIATION", "Requested by CreateJob in event event-1"),
     ),
     "stack deleted": Scenario(
-        envelope(
+        eventbridge_event(
             "aws.cloudformation",
             "CloudFormation Stack Status Change",
             {"stack-id": STACK_ID, "status-details": {"status": "DELETE_COMPLETE"}},
         ),
-        calls=6 * LIST + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
-        later=BACKLOG + 6 * LIST + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
+        calls=4 * LIST + "DescribeJob/rejected " + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
+        later=BACKLOG + 4 * LIST + "DescribeJob/rejected " + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
         jobs={"firmware": {**OF_THE_STACK, "target_selection": "CONTINUOUS"}},
         others=OTHERS_OF_THE_STACK,
         ends={"firmware": GONE},
         told=("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
     ),
     "sweep": Scenario(
-        envelope("aws.scheduler", "Scheduled Event", "{}"),
+        eventbridge_event("aws.scheduler", "Scheduled Event", "{}"),
         calls=4 * LIST + ONE_JOB + REPORT,
         later=BACKLOG + 4 * LIST + ONE_JOB + REPORT,
         jobs={"firm-old": RUNNING},

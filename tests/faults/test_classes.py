@@ -7,62 +7,67 @@ what the call returned or raised, and whether the service acted.
 from collections.abc import Callable
 
 import pytest
-from handler.message import Progress
 
-from handler.cancellation.job import JobStatus
-from handler.cancellation.rate import Deadline
+from handler.cancellation.job import JobsApi, JobStatus
+from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.report import Report, RunStatus, Trigger
 from handler.errors import EnqueueUnavailable, JobNotCancelable, JobsUnavailable
+from handler.inbound.delivery import read_delivery
 from tests.faults.endpoints import PUT, Act
-from tests.faults.injection import CLASSES, NOTHING, PASSING, Fault, Killed, is_class
+from tests.faults.injection import CLASSES, NOTHING, PASSING, Fault, is_class
 from tests.faults.matrix import NewWorld
 from tests.faults.scenarios import RESPONSE_URL, SCENARIOS
-from tests.faults.world import Process, World
+from tests.faults.world import CountedProcess, World
+from tests.support.aws_lambda import Killed
 
 JOB = "firmware-1"
 
 
-def renew(world: World) -> bool:
+def api(world: World) -> JobsApi:
+    gate = Gate(1000, Deadline(300, world.clock), world.clock, world.clock.sleep, call_seconds=1.0)
+    return world.services.jobs_api(gate)
+
+
+def extend(world: World) -> bool:
     """As at the start of an invocation for a message."""
-    world.queues.send_message(QueueUrl=world.queues.url, MessageBody="{}")
-    (message,) = world.queues.messages
-    message.receipt_handle, message.visible_at = "receipt", world.clock() + world.queues.lease
-    known = world.services.backlog.read(world.queues.event_of(message))
-    assert known
-    return world.services.backlog.renew(known, 300)
+    world.sqs.send_message(QueueUrl=world.sqs.url, MessageBody="{}")
+    (message,) = world.sqs.messages
+    delivery = read_delivery(world.sqs.receive(message), world.services.queues.urls, world.services.now)
+    assert delivery.message
+    return world.services.queues.extend_visibility_timeout(delivery.message, 300)
 
 
 # Call → what it returns if nothing happens, and what it raises if it fails. Two of them return why they failed.
 CALLS: dict[str, tuple[Callable[[World], object], object, type[Exception] | tuple[type[Exception], ...]]] = {
     "CancelJob": (
-        lambda world: world.services.api.cancel(JOB, force=False, reason_code="STALE", comment="by hand"),
+        lambda world: api(world).cancel(JOB, force=False, reason_code="STALE", comment="by hand"),
         None,
         JobsUnavailable,
     ),
-    "DescribeJob": (lambda world: world.services.api.describe(JOB).status, "IN_PROGRESS", JobsUnavailable),
+    "DescribeJob": (lambda world: api(world).describe(JOB).status, "IN_PROGRESS", JobsUnavailable),
     "ListJobs": (
-        lambda world: [job.job_id for job in world.services.api.list_jobs(JobStatus.IN_PROGRESS, lambda: None)],
+        lambda world: [job.job_id for job in api(world).list_jobs(JobStatus.IN_PROGRESS)],
         ["firmware-1", "gateway"],
         JobsUnavailable,
     ),
     "ListTagsForResource": (
-        lambda world: world.services.api.tags(f"arn:aws:iot:eu-west-1:123456789012:job/{JOB}"),
+        lambda world: api(world).tags(f"arn:aws:iot:eu-west-1:123456789012:job/{JOB}"),
         {"env": "dev"},
         JobsUnavailable,
     ),
     "ListJobExecutionsForJob": (
-        lambda world: list(world.services.api.running(JOB, lambda: None)),
+        lambda world: list(api(world).running_things(JOB)),
         ["thing-1"],
         JobsUnavailable,
     ),
-    "CancelJobExecution": (lambda world: world.services.api.cancel_execution(JOB, "thing-1"), None, JobsUnavailable),
-    "SendMessage": (lambda world: world.services.backlog.put({}, Progress(None), 0), None, Exception),
+    "CancelJobExecution": (lambda world: api(world).cancel_execution(JOB, "thing-1"), None, JobsUnavailable),
+    "SendMessage": (lambda world: world.services.queues.enqueue({}, {}, 0), None, Exception),
     "SendMessage of a teardown": (
-        lambda world: world.services.backlog.put_teardown({}, Progress(None), "request-1"),
+        lambda world: world.services.queues.enqueue_teardown({}, {}, "request-1"),
         None,
         (EnqueueUnavailable, AttributeError),
     ),
-    "ChangeMessageVisibility": (renew, True, Exception),
+    "ChangeMessageVisibility": (extend, True, Exception),
     "PutEvents": (
         lambda world: world.services.publisher.publish(
             Report(RunStatus.SETTLED, Trigger.EVENT), "event-1", Deadline(200, world.clock)
@@ -148,8 +153,8 @@ def effect(call: str, fault: Fault, new_world: NewWorld, monkeypatch: pytest.Mon
     """What the caller sees, and whether the service acted."""
     make, as_ever, fails = CALLS[call]
     world = new_world(SCENARIOS["request of ids"])
-    world.backend._jobs[JOB].tags = {"env": "dev"}
-    world.fault, world.at, world._process = fault, 1, Process(1)
+    world.backend.jobs[JOB].tags = {"env": "dev"}
+    world.fault, world.at, world.process = fault, 1, CountedProcess(1)
     acted: list[Act] = []
     answer_of = world._acted
 

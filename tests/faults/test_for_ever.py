@@ -17,7 +17,8 @@ from tests.faults.matrix import (
 )
 from tests.faults.scenarios import SCENARIOS, Scenario
 from tests.faults.tally import Tally
-from tests.faults.world import Due, World
+from tests.faults.world import World
+from tests.support.aws_lambda import Due
 
 RECEIVES = {False: 4, True: 12}  # of an event, and of a teardown
 SERVICE_TIMEOUT = {False: 300, True: 480}  # seconds, without a wait for devices and with one
@@ -101,12 +102,12 @@ def test_a_teardown_that_comes_no_further_and_finds_no_queue_is_answered(
 ) -> None:
     """As many of Lambda's deliveries as there are: the service is out of reach in each, and its queue too."""
     world = new_world(SCENARIOS[name])
-    world.fault, world.at, world.busy, world.queues.max_receives = fault, 1, 99, 12
-    world.play(Due(0, SCENARIOS[name].event))
+    world.fault, world.at, world.busy, world.sqs.max_receive_count = fault, 1, 99, 12
+    world.run(Due(0, SCENARIOS[name].event))
     assert (whatever_happens(world, SCENARIOS[name]), end_of(world, SCENARIOS[name])) == ([], TOLD)
     assert world.calls[0] == "SendMessage"
 
 
 def test_the_matrix_has_not_shrunk() -> None:
     each = [list(combinations(scenario.points(later=False), FAULTS)) for scenario in SCENARIOS.values()]
-    assert sum(map(len, each)) == 691
+    assert sum(map(len, each)) == 688

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.injection import EVENTS, SQS
 from tests.faults.matrix import NewWorld, as_ever, whatever_happens
 from tests.faults.scenarios import SCENARIOS
-from tests.faults.world import Due
+from tests.support.aws_lambda import Due
 
 WAYS = [(name, later) for name, scenario in SCENARIOS.items() for later in (False, True) if scenario.later or not later]
 
@@ -17,7 +17,7 @@ def test_the_calls_of_an_undisturbed_run_are_those_of_the_table_and_all_ends_as_
     scenario = SCENARIOS[name]
     world = new_world(scenario)
     world.busy, world.struck = int(later), True
-    world.play(Due(0, scenario.event))
+    world.run(Due(0, scenario.event))
     assert world.calls == [point.operation for point in scenario.points(later=later)]
     assert [*whatever_happens(world, scenario), *as_ever(world, scenario)] == []
 
@@ -25,7 +25,7 @@ def test_the_calls_of_an_undisturbed_run_are_those_of_the_table_and_all_ends_as_
 @pytest.mark.parametrize("name", ["Create", "Update"])
 def test_create_and_update_call_nobody_but_cloudformation_and_the_bus(name: str, new_world: NewWorld) -> None:
     world = new_world(SCENARIOS[name])
-    world.play(Due(0, SCENARIOS[name].event))
+    world.run(Due(0, SCENARIOS[name].event))
     assert world.calls == ["PUT", "PutEvents"]
     assert world.backend.calls == []
 

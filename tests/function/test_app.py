@@ -17,23 +17,18 @@ import urllib3
 from botocore.exceptions import ClientError
 
 from handler.app import lambda_handler, wire
-from handler.aws.iot import IotJobs
+from handler.aws.iot import MAX_CALL_SECONDS, IotJobs
+from handler.aws.sqs import Queues
+from handler.cancellation.job import JobsApi
+from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.request import StackLimits
 from handler.config import Config
 from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
 from tests.conftest import Function
-from tests.support.fakes import (
-    LIMITS,
-    NOW,
-    AnswerServer,
-    FakeContext,
-    FakeJob,
-    FakeMessage,
-    denied,
-    failing,
-    refused,
-    throttled,
-)
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeContext, FakeJob, denied, failing, refused, throttled
+from tests.support.response_url import ResponseUrl
+from tests.support.sqs import FakeMessage
+from tools.simulators.events import SELECTION_ID, STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
@@ -96,14 +91,11 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
 }
 
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-
-
 def firmware() -> FakeJob:
-    return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK})
+    return FakeJob(tags={"env": "dev", "iot-job-canceler:stack-id": STACK_ID})
 
 
-def load(name: str, server: AnswerServer) -> Any:
+def load(name: str, server: ResponseUrl) -> Any:
     """The event, with a ResponseURL that leads to the test's server."""
     event = json.loads((EVENTS / name).read_text())
     url = f"{server.url}/answer?X-Amz-Signature=secret"
@@ -126,10 +118,10 @@ def deliver(name: str, function: Function) -> Any:
     record = event["Records"][0]
     message = FakeMessage(record["messageId"], record["body"], {}, sent_at=990.0, visible_at=1330.0)
     message.receipt_handle, message.group = record["receiptHandle"], MESSAGES[name]
-    function.backlog.messages.append(message)
+    function.sqs.messages.append(message)
     returned = function(event)
     if returned == {"batchItemFailures": []}:
-        function.backlog.messages.remove(message)
+        function.sqs.messages.remove(message)
     return returned
 
 
@@ -147,7 +139,7 @@ def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
     assert function.jobs.cancelled == cancelled
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
     assert len(function.server.received) == (1 if report["trigger"] == "TEARDOWN" else 0)
 
 
@@ -159,7 +151,7 @@ HISTORIES: dict[str, tuple[str, str]] = {
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
     ),
     "bare-request.json": ("STALE_JOB", "weekly clean-up"),
-    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK}"),
+    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
     "custom-resource-select-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
     "backlog-message.json": ("STALE_JOB", "weekly clean-up"),
     "teardown-message.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
@@ -265,7 +257,7 @@ def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_cam
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     event = {"cancel": {"jobIds": ["a", "b", "c"]}}
     assert function(event)["counts"] == {"DEFERRED": 2, "CANCELED": 1}
-    assert function.backlog.events == [event]
+    assert function.sqs.events == [event]
     (report,) = function.drain()
     assert (report["status"], report["trigger"]) == ("SETTLED", "DIRECT")
     assert report["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
@@ -275,7 +267,7 @@ def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_cam
 def test_a_finished_run_puts_nothing_on_the_backlog(function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}})
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
 
 
 def test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none(
@@ -285,8 +277,8 @@ def test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_t
     function.jobs.fault = failing("CancelJob", throttled, times=3)
     function({"cancel": {"jobId": "a"}})
     answers, times = [], []
-    while function.backlog.messages:
-        answers.append(function.backlog.deliver(function))
+    while function.sqs.messages:
+        answers.append(function.poll())
         times.append(function.clock.now)
     kept = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert answers == [kept, kept, {"batchItemFailures": []}]
@@ -297,14 +289,14 @@ def test_a_dry_run_is_never_put_on_the_backlog_for_it_would_come_no_further(func
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("DescribeJob", throttled)
     report = function({"cancel": {"jobId": "a", "dryRun": True}})
-    assert (report["status"], function.backlog.messages) == ("UNFINISHED", [])
+    assert (report["status"], function.sqs.messages) == ("UNFINISHED", [])
 
 
 def test_a_run_with_a_protected_job_left_is_not_put_on_the_backlog(function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob(tags={"cancel-protection": "true"})
     function.jobs.denied_tag = "cancel-protection"
     report = function({"cancel": {"jobId": "a"}})
-    assert (report["counts"], function.backlog.messages) == ({"PROTECTED": 1}, [])
+    assert (report["counts"], function.sqs.messages) == ({"PROTECTED": 1}, [])
 
 
 def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(function: Function) -> None:
@@ -312,25 +304,25 @@ def test_a_queue_that_does_not_take_the_event_makes_lambda_deliver_it_again(func
         raise ClientError({"Error": {"Code": "KmsThrottled", "Message": "no"}}, "SendMessage")
 
     function.jobs.jobs["a"] = FakeJob()
-    function.jobs.fault, function.backlog.fault = failing("CancelJob", throttled), refuses
+    function.jobs.fault, function.sqs.fault = failing("CancelJob", throttled), refuses
     with pytest.raises(ClientError):
         function({"cancel": {"jobId": "a"}})
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
 
 
-# An event's run keeps 7 s for the backlog, a teardown 12 s for its answer; a call of the fake takes 1 s at worst.
-@pytest.mark.parametrize(("seconds", "begun"), [(8.0, True), (7.999, False)])
-def test_a_run_stops_seven_seconds_before_the_end_of_the_invocation(
+# The run of an event reserves 7 s, that of a teardown 12 s; a call may take 9 s.
+@pytest.mark.parametrize(("seconds", "begun"), [(16.0, True), (15.999, False)])
+def test_the_run_of_an_event_stops_seven_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}}, seconds)
     assert function.jobs.cancelled == (["a"] if begun else [])
-    assert len(function.backlog.messages) == (0 if begun else 1)
+    assert len(function.sqs.messages) == (0 if begun else 1)
 
 
-@pytest.mark.parametrize(("seconds", "begun"), [(13.0, True), (12.999, False)])
-def test_a_teardown_stops_twelve_seconds_before_the_end_and_is_answered_or_waits(
+@pytest.mark.parametrize(("seconds", "begun"), [(21.0, True), (20.999, False)])
+def test_the_run_of_a_teardown_stops_twelve_seconds_before_the_end_of_the_invocation(
     seconds: float, begun: bool, function: Function
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
@@ -338,7 +330,7 @@ def test_a_teardown_stops_twelve_seconds_before_the_end_and_is_answered_or_waits
     report = function(event, seconds)
     assert report["status"] == ("SETTLED" if begun else "UNFINISHED")
     assert [answer["Status"] for answer in function.answers] == (["SUCCESS"] if begun else [])
-    assert function.backlog.events == ([] if begun else [event])
+    assert function.sqs.events == ([] if begun else [event])
 
 
 def test_a_teardown_that_waits_is_answered_once_when_it_is_done(function: Function) -> None:
@@ -372,7 +364,7 @@ def test_a_teardown_that_never_gets_done_is_answered_once_near_its_service_timeo
     # The answer is due 240 s after the first delivery, and a run is begun only if it has 30 s until then: after the
     # queue's 20 s, and 5, 10, 15 ... 40 s later. Then the next one would come too late.
     assert function.clock.now == 1200.0
-    assert function.backlog.dead == []
+    assert function.sqs.dead_letters == []
 
 
 @pytest.mark.parametrize(
@@ -385,7 +377,7 @@ def test_a_teardown_waits_only_if_another_run_has_time_to_end(timeout: str, wait
     event = load("custom-resource-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": timeout}
     function(event)
-    assert bool(function.backlog.messages) is waits
+    assert bool(function.sqs.messages) is waits
     assert len(function.answers) == (0 if waits else 1)
 
 
@@ -408,17 +400,17 @@ def test_a_teardown_counts_its_time_from_the_signature_of_its_url(
     event["ResponseURL"] += f"&X-Amz-Date={signed_at}"
     event["ResourceProperties"] |= {"ServiceTimeout": timeout}
     function(event)
-    assert (bool(function.backlog.messages), len(function.answers)) == (waits, 0 if waits else 1)
+    assert (bool(function.sqs.messages), len(function.answers)) == (waits, 0 if waits else 1)
 
 
-def test_a_teardown_works_no_longer_than_cloudformation_waits(function: Function) -> None:
-    """Of a ServiceTimeout of 60 s, 48 s are left; a call of the fake may take one of them."""
+def test_the_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -> None:
+    """The response is due after 48 s of a ServiceTimeout of 60 s, and a call may take 9 s."""
     function.configure(limits=replace(LIMITS, max_jobs=1000))
     function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(190)}
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
-    assert (report["status"], function.clock.now) == ("UNSETTLED", 1047.0)
+    assert (report["status"], function.clock.now) == ("UNSETTLED", 1039.0)
 
 
 def test_a_deletion_that_waits_warns_but_is_not_counted_as_continued(
@@ -440,7 +432,7 @@ def test_a_teardown_in_the_queue_whose_answer_is_lost_is_delivered_again_and_say
     function(load("custom-resource-delete.json", function.server))
     function.server.script = [503] * 6 + [200]
     with pytest.raises(ResponseUndelivered):
-        function.backlog.deliver(function)
+        function.poll()
     function.drain()
     assert {answer["Status"] for answer in function.answers} == {"SUCCESS"}
     assert len(function.answers) == 7
@@ -450,7 +442,7 @@ def test_a_teardown_in_the_queue_whose_answer_is_lost_is_delivered_again_and_say
 def test_a_create_or_update_never_waits(request_type: str, function: Function) -> None:
     function.jobs.fault = failing("CancelJob", throttled)
     function(load(f"custom-resource-{request_type}.json", function.server), 13)
-    assert (len(function.answers), function.backlog.messages) == (1, [])
+    assert (len(function.answers), function.sqs.messages) == (1, [])
 
 
 # The cap, on every trigger
@@ -479,7 +471,7 @@ def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, func
     fill(function, 101)
     report = function(load(name, function.server))
     assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
-    assert (function.jobs.cancelled, function.backlog.messages) == ([], [])
+    assert (function.jobs.cancelled, function.sqs.messages) == ([], [])
     assert [answer["Reason"] for answer in function.answers] == (
         [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
     )
@@ -508,16 +500,16 @@ def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function
 SWEEP = {"cancel": {"select": {"jobIdGlob": "firmware-*"}}}
 
 
-def test_the_cap_is_judged_once_when_the_event_first_arrives(function: Function) -> None:
+def test_the_job_limit_is_checked_once(function: Function) -> None:
     fill(function, 100)
-    report = function(SWEEP, 10)
+    report = function(SWEEP, 19)
     assert (report["status"], report["counts"]["DEFERRED"] > 0) == ("UNFINISHED", True)
     function.jobs.jobs |= {f"firmware-late-{each}": firmware() for each in range(101)}
     reports = function.drain()
     assert (reports[-1]["status"], len(function.jobs.cancelled)) == ("SETTLED", 201)
 
 
-def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function: Function) -> None:
+def test_the_job_limit_is_checked_later_if_the_first_listing_failed(function: Function) -> None:
     fill(function, 101)
     function.jobs.fault = failing("ListJobs", throttled, times=1)
     assert function(SWEEP)["status"] == "UNFINISHED"
@@ -528,7 +520,7 @@ def test_the_cap_is_judged_in_the_queue_if_the_first_listing_had_failed(function
 def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) -> None:
     """As for one that somebody has taken from the failure queue and sent again."""
     fill(function, 101)
-    function.backlog.send_message(QueueUrl=function.backlog.url, MessageBody=json.dumps(SWEEP))
+    function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=json.dumps(SWEEP))
     (report,) = function.drain()
     assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
 
@@ -554,7 +546,7 @@ def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
     report = function(event)
     assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
     assert report["reason"] == "select: ThrottlingException: Rate exceeded"
-    assert function.backlog.events == [event]
+    assert function.sqs.events == [event]
     assert function.jobs.cancelled == []
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
 
@@ -576,7 +568,7 @@ def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
     report = function(load("stack-deleted.json", function.server))
     assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
     assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
-    assert function.backlog.messages == []
+    assert function.sqs.messages == []
 
 
 # The sweep
@@ -610,7 +602,7 @@ def test_a_deleted_stack_cancels_its_continuous_jobs_too_and_no_other_stacks(fun
         "mine": firmware(),
         "mine-continuous": replace(firmware(), target_selection="CONTINUOUS"),
         "mine-new": replace(firmware(), created_at=NOW),
-        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK + "0"}),
+        "others": FakeJob(tags={"iot-job-canceler:stack-id": STACK_ID + "0"}),
         "nobodys": FakeJob(),
     }
     function(load("stack-deleted.json", function.server))
@@ -632,7 +624,7 @@ def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_mor
     report = function(load("custom-resource-select-delete.json", function.server))
     (answer,) = function.answers
     assert (report["counts"], answer["Status"], answer["Data"]) == ({"CANCELED": 2}, "SUCCESS", {"Force": "false"})
-    assert answer["PhysicalResourceId"] == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert answer["PhysicalResourceId"] == SELECTION_ID
     assert sorted(function.jobs.cancelled) == ["firmware-1", "firmware-2"]
 
 
@@ -646,6 +638,30 @@ def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(
     assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 90
 
 
+# A message of a queue
+
+
+def test_a_message_that_is_no_longer_in_flight_starts_no_run(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    returned = function(load("backlog-message.json", function.server))
+    assert returned == {"batchItemFailures": [{"itemIdentifier": "2b7d1c5e-94a3-4f60-8e2b-1c0d9f8e7a6b"}]}
+    assert function.jobs.calls == []
+    (line,) = function.log.lines
+    assert (line["level"], line["trigger"], line["message"]) == (
+        "WARNING",
+        "DIRECT",
+        "the message's lease had ended, so another run has it or will have it",
+    )
+
+
+def test_a_run_that_waits_ends_although_a_prefix_was_set_since(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob(executions={"thing": "IN_PROGRESS"})
+    function({"cancel": {"jobId": "a", "waitForExecutionsMinutes": 5}})
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    function.jobs.jobs["a"].executions["thing"] = "SUCCEEDED"
+    assert [report["status"] for report in function.drain()] == ["SETTLED"]
+
+
 # Poison
 
 
@@ -657,8 +673,8 @@ def test_a_message_that_crashes_the_function_is_kept_for_five_seconds_and_told(
     function({"cancel": {"jobId": "a"}})
     function.jobs.fault = crashes
     with pytest.raises(ZeroDivisionError):
-        function.backlog.deliver(function)
-    (message,) = function.backlog.messages
+        function.poll()
+    (message,) = function.sqs.messages
     assert message.visible_at == function.clock.now + 5
     assert "UnexpectedErrors" in capsys.readouterr().out
     function.jobs.fault = None
@@ -670,15 +686,15 @@ def test_poison_is_in_the_failure_queue_after_a_hundred_deliveries_and_can_be_re
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"jobId": "a"}})
     function.jobs.fault = crashes
-    while function.backlog.messages:
-        with nullcontext() if function.backlog.deliveries == 100 else pytest.raises(ZeroDivisionError):
-            function.backlog.deliver(function)
-    assert (function.backlog.deliveries, len(function.backlog.dead)) == (100, 1)
+    while function.sqs.messages:
+        with nullcontext() if function.sqs.receives == 100 else pytest.raises(ZeroDivisionError):
+            function.poll()
+    assert (function.sqs.receives, len(function.sqs.dead_letters)) == (100, 1)
     assert function.clock.now == 1000 + 5 + 390 + 88 * 60  # 5 s, 10 s, and so on up to 60 s
     function.jobs.fault = None
-    (dead,) = function.backlog.dead
-    dead.receives, dead.visible_at = 0, function.clock.now
-    function.backlog.messages.append(dead)
+    (dead,) = function.sqs.dead_letters
+    dead.receive_count, dead.visible_at = 0, function.clock.now
+    function.sqs.messages.append(dead)
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
 
 
@@ -834,8 +850,9 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_the_real_services_are_wired_from_the_environment_once() -> None:
+def test_the_services_are_created_once_from_the_environment(clock: FakeClock) -> None:
     services = wire()
+    gate = Gate(8, Deadline(300, clock), clock, clock.sleep, call_seconds=MAX_CALL_SECONDS)
     assert services.config == Config(
         StackLimits(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         8,
@@ -848,6 +865,7 @@ def test_the_real_services_are_wired_from_the_environment_once() -> None:
         "/aws/lambda/canceler",
         None,
     )
+    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
@@ -895,16 +913,36 @@ def test_what_lambda_loads_is_wired_and_collects_garbage_of_events_alone() -> No
         gc.unfreeze()
 
 
-def test_the_handler_is_where_the_template_says() -> None:
+def test_the_template_names_the_handler() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
     assert "Handler: handler.lambda_function.lambda_handler" in template
+
+
+# The response that the timer sends
+
+
+def test_a_teardown_is_not_enqueued_after_the_timer_has_responded(function: Function) -> None:
+    """CloudFormation accepts one response, so a later delivery could not send another one."""
+
+    def late_api(gate: Gate) -> JobsApi:
+        timer = function.process.timer
+        assert timer
+        timer.fire()
+        return function.jobs.behind(gate)
+
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.services = replace(function.services, jobs_api=late_api)
+    report = function(load("custom-resource-delete.json", function.server), 6.5)
+    reason = "the invocation ran out of time before every job was settled"
+    assert (report["status"], report["reason"], function.sqs.messages) == ("UNSETTLED", reason, [])
+    assert [answer["Status"] for answer in function.answers] == ["FAILED"]
 
 
 # What becomes of an event that was begun
 
 
 def backlog_message(function: Function) -> Any:
-    (message,) = function.backlog.messages
+    (message,) = function.sqs.messages
     return message
 
 
@@ -913,9 +951,9 @@ def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function({"cancel": {"select": {"jobIdGlob": "a"}, "force": False}})
     function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
-    while function.backlog.messages:
-        function.backlog.deliver(function)
-    assert len(function.backlog.dead) == 1
+    while function.sqs.messages:
+        function.poll()
+    assert len(function.sqs.dead_letters) == 1
     assert function.jobs.cancelled == []
 
 
@@ -926,7 +964,7 @@ def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_
     function({"cancel": {"select": {"jobIdGlob": "a-*"}}})
     assert "Admitted" not in backlog_message(function).attributes
     function.jobs.fault = failing("CancelJob", throttled, times=2)
-    function.backlog.deliver(function)
+    function.poll()
     assert backlog_message(function).attributes["Admitted"]["StringValue"] == "true"
     function.jobs.jobs["a-3"] = FakeJob()
     (report,) = function.drain()
@@ -962,7 +1000,7 @@ def test_a_teardown_that_its_queue_refuses_is_answered_at_once_and_only_then(
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("KmsDisabled", 400)
+    function.sqs.fault = refused_by_sqs("KmsDisabled", 400)
     deletion = load("custom-resource-delete.json", function.server)
     deletion["ResourceProperties"]["OnIncomplete"] = on_incomplete
     report = function(deletion)
@@ -988,7 +1026,7 @@ def test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reac
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=1)
-    function.backlog.fault = refused_by_sqs(code, status)
+    function.sqs.fault = refused_by_sqs(code, status)
     deletion = signed_deletion(function)
     with pytest.raises(EnqueueUnavailable):
         function(deletion)
@@ -1003,7 +1041,7 @@ def test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
     deletion = signed_deletion(function, OnIncomplete=on_incomplete)
     for seconds in (60, 120):
         with pytest.raises(EnqueueUnavailable):
@@ -1031,7 +1069,7 @@ def test_a_teardown_that_may_not_come_again_is_answered_at_once(
 ) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled)
-    function.backlog.fault = refused_by_sqs("ServiceUnavailable", 503)
+    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
     assert function(signed_deletion(function, date, **properties))["status"] == "UNSETTLED"
     assert [answer["Status"] for answer in function.answers] == ["FAILED"]
 
@@ -1065,12 +1103,11 @@ def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(
 
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(15.75, 4), (16.0, 5), (31.75, 5), (32.0, 6)])
-def test_sending_ends_a_second_before_the_invocation_by_the_functions_own_clock(
+def test_sending_the_response_ends_a_second_before_the_invocation(
     seconds: float, attempts: int, function: Function
 ) -> None:
-    """The waits between the attempts are 1, 2, 4, 8 and 16 s here."""
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    """The backoffs between the attempts are 1, 2, 4, 8 and 16 s here. A Create calls no other service."""
     function.server.script = [500]
     with pytest.raises(ResponseUndelivered):
-        function(load("custom-resource-delete.json", function.server), seconds)
+        function(load("custom-resource-create.json", function.server), seconds)
     assert len(function.server.received) == attempts

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from handler.errors import ResponseUndelivered
 from tests.conftest import Function
 from tests.support.fakes import FakeJob, failing, throttled
+from tools.simulators.events import delete_request
 
 EVENTS = Path(__file__).parents[2] / "events"
 REQUEST_ID = "6f0d4b1a-6a4e-4f0e-9a53-0b6b0d1f7c11"
@@ -26,15 +27,7 @@ def told(function: Function) -> list[tuple[str, str, str]]:
 
 
 def deletion(function: Function) -> dict[str, Any]:
-    return {
-        "RequestType": "Delete",
-        "RequestId": "request-1",
-        "ResponseURL": f"{function.server.url}/answer",
-        "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/s/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "a",
-        "ResourceProperties": {"ServiceToken": "arn", "JobId": "a"},
-    }
+    return delete_request("a", f"{function.server.url}/answer", {"JobId": "a"})
 
 
 def lines(function: Function) -> list[str]:
@@ -87,7 +80,7 @@ def test_each_delivery_of_an_event_tells_what_it_did_once_the_event_is_safe_on_t
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     safe: list[int] = []
-    function.bus.fault = lambda: safe.append(len(function.backlog.messages))
+    function.bus.fault = lambda: safe.append(len(function.sqs.messages))
     function(ASKED)
     function.drain()
     assert told(function) == [
@@ -108,7 +101,7 @@ def test_a_report_starts_nothing_and_no_other_report(source: str, function: Func
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     report = function(json.loads((EVENTS / "canceler-report.json").read_text()) | {"source": source})
     assert report["status"] == "IGNORED"
-    assert (function.jobs.calls, function.bus.entries, function.backlog.messages) == ([], [], [])
+    assert (function.jobs.calls, function.bus.entries, function.sqs.messages) == ([], [], [])
 
 
 def test_what_the_function_tells_is_what_it_ignores(function: Function) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Function
-from tests.support.fakes import LIMITS, NOW, FakeBacklog, FakeJob
+from tests.support.fakes import LIMITS, NOW, FakeJob
+from tests.support.sqs import FakeSqs
 from tests.support.template import ROOT
+from tools.simulators.events import sqs_event
 
 OTHERS_JOB = "other-1"
 NEW = {"FirstSeenAt": {"DataType": "String", "StringValue": f"{NOW.timestamp()}"}}
@@ -30,7 +32,7 @@ def capped(function: Function) -> Function:
 
 
 def send(function: Function, event: object, attributes: Any) -> None:
-    function.backlog.send_message(QueueUrl=FakeBacklog.url, MessageBody=json.dumps(event), MessageAttributes=attributes)
+    function.sqs.send_message(QueueUrl=FakeSqs.url, MessageBody=json.dumps(event), MessageAttributes=attributes)
 
 
 def test_the_cap_is_one_of_each_event_and_no_limit_to_whoever_sends_many(capped: Function) -> None:
@@ -54,16 +56,13 @@ def test_and_may_name_other_jobs_than_its_event_but_none_outside_the_prefix(capp
 
 def test_a_message_that_was_never_on_the_queue_does_nothing(capped: Function) -> None:
     """Whoever may only invoke the function has no receipt, and comes round no cap in this way."""
-    record = {
-        "messageId": "m-1",
-        "receiptHandle": "made up",
-        "body": json.dumps({"cancel": {"select": {"jobIdGlob": "*"}}}),
-        "attributes": {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {"Admitted": {"stringValue": "true"}},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": FakeBacklog.arn,
-    }
-    assert capped({"Records": [record]}) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
+    event = sqs_event(
+        FakeSqs.arn,
+        {"cancel": {"select": {"jobIdGlob": "*"}}},
+        receiptHandle="made up",
+        messageAttributes={"Admitted": {"stringValue": "true"}},
+    )
+    assert capped(event) == {"batchItemFailures": [{"itemIdentifier": "m-1"}]}
     assert capped.jobs.calls == []
 
 

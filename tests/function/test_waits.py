@@ -6,37 +6,20 @@ Times are seconds since the first delivery, by a fake clock.
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, override
+from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 
-from handler.cancellation.rate import Deadline
 from handler.cancellation.request import StackLimits
-from handler.cloudformation.response import Responder
-from handler.pipeline import Services
 from tests.conftest import Function, Log
-from tests.support.bus import FakeBus
-from tests.support.fakes import (
-    LIMITS,
-    AnswerServer,
-    FakeBacklog,
-    FakeClock,
-    FakeJob,
-    FakeJobs,
-    FakeMessage,
-    config,
-    denied,
-    failing,
-    throttled,
-)
+from tests.support.aws_lambda import Due
+from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, denied, failing, throttled
+from tests.support.response_url import FakePool, ResponseUrl
+from tools.simulators.events import SELECTION_ID, delete_request
 
-STACK_ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-SELECTION_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 SELECT = {"JobIdGlob": "firmware*"}
-BEGIN = 1000.0  # of FakeClock
 FORCED = replace(LIMITS, force=True)
 
 
@@ -45,7 +28,7 @@ def running(*things: str) -> FakeJob:
 
 
 def deletion(
-    server: AnswerServer,
+    server: ResponseUrl,
     wait: str = "5",
     *,
     which: str = "JobId",
@@ -55,220 +38,88 @@ def deletion(
 ) -> dict[str, Any]:
     """A Delete of the job firmware, or of all that match firmware*."""
     physical_id, meant = ("firmware", {"JobId": "firmware"}) if which == "JobId" else (SELECTION_ID, {"Select": SELECT})
-    return {
-        "RequestType": "Delete",
-        "RequestId": request_id,
-        "ResponseURL": f"{server.url}/{path}?X-Amz-Signature=secret",
-        "StackId": STACK_ID,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": physical_id,
-        "ResourceType": "Custom::IoTJobCancellation",
-        "ResourceProperties": {
-            "ServiceToken": "arn",
-            "ServiceTimeout": "3600",
-            "WaitForExecutionsMinutes": wait,
-            **meant,
-            **properties,
-        },
-    }
+    url = f"{server.url}/{path}?X-Amz-Signature=secret"
+    wanted = {"WaitForExecutionsMinutes": wait, **meant, **properties}
+    return delete_request(physical_id, url, wanted, request_id=request_id)
 
 
 def where_to_look(request_id: str = "r-1") -> str:
     return f" (log group /aws/lambda/canceler, correlation_id {request_id})"
 
 
-class Killed(BaseException):
-    """SIGKILL: no handler code does anything any more."""
-
-
-class Calls:
-    """Every call that leaves the function, just before it acts and just after: to IoT, to SQS and to CloudFormation.
-
-    `at` is the number of one of them, and `then` what happens there, once: a kill unless something else is set. A dead
-    process calls nothing.
-    """
-
-    def __init__(self, at: int = 0) -> None:
-        self.count = 0
-        self.at = at
-        self.happened_in = ""
-        self.is_dead = False
-        self.then: Callable[[], None] = self._kill
-
-    def check(self, name: str, _called_for: object = None) -> None:
-        if self.is_dead:
-            raise Killed
-        self.count += 1
-        if self.count == self.at:
-            self.happened_in = name
-            self.then()
-
-    def _kill(self) -> None:
-        self.is_dead = True
-        raise Killed
-
-
-class CheckedBacklog(FakeBacklog):
-    """A FakeBacklog that tells its calls."""
-
-    def __init__(self, clock: FakeClock, calls: Calls) -> None:
-        super().__init__(clock)
-        self.calls = calls
-        self.fault = calls.check
-
-    @override
-    def send_message(self, **parameters: Any) -> None:
-        super().send_message(**parameters)
-        self.calls.check("send_message")
-
-    @override
-    def change_message_visibility(self, **parameters: Any) -> None:
-        super().change_message_visibility(**parameters)
-        self.calls.check("change_message_visibility")
-
-
-class CheckedResponder(Responder):
-    """A Responder that tells its calls."""
-
-    __slots__ = ("calls",)
-    calls: Calls
-
-    @override
-    def deliver(self, url: str, body: bytes, deadline: Deadline) -> str:
-        self.calls.check("answer")
-        problem = super().deliver(url, body, deadline)
-        self.calls.check("answer")
-        return problem
-
-
-@dataclass
-class World:
+class World(Function):
     """The function, its queues, CloudFormation and the devices, which report when their time has come.
 
     Attributes:
         reports_at: when each thing's execution succeeds, by job and thing.
         looks: when the function got a message.
-        answers: when, path, status and reason of each.
-        in_flight: the RequestIds of the messages that are worked on now.
+        groups: the message groups of each RequestId.
     """
 
-    function: Function
-    calls: Calls
-    reports_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    looks: list[float] = field(default_factory=list)
-    answers: list[tuple[float, str, str, str]] = field(default_factory=list)
-    invocations: int = 0
-    in_flight: list[str] = field(default_factory=list)
-    groups: dict[str, set[str]] = field(default_factory=dict)
+    reports_at: dict[tuple[str, str], float]
+
+    def __init__(self, jobs: FakeJobs, log: Log, clock: FakeClock) -> None:
+        pool = FakePool()
+        super().__init__(jobs, pool, pool.pool, log, clock)
+        self.reports_at = {}
+        self.looks: list[float] = []
+        self.response_times: list[float] = []
+        self.groups: dict[str, set[str]] = {}
+        pool.on_request = lambda _request: self.response_times.append(self.now)
 
     @property
     def now(self) -> float:
-        return round(self.function.clock() - BEGIN, 3)
+        return self.clock.elapsed
 
     @property
-    def backlog(self) -> FakeBacklog:
-        return self.function.backlog
+    def responses(self) -> list[tuple[float, str, str, str]]:
+        """When, path, status and reason of each response that CloudFormation got."""
+        return [
+            (
+                at,
+                urlsplit(request.target).path.removeprefix("/"),
+                request.response["Status"],
+                request.response["Reason"],
+            )
+            for at, request in zip(self.response_times, self.server.received, strict=True)
+        ]
 
-    @property
-    def jobs(self) -> dict[str, FakeJob]:
-        return self.function.jobs.jobs
-
-    def invoke(self, event: object, seconds: float = 300) -> dict[str, Any]:
-        """One invocation, in a process that lives."""
+    @override
+    def invoke(self, event: object) -> Any:
         for (job_id, thing), at in self.reports_at.items():
-            if at <= self.now and self.jobs[job_id].executions[thing] == "IN_PROGRESS":
-                self.jobs[job_id].executions[thing] = "SUCCEEDED"
-        self.calls.is_dead = False
-        self.invocations += 1
-        try:
-            return self.function(event, seconds)
-        finally:
-            for request in self.function.server.received[len(self.answers) :]:
-                body = json.loads(request.body)
-                path = request.target.partition("?")[0].removeprefix("/")
-                self.answers.append((self.now, path, body["Status"], body["Reason"]))
-            for message in self.backlog.messages:
-                self.groups.setdefault(request_id_of(message), set()).add(message.group)
-
-    def look(self) -> None:
-        """Let the next message be delivered."""
-
-        def handle(event: Any) -> dict[str, Any]:
-            request_id = json.loads(event["Records"][0]["body"]).get("RequestId", "")
-            assert not request_id or request_id not in self.in_flight
-            self.in_flight.append(request_id)
+            if at <= self.now and self.jobs.jobs[job_id].executions[thing] == "IN_PROGRESS":
+                self.jobs.jobs[job_id].executions[thing] = "SUCCEEDED"
+        if self.in_flight:
             self.looks.append(self.now)
-            try:
-                return self.invoke(event)
-            finally:
-                self.in_flight.remove(request_id)
-
-        with suppress(Killed):  # the message comes again when its lease ends
-            self.backlog.deliver(handle)
-
-    def deliver(self, event: object) -> bool:
-        """A delivery by CloudFormation or EventBridge. False if it was killed."""
         try:
-            self.invoke(event)
-        except Killed:
-            return False
-        return True
+            return super().invoke(event)
+        finally:
+            for message in self.sqs.messages:
+                self.groups.setdefault(message.event.get("RequestId", ""), set()).add(message.group)
 
-    def play(self, *deliveries: tuple[float, object], looks_first: bool = False) -> None:
-        """All deliveries at their times, and the looks between them, until nothing is left.
-
-        Where a delivery and a look fall together, the delivery comes first, unless `looks_first`. A delivery that was
-        killed comes again after a minute, as Lambda has it.
-        """
-        todo = sorted(deliveries, key=lambda each: each[0])
-        while todo or self.backlog.messages:
-            look_at = self._next_look()
-            if todo and (todo[0][0] < look_at or (todo[0][0] == look_at and not looks_first)):
-                at, event = todo.pop(0)
-                self.function.clock.now = max(self.function.clock.now, BEGIN + at)
-                if not self.deliver(event):
-                    todo = sorted([(self.now + 60, event), *todo], key=lambda each: each[0])
-            else:
-                self.look()
-        assert self.backlog.dead == []
-
-    def _next_look(self) -> float:
-        due = [message.visible_at - BEGIN for message in self.backlog._next_of_each_group()]
-        return round(min(due), 3) if due else float("inf")
-
-
-def request_id_of(message: FakeMessage) -> str:
-    request_id: str = json.loads(message.body).get("RequestId", "")
-    return request_id
+    def run_all(self, *deliveries: tuple[float, object], messages_first: bool = False) -> None:
+        """Deliver these events at their times, and all messages, until nothing is left."""
+        self.run(*(Due(at, event) for at, event in deliveries), messages_first=messages_first)
+        assert (self.sqs.dead_letters, self.failed) == ([], [])
 
 
 type NewWorld = Callable[..., World]
 
 
 @pytest.fixture
-def new_world(server: AnswerServer, http: urllib3.PoolManager, new_log: Callable[[], Log]) -> NewWorld:
+def new_world(new_log: Callable[[], Log]) -> NewWorld:
     """Each with the job firmware, which two devices run; `ends_at` is when they report success.
 
-    The pace is so high that no run takes time, and that all times are round.
+    The rate limit is so high that no run takes time, and that all times are round.
     """
 
-    def new(
-        jobs: Mapping[str, FakeJob] | None = None, *, ends_at: float | None = None, calls: Calls | None = None
-    ) -> World:
-        server.received.clear()
-        clock, log, calls = FakeClock(), new_log(), calls or Calls()
-        meant = {"firmware": running("thing-1", "thing-2")} if jobs is None else dict(jobs)
-        api, backlog = FakeJobs(meant, clock), CheckedBacklog(clock, calls)
-        api.fault = api.lost = calls.check
-        responder = CheckedResponder(http, clock.sleep, lambda _least, most: most)
-        object.__setattr__(responder, "calls", calls)
-        settings = replace(config(server.url), cancels_per_second=1_000_000)
-        bus = FakeBus()
-        services = Services(
-            settings, api.behind, backlog.port, bus.port, responder, log.telemetry, clock, clock.sleep, clock.utc_now
-        )
-        times = {} if ends_at is None else dict.fromkeys(running_in(meant), ends_at)
-        return World(Function(services, api, backlog, bus, server, log, clock), calls, times)
+    def new(jobs: Mapping[str, FakeJob] | None = None, *, ends_at: float | None = None) -> World:
+        clock = FakeClock()
+        found = {"firmware": running("thing-1", "thing-2")} if jobs is None else dict(jobs)
+        world = World(FakeJobs(found, clock), new_log(), clock)
+        world.configure(cancels_per_second=1_000_000)
+        world.reports_at = {} if ends_at is None else dict.fromkeys(running_in(found), ends_at)
+        return world
 
     return new
 
@@ -294,22 +145,22 @@ def three_jobs() -> dict[str, FakeJob]:
 def test_a_deletion_waits_for_its_devices_and_is_answered_once_when_all_have_reported(new_world: NewWorld) -> None:
     world = new_world()
     world.reports_at = {("firmware", "thing-1"): 45, ("firmware", "thing-2"): 95}
-    world.deliver(deletion(world.function.server))
-    (message,) = world.backlog.messages
-    assert (bool(message.group), world.answers, message.visible_at - BEGIN) == (True, [], 20)
-    world.play()
+    world(deletion(world.server))
+    (message,) = world.sqs.messages
+    assert (bool(message.group), world.responses, message.visible_at - world.clock.start) == (True, [], 20)
+    world.run_all()
     assert world.looks == [20, 40, 60, 80, 100]
-    assert world.answers == [(100, "answer", "SUCCESS", "")]
-    assert world.invocations == 6
-    assert world.function.jobs.calls == [("CancelJob", "firmware"), *[("DescribeJob", "firmware")] * 6]
-    told = [(report["status"], report["reason"]) for report in world.function.reports]
+    assert world.responses == [(100, "answer", "SUCCESS", "")]
+    assert world.ended.total() == 6
+    assert world.jobs.calls == [("CancelJob", "firmware"), *[("DescribeJob", "firmware")] * 6]
+    told = [(report["status"], report["reason"]) for report in world.reports]
     assert told == [
         *[("UNFINISHED", "2 devices still run job firmware")] * 3,
         *[("UNFINISHED", "1 device still runs job firmware")] * 2,
         ("SETTLED", ""),
     ]
-    assert {line["level"] for line in world.function.log.lines} == {"INFO"}
-    assert world.jobs["firmware"].executions == {
+    assert {line["level"] for line in world.log.lines} == {"INFO"}
+    assert world.jobs.jobs["firmware"].executions == {
         "thing-1": "SUCCEEDED",
         "thing-2": "SUCCEEDED",
         "thing-queued": "CANCELED",
@@ -322,21 +173,21 @@ def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_sel
 ) -> None:
     world = new_world(three_jobs())
     world.reports_at = {("firmware-1", "thing-1"): 25, ("firmware-1", "thing-2"): 70, ("firmware-2", "thing-3"): 30}
-    world.deliver(deletion(world.function.server, which="Select"))
-    told = len(world.function.jobs.calls)
-    world.play()
+    world(deletion(world.server, which="Select"))
+    told = len(world.jobs.calls)
+    world.run_all()
     assert world.looks == [20, 40, 60, 80]
-    assert world.answers == [(80, "answer", "SUCCESS", "")]
-    assert Counter(world.function.jobs.calls[told:-6]) == {
+    assert world.responses == [(80, "answer", "SUCCESS", "")]
+    assert Counter(world.jobs.calls[told:-6]) == {
         ("DescribeJob", "firmware-1"): 4,
         ("DescribeJob", "firmware-2"): 4,
     }
-    assert sorted(world.function.jobs.calls[-6:]) == [
+    assert sorted(world.jobs.calls[-6:]) == [
         *(("DescribeJob", f"firmware-{number}") for number in (1, 2, 3)),
         *(("ListJobs", f"{status}/1") for status in ("CANCELED", "IN_PROGRESS", "SCHEDULED")),
     ]
-    assert sorted(world.function.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
-    assert world.invocations == 5
+    assert sorted(world.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
+    assert world.ended.total() == 5
 
 
 EVENTS: dict[str, dict[str, object]] = {
@@ -350,15 +201,15 @@ EVENTS: dict[str, dict[str, object]] = {
 def test_an_event_waits_on_the_backlog_and_answers_nobody(which: str, new_world: NewWorld) -> None:
     world = new_world(three_jobs(), ends_at=50)
     event = {"cancel": {**EVENTS[which], "waitForExecutionsMinutes": 5}}
-    world.deliver(event)
-    (message,) = world.backlog.messages
-    assert (message.group, world.backlog.events) == ("", [event])
-    told = len(world.function.jobs.calls)
-    world.play()
-    assert (world.looks, world.invocations, world.answers) == ([20, 40, 60], 4, [])
-    assert {operation for operation, _ in world.function.jobs.calls[told:]} == {"DescribeJob"}
-    assert [report["status"] for report in world.function.reports] == [*["UNFINISHED"] * 3, "SETTLED"]
-    assert len(world.function.jobs.cancelled) == len(set(world.function.jobs.cancelled))
+    world(event)
+    (message,) = world.sqs.messages
+    assert (message.group, world.sqs.events) == ("", [event])
+    told = len(world.jobs.calls)
+    world.run_all()
+    assert (world.looks, world.ended.total(), world.responses) == ([20, 40, 60], 4, [])
+    assert {operation for operation, _ in world.jobs.calls[told:]} == {"DescribeJob"}
+    assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 3, "SETTLED"]
+    assert len(world.jobs.cancelled) == len(set(world.jobs.cancelled))
 
 
 # Minutes → the first looks of a deletion, whose queue has a delay of its own, and of an event; how many there are.
@@ -376,80 +227,80 @@ INTERVALS: dict[int, tuple[list[float], list[float], int, int]] = {
 def test_a_longer_wait_is_looked_at_less_often(minutes: int, new_world: NewWorld) -> None:
     of_a_deletion, of_an_event, looks_of_a_deletion, looks_of_an_event = INTERVALS[minutes]
     world = new_world()
-    world.play((0, deletion(world.function.server, str(minutes))))
+    world.run_all((0, deletion(world.server, str(minutes))))
     assert (world.looks[:4], len(world.looks)) == (of_a_deletion, looks_of_a_deletion)
-    assert world.function.jobs.calls[2:] == [("DescribeJob", "firmware")] * looks_of_a_deletion
+    assert world.jobs.calls[2:] == [("DescribeJob", "firmware")] * looks_of_a_deletion
     world = new_world()
-    world.play((0, {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}))
+    world.run_all((0, {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}))
     assert (world.looks[:4], len(world.looks)) == (of_an_event, looks_of_an_event)
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 def test_nothing_waits_where_no_device_is_at_work(which: str, new_world: NewWorld) -> None:
     world = new_world({"firmware": FakeJob(executions={"thing-1": "QUEUED"})})
-    world.play((0, deletion(world.function.server, which=which)))
-    assert (world.looks, world.answers) == ([], [(0, "answer", "SUCCESS", "")])
+    world.run_all((0, deletion(world.server, which=which)))
+    assert (world.looks, world.responses) == ([], [(0, "answer", "SUCCESS", "")])
 
 
 @pytest.mark.parametrize("wait", ["0", "51", "soon"])
 def test_a_wait_of_nothing_or_one_that_can_not_be_read_is_none(wait: str, new_world: NewWorld) -> None:
     """Create and Update refuse the others; a Delete never fails on properties."""
     world = new_world()
-    world.play((0, deletion(world.function.server, wait)))
-    assert (world.looks, [status for *_, status, _ in world.answers]) == ([], ["SUCCESS"])
+    world.run_all((0, deletion(world.server, wait)))
+    assert (world.looks, [status for *_, status, _ in world.responses]) == ([], ["SUCCESS"])
 
 
 def test_a_throttled_look_is_one_more_look(new_world: NewWorld) -> None:
     world = new_world(ends_at=30)
-    world.deliver(deletion(world.function.server))
-    world.function.jobs.fault = failing("DescribeJob", throttled, times=2)
-    world.play()
+    world(deletion(world.server))
+    world.jobs.fault = failing("DescribeJob", throttled, times=2)
+    world.run_all()
     assert world.looks == [20, 25, 35]
-    assert world.answers == [(35, "answer", "SUCCESS", "")]
+    assert world.responses == [(35, "answer", "SUCCESS", "")]
 
 
 def test_a_job_that_is_deleted_in_the_middle_of_a_wait_is_waited_for_no_more(new_world: NewWorld) -> None:
     world = new_world()
-    world.deliver(deletion(world.function.server))
-    del world.jobs["firmware"]
-    world.play()
-    assert world.answers == [(20, "answer", "SUCCESS", "")]
-    assert world.function.reports[-1]["counts"] == {"GONE": 1}
+    world(deletion(world.server))
+    del world.jobs.jobs["firmware"]
+    world.run_all()
+    assert world.responses == [(20, "answer", "SUCCESS", "")]
+    assert world.reports[-1]["counts"] == {"GONE": 1}
 
 
 def test_a_wait_does_not_begin_before_the_job_is_cancelled(new_world: NewWorld) -> None:
     world = new_world()
-    world.function.jobs.fault = failing("CancelJob", throttled, times=2)
-    world.play((0, deletion(world.function.server, "1")))
+    world.jobs.fault = failing("CancelJob", throttled, times=2)
+    world.run_all((0, deletion(world.server, "1")))
     assert world.looks == [20, 25, 45, 65, 85]
     reason = "after 1 min, 2 devices still run job firmware" + where_to_look()
-    assert world.answers == [(85, "answer", "FAILED", reason)]
+    assert world.responses == [(85, "answer", "FAILED", reason)]
 
 
 def test_devices_are_waited_for_though_another_job_can_not_be_cancelled_and_that_one_is_told_in_the_end(
     new_world: NewWorld,
 ) -> None:
     world = new_world(three_jobs(), ends_at=50)
-    world.function.jobs.fault = failing("CancelJob", denied, job_id="firmware-3")
-    world.play((0, deletion(world.function.server, which="Select")))
+    world.jobs.fault = failing("CancelJob", denied, job_id="firmware-3")
+    world.run_all((0, deletion(world.server, which="Select")))
     reason = "1 live jobs matched; job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
-    assert (world.looks, world.answers) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
+    assert (world.looks, world.responses) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
 
 
 def test_a_wait_does_not_begin_before_every_job_is_cancelled(new_world: NewWorld) -> None:
     world = new_world(three_jobs())
-    world.function.jobs.fault = failing("CancelJob", throttled, times=2, job_id="firmware-2")
-    world.play((0, {"cancel": {"jobIds": ["firmware-1", "firmware-2"], "waitForExecutionsMinutes": 1}}))
+    world.jobs.fault = failing("CancelJob", throttled, times=2, job_id="firmware-2")
+    world.run_all((0, {"cancel": {"jobIds": ["firmware-1", "firmware-2"], "waitForExecutionsMinutes": 1}}))
     assert world.looks == [5, 10, 30, 50, 70]
-    assert [report["status"] for report in world.function.reports] == [*["UNFINISHED"] * 5, "UNSETTLED"]
+    assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 5, "UNSETTLED"]
 
 
 def test_devices_that_run_a_job_that_can_not_be_cancelled_are_not_waited_for(new_world: NewWorld) -> None:
     world = new_world()
-    world.function.jobs.fault = failing("CancelJob", denied)
-    world.play((0, deletion(world.function.server)))
+    world.jobs.fault = failing("CancelJob", denied)
+    world.run_all((0, deletion(world.server)))
     reason = "job firmware FAILED: AccessDeniedException: not authorized" + where_to_look()
-    assert (world.looks, world.answers) == ([], [(0, "answer", "FAILED", reason)])
+    assert (world.looks, world.responses) == ([], [(0, "answer", "FAILED", reason)])
 
 
 # The time is up
@@ -464,17 +315,17 @@ def test_a_deletion_whose_devices_take_too_long_fails_when_the_time_is_up_and_sa
     which: str, minutes: int, at: float, new_world: NewWorld
 ) -> None:
     world = new_world()
-    world.play((0, deletion(world.function.server, str(minutes), which=which)))
-    assert world.answers == [(at, "answer", "FAILED", UP.format(minutes) + where_to_look())]
-    assert running_in(world.jobs) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    levels = [line["level"] for line in world.function.log.lines]
+    world.run_all((0, deletion(world.server, str(minutes), which=which)))
+    assert world.responses == [(at, "answer", "FAILED", UP.format(minutes) + where_to_look())]
+    assert running_in(world.jobs.jobs) == [("firmware", "thing-1"), ("firmware", "thing-2")]
+    levels = [line["level"] for line in world.log.lines]
     assert levels == ["INFO"] * (len(levels) - 1) + ["WARNING"]
 
 
 def test_the_reason_tells_five_jobs_and_how_many_more(new_world: NewWorld) -> None:
     world = new_world(SEVEN)
-    world.play((0, deletion(world.function.server, which="Select")))
-    ((_, _, status, reason),) = world.answers
+    world.run_all((0, deletion(world.server, which="Select")))
+    ((_, _, status, reason),) = world.responses
     told, _, more = reason.removesuffix(where_to_look()).partition(", and ")
     after, *each = told.split(", ")
     assert (status, after, more) == ("FAILED", "after 5 min", "devices still run 2 more jobs")
@@ -486,15 +337,15 @@ def test_a_deletion_that_continues_goes_on_when_the_time_is_up_and_warns_only_th
     new_world: NewWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = new_world()
-    world.deliver(deletion(world.function.server, OnIncomplete="CONTINUE"))
+    world(deletion(world.server, OnIncomplete="CONTINUE"))
     while len(world.looks) < 14:
-        world.look()
-    assert [line["message"] for line in world.function.log.lines] == ["report"] * 15
-    assert {line["level"] for line in world.function.log.lines} == {"INFO"}
+        world.poll()
+    assert [line["message"] for line in world.log.lines] == ["report"] * 15
+    assert {line["level"] for line in world.log.lines} == {"INFO"}
     assert "TeardownsContinued" not in capsys.readouterr().out
-    world.play()
-    assert world.answers == [(300, "answer", "SUCCESS", UP.format(5) + where_to_look())]
-    assert [(line["level"], line["message"]) for line in world.function.log.lines[15:]] == [
+    world.run_all()
+    assert world.responses == [(300, "answer", "SUCCESS", UP.format(5) + where_to_look())]
+    assert [(line["level"], line["message"]) for line in world.log.lines[15:]] == [
         ("WARNING", UP.format(5)),
         ("WARNING", "report"),
     ]
@@ -506,17 +357,17 @@ def test_a_deletion_that_continues_goes_on_when_the_time_is_up_and_warns_only_th
 def test_an_event_whose_devices_take_too_long_is_unsettled_and_comes_no_more(which: str, new_world: NewWorld) -> None:
     world = new_world()
     meant: object = "firmware" if which == "jobId" else {"jobIdGlob": "firmware*"}
-    world.play((0, {"cancel": {which: meant, "waitForExecutionsMinutes": 5}}))
-    *before, last = world.function.reports
+    world.run_all((0, {"cancel": {which: meant, "waitForExecutionsMinutes": 5}}))
+    *before, last = world.reports
     assert {report["status"] for report in before} == {"UNFINISHED"}
     assert (last["status"], last["reason"], world.now) == ("UNSETTLED", UP.format(5), 300)
     assert (last["counts"], last["executionsLeftInProgress"]) == ({"ALREADY_CANCELED": 1}, 2)
-    assert (world.backlog.messages, world.backlog.dead, world.answers) == ([], [], [])
+    assert (world.sqs.messages, world.sqs.dead_letters, world.responses) == ([], [], [])
 
 
 # ServiceTimeout and minutes → when it is answered: once another look and 30 s for it would be too late.
 SOON: dict[tuple[str, str], float] = {
-    ("10", "5"): 0,
+    ("50", "5"): 0,
     ("62", "5"): 0,
     ("63", "5"): 20,
     ("120", "5"): 60,
@@ -534,10 +385,10 @@ def test_a_deletion_is_answered_in_time_though_its_wait_is_longer_than_cloudform
     timeout: str, minutes: str, on_incomplete: str, status: str, new_world: NewWorld
 ) -> None:
     world = new_world()
-    world.play(
-        (0, deletion(world.function.server, minutes, ServiceTimeout=timeout, OnIncomplete=on_incomplete)),
+    world.run_all(
+        (0, deletion(world.server, minutes, ServiceTimeout=timeout, OnIncomplete=on_incomplete)),
     )
-    ((at, _, told, reason),) = world.answers
+    ((at, _, told, reason),) = world.responses
     assert (at, told) == (SOON[timeout, minutes], status)
     assert "2 devices still run job firmware" in reason
     assert at <= int(timeout)
@@ -547,24 +398,24 @@ def test_a_deletion_that_fails_since_cloudformation_waits_no_longer_is_logged_as
     new_world: NewWorld,
 ) -> None:
     world = new_world()
-    world.play((0, deletion(world.function.server, ServiceTimeout="120")))
-    assert world.function.log.lines[-1]["level"] == "WARNING"
+    world.run_all((0, deletion(world.server, ServiceTimeout="120")))
+    assert world.log.lines[-1]["level"] == "WARNING"
 
 
 @pytest.mark.parametrize("policy", [LIMITS, FORCED], ids=["gentle", "forced"])
 def test_many_jobs_that_were_cancelled_long_ago_do_not_keep_a_deletion_from_cancelling(
-    policy: StackLimits, new_world: NewWorld
+    policy: StackLimits, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stay listed for two years, and here are more than one invocation has the time to list."""
-    history = {f"firmware-old-{number}": FakeJob("CANCELED", comment="long ago") for number in range(400)}
+    monkeypatch.setattr("handler.cancellation.selection.MAX_EARLIER_CANCELLATIONS", 20)
+    history = {f"firmware-old-{number}": FakeJob("CANCELED", comment="long ago") for number in range(50)}
     world = new_world(history | {"firmware": running("thing-1")}, ends_at=100)
-    world.function.configure(cancels_per_second=8, policy=policy)
-    world.function.jobs.page_size = 1
-    world.invoke(deletion(world.function.server, which="Select"), 60)
-    while world.backlog.messages:
-        world.backlog.deliver(lambda event: world.invoke(event, 60))
-    assert world.function.jobs.cancelled == ["firmware"]
-    assert len(world.answers) == 1
+    world.configure(cancels_per_second=1, limits=policy)
+    world.jobs.page_size = 1
+    world(deletion(world.server, which="Select"), 60)
+    world.drain(60)
+    assert world.jobs.cancelled == ["firmware"]
+    assert len(world.responses) == 1
 
 
 # Duplicates
@@ -613,10 +464,10 @@ def test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_t
     new_world: NewWorld,
 ) -> None:
     world = new_world(ends_at=ends_at)
-    event = deletion(world.function.server, "20", which=which)
-    world.play(*((at, event) for at in times), looks_first=looks_first)
-    assert world.answers == [(at, "answer", "SUCCESS", "") for at in answered_at]
-    assert (world.function.jobs.cancelled, len(world.groups.get("r-1", ()))) == (["firmware"], 1)
+    event = deletion(world.server, "20", which=which)
+    world.run_all(*((at, event) for at in times), messages_first=looks_first)
+    assert world.responses == [(at, "answer", "SUCCESS", "") for at in answered_at]
+    assert (world.jobs.cancelled, len(world.groups.get("r-1", ()))) == (["firmware"], 1)
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
@@ -625,10 +476,10 @@ def test_a_deletion_that_is_delivered_again_fails_alike_if_the_devices_never_rep
     times: tuple[float, ...], which: str, new_world: NewWorld
 ) -> None:
     world = new_world()
-    event = deletion(world.function.server, "20", which=which)
-    world.play(*((at, event) for at in times))
-    assert {answer[1:] for answer in world.answers} == {("answer", "FAILED", UP.format(20) + where_to_look())}
-    assert world.answers[0][0] == 1200
+    event = deletion(world.server, "20", which=which)
+    world.run_all(*((at, event) for at in times))
+    assert {answer[1:] for answer in world.responses} == {("answer", "FAILED", UP.format(20) + where_to_look())}
+    assert world.responses[0][0] == 1200
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
@@ -638,55 +489,15 @@ def test_two_deliveries_with_urls_of_their_own_are_each_answered_at_their_own(
     at: float, second_id: str, which: str, new_world: NewWorld
 ) -> None:
     world = new_world(ends_at=130)
-    server = world.function.server
+    server = world.server
     first = deletion(server, "20", which=which, path="first")
     second = deletion(server, "20", which=which, path="second", request_id=second_id)
-    world.play((0, first), (at, second))
-    assert sorted(answer[1:] for answer in world.answers) == [("first", "SUCCESS", ""), ("second", "SUCCESS", "")]
-    assert min(when for when, *_ in world.answers) >= 130
-    assert world.function.jobs.cancelled == ["firmware"]
+    world.run_all((0, first), (at, second))
+    assert sorted(answer[1:] for answer in world.responses) == [("first", "SUCCESS", ""), ("second", "SUCCESS", "")]
+    assert min(when for when, *_ in world.responses) >= 130
+    assert world.jobs.cancelled == ["firmware"]
     assert {len(groups) for groups in world.groups.values()} == {1}
     assert len(set().union(*world.groups.values())) == len(world.groups)
-
-
-# The same Delete, or another one with a URL of its own, arrives in the middle of a call.
-RACES = {
-    "same": {"path": "answer"},
-    "another URL": {"path": "second"},
-    "another request": {"path": "second", "request_id": "r-2"},
-}
-
-
-@pytest.mark.parametrize("which", ["JobId", "Select"])
-@pytest.mark.parametrize("race", RACES)
-@pytest.mark.parametrize("ends_at", [70, None], ids=["devices-report", "devices-never-report"])
-def test_a_delivery_in_the_middle_of_any_call_of_another_makes_no_difference(
-    ends_at: float | None, race: str, which: str, new_world: NewWorld
-) -> None:
-    told: dict[int, object] = {}
-    number = 0
-    while True:
-        number += 1
-        world = new_world(ends_at=ends_at, calls=Calls(number))
-        server = world.function.server
-        event = deletion(server, "2", which=which)
-        other = deletion(server, "2", which=which, **RACES[race])
-
-        def arrive(world: World = world, other: object = other) -> None:
-            world.deliver(other)
-
-        world.calls.then = arrive
-        world.play((0, event))
-        if not world.calls.happened_in:
-            break
-        paths = {path for _, path, *_ in world.answers}
-        earliest = min(when for when, *_ in world.answers)
-        told[number] = (paths, {status for *_, status, _ in world.answers}, earliest, world.function.jobs.cancelled)
-    paths = {"answer", RACES[race]["path"]}
-    expected = (paths, {"SUCCESS"}, 80, ["firmware"]) if ends_at else (paths, {"FAILED"}, 120, ["firmware"])
-    # Two for each call: at the least CancelJob, DescribeJob and SendMessage; three for each look; and an answer.
-    assert len(told) >= 2 * (3 + 3 * 4)
-    assert {number: each for number, each in told.items() if each != expected} == {}
 
 
 # The lease
@@ -696,11 +507,6 @@ def fleet(number: int) -> dict[str, FakeJob]:
     return {f"firmware-{each}": running("thing-1") for each in range(number)}
 
 
-def message_at_work(world: World, event: Any) -> FakeMessage:
-    message_id = event["Records"][0]["messageId"]
-    return next(message for message in world.backlog.messages if message.message_id == message_id)
-
-
 # How late the function begins with a message that it was handed under a lease of 330 s.
 @pytest.mark.parametrize("late", [0, 29, 100, 329])
 @pytest.mark.parametrize("kind", ["deletion", "deletion of a selection that waits", "event"])
@@ -708,32 +514,24 @@ def test_a_message_stays_leased_while_it_is_worked_on_for_as_long_as_lambda_lets
     kind: str, late: float, new_world: NewWorld
 ) -> None:
     world = new_world(fleet(400))
-    world.function.configure(cancels_per_second=1, policy=replace(LIMITS, max_jobs=1000))
-    world.function.jobs.seconds_a_call = 0.1
+    world.configure(cancels_per_second=1, limits=replace(LIMITS, max_jobs=1000))
+    world.jobs.seconds_a_call = 0.1
     wait = "0" if kind == "deletion" else "5"
     event: object = {"cancel": {"select": {"jobIdGlob": "firmware*"}}}
-    world.deliver(event if kind == "event" else deletion(world.function.server, wait, which="Select"))
-    clock, leases = world.function.clock, list[float]()
+    world(event if kind == "event" else deletion(world.server, wait, which="Select"))
+    clock, timeouts = world.clock, list[float]()
 
-    def handle(event: Any) -> dict[str, Any]:
-        clock.advance(late)
-        began, message = clock(), message_at_work(world, event)
+    def check(_operation: str, _job_id: str) -> None:
+        timeouts.append(world.in_flight[0].visible_at - clock())
 
-        def check(_operation: str, _job_id: str) -> None:
-            leases.append(message.visible_at - clock())
-
-        world.function.jobs.fault = check
-        answer = world.invoke(event)
-        assert clock() - began <= 300
-        return answer
-
+    world.jobs.fault = check
     worked: list[float] = []
-    while world.backlog.messages and len(worked) < 3:
+    while world.sqs.messages and len(worked) < 3:
         before = clock()
-        world.backlog.deliver(handle)
+        world.poll(delay=late)
         worked.append(clock() - before)
     assert max(worked) > 80 + late
-    assert min(leases) >= 10
+    assert min(timeouts) >= 10
 
 
 @pytest.mark.parametrize("stage", ["waiting", "cancelling"])
@@ -742,125 +540,54 @@ def test_a_run_that_begins_after_its_lease_has_ended_does_nothing_and_leaves_the
 ) -> None:
     world = new_world(ends_at=30)
     if stage == "cancelling":
-        world.function.jobs.fault = failing("CancelJob", throttled, times=1)
-    world.deliver(deletion(world.function.server))
-    calls = list(world.function.jobs.calls)
-
-    def handle(event: object) -> dict[str, Any]:
-        world.function.clock.advance(330.5)
-        return world.invoke(event)
-
-    answer = world.backlog.deliver(handle)
-    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert (world.function.jobs.calls, world.answers) == (calls, [])
-    assert world.function.log.lines[-1]["message"] == (
-        "the message's lease had ended, so another run has it or will have it"
-    )
-    assert world.backlog.messages[0].visible_at < world.function.clock()
-    world.play()
-    assert {answer[1:] for answer in world.answers} == {("answer", "SUCCESS", "")}
-    assert world.function.jobs.cancelled == ["firmware"]
+        world.jobs.fault = failing("CancelJob", throttled, times=1)
+    world(deletion(world.server))
+    calls = list(world.jobs.calls)
+    assert world.poll(delay=330.5) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert (world.jobs.calls, world.responses) == (calls, [])
+    assert world.log.lines[-1]["message"] == ("the message's lease had ended, so another run has it or will have it")
+    assert world.sqs.messages[0].visible_at < world.clock()
+    world.run_all()
+    assert {answer[1:] for answer in world.responses} == {("answer", "SUCCESS", "")}
+    assert world.jobs.cancelled == ["firmware"]
 
 
 def test_of_two_runs_with_one_message_only_the_one_that_has_its_lease_works(new_world: NewWorld) -> None:
     world = new_world(ends_at=30)
-    world.deliver(deletion(world.function.server))
+    world(deletion(world.server))
 
-    def handle(event: object) -> dict[str, Any]:
-        world.function.clock.advance(331)
-        world.backlog.deliver(world.invoke)  # another run, which ends
-        calls = list(world.function.jobs.calls)
-        answer = world.invoke(event)
-        assert world.function.jobs.calls == calls
-        return answer
+    (message,) = world.sqs.messages
+    calls: list[object] = []
 
-    world.backlog.deliver(handle)
-    assert world.answers == [(351, "answer", "SUCCESS", "")]
-    assert world.backlog.messages == []
+    def another_run(_operation: str) -> None:
+        world.sqs.fault = None
+        world.poll(message)
+        calls.extend(world.jobs.calls)
+
+    world.sqs.fault = another_run
+    world.poll(message, delay=331)
+    assert world.jobs.calls == calls
+    assert world.responses == [(351, "answer", "SUCCESS", "")]
+    assert world.sqs.messages == []
 
 
 # Crashes
 
 
 def test_a_look_that_crashes_is_taken_up_again_when_its_lease_ends(new_world: NewWorld) -> None:
-    """It had 300 s left, and a lease of 310 s. Calls 7 and 8 are the renewal, 9 is DescribeJob."""
-    world = new_world(ends_at=70, calls=Calls(9))
-    world.play((0, deletion(world.function.server, "20")))
-    assert (world.calls.happened_in, world.looks) == ("DescribeJob", [20, 330])
-    assert world.answers == [(330, "answer", "SUCCESS", "")]
-
-
-KINDS = ["JobId", "Select", "event"]
+    """The invocation had 300 s left, and had made the visibility timeout 310 s."""
+    world = new_world(ends_at=70)
+    world(deletion(world.server, "20"))
+    world.kill_at, world.jobs.fault = {1}, world.count_call
+    world.run_all()
+    assert (world.calls[0], world.looks) == ("DescribeJob", [20, 330])
+    assert world.responses == [(330, "answer", "SUCCESS", "")]
 
 
 def story(world: World, kind: str, minutes: int = 5) -> object:
     if kind == "event":
         return {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}
-    return deletion(world.function.server, str(minutes), which=kind)
-
-
-# Minutes of the wait, when the devices report, and how many looks of a deletion and of an event there are if nothing
-# crashes. A crash in a look takes the 310 s of its lease: the wait goes on after that, or its time is up.
-WAITS = [(20, 70, (4, 3)), (20, 400, (17, 17)), (2, None, (6, 6))]
-# How many calls a first delivery makes: IoT's and SendMessage. A selection is listed in two statuses twice and asked
-# for Greengrass's jobs once, and what an earlier delivery has left is looked for once.
-FIRST = {"JobId": 3, "event": 3, "Select": 10}
-# And the look at which all have reported: a deletion then selects once more, and asks about the job that it has left.
-LAST = {"JobId": 0, "event": 0, "Select": 4}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("minutes", "ends_at", "looks"), WAITS)
-def test_a_crash_at_any_call_of_a_wait_changes_nothing_but_the_time(
-    minutes: int, ends_at: float | None, looks: tuple[int, int], kind: str, new_world: NewWorld
-) -> None:
-    # Each look renews, describes and keeps its message; the last one answers instead, or does not.
-    calls = FIRST[kind] + (3 * looks[1] - 1 if kind == "event" else 3 * looks[0]) + (LAST[kind] if ends_at else 0)
-    up = ends_at or minutes * 60
-    status, reason = ("SUCCESS", "") if ends_at else ("FAILED", UP.format(minutes) + where_to_look())
-    answer = [] if kind == "event" else [("answer", status, reason)]
-    crashed_in: Counter[str] = Counter()
-    wrong: dict[int, object] = {}
-    for number in range(1, 2 * calls + 2):
-        world = new_world(ends_at=ends_at, calls=Calls(number))
-        world.play((0, story(world, kind, minutes)))
-        crashed_in[world.calls.happened_in] += 1
-        told = {answer[1:] for answer in world.answers}
-        early = [when for when, *_ in world.answers if when < up]
-        last = world.function.reports[-1]["status"]
-        rest = (world.function.jobs.cancelled, world.backlog.messages, world.backlog.dead)
-        if (told, early, rest) != (set(answer), [], (["firmware"], [], [])) or (
-            last != ("SETTLED" if ends_at else "UNSETTLED")
-        ):
-            wrong[number] = (world.calls.happened_in, world.answers, last, rest)
-    assert wrong == {}
-    assert crashed_in.pop("") == 1  # one more than there are
-    assert set(crashed_in) == {
-        *("CancelJob", "DescribeJob", "send_message", "change_message_visibility"),
-        *(() if kind == "event" else ("answer",)),
-        *(("ListJobs",) if kind == "Select" else ()),
-    }
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("first", range(1, 13))
-def test_two_crashes_change_nothing_but_the_time_either(first: int, kind: str, new_world: NewWorld) -> None:
-    """The second one is in any of the calls that follow on the first."""
-    for second in range(first + 1, first + 15):
-        calls = Calls(first)
-
-        def kill(calls: Calls = calls, second: int = second) -> None:
-            calls.at = second
-            calls.is_dead = True
-            raise Killed
-
-        calls.then = kill
-        world = new_world(ends_at=70, calls=calls)
-        world.play((0, story(world, kind, 20)))
-        told = {answer[1:] for answer in world.answers}
-        assert told == (set() if kind == "event" else {("answer", "SUCCESS", "")}), second
-        assert [when for when, *_ in world.answers if when < 70] == [], second
-        assert (world.function.jobs.cancelled, world.backlog.messages) == (["firmware"], []), second
+    return deletion(world.server, str(minutes), which=kind)
 
 
 # Parameters of the stack that are changed meanwhile
@@ -872,24 +599,24 @@ def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_u
 ) -> None:
     world = new_world(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
-    world.deliver(selecting if kind == "event that selects" else story(world, kind))
-    world.look()
-    world.function.configure(limits=FORCED)
-    world.play()
-    assert (world.looks, world.function.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
-    assert world.function.reports[-1]["force"] is False
+    world(selecting if kind == "event that selects" else story(world, kind))
+    world.poll()
+    world.configure(limits=FORCED)
+    world.run_all()
+    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert world.reports[-1]["force"] is False
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: str, new_world: NewWorld) -> None:
     world = new_world()
-    world.deliver(deletion(world.function.server, which=which))
-    world.look()
-    assert world.answers == []
-    world.function.configure(limits=FORCED)
-    world.play((30, deletion(world.function.server, which=which, request_id="r-2", path="second")))
-    assert sorted(world.function.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    assert world.answers == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
+    world(deletion(world.server, which=which))
+    world.poll()
+    assert world.responses == []
+    world.configure(limits=FORCED)
+    world.run_all((30, deletion(world.server, which=which, request_id="r-2", path="second")))
+    assert sorted(world.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
+    assert world.responses == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
@@ -897,29 +624,29 @@ def test_a_prefix_that_is_set_meanwhile_ends_no_wait(kind: str, new_world: NewWo
     """The cancel is done. To answer SUCCESS now would take the bucket away from the devices."""
     world = new_world(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
-    world.deliver(selecting if kind == "event that selects" else story(world, kind))
-    world.look()
-    world.function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
-    world.play()
+    world(selecting if kind == "event that selects" else story(world, kind))
+    world.poll()
+    world.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    world.run_all()
     assert world.looks == [20, 40, 60, 80]
-    assert [report["status"] for report in world.function.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
-    assert world.answers == ([(80, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
+    assert [report["status"] for report in world.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
+    assert world.responses == ([(80, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
 
 
 @pytest.mark.parametrize("kind", ["deletion", "event"])
 def test_force_that_a_request_has_turned_off_stays_off_though_it_is_switched_on(kind: str, new_world: NewWorld) -> None:
     world = new_world(ends_at=70)
     event = {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": 5, "force": False}}
-    world.deliver(event if kind == "event" else deletion(world.function.server, Force="false"))
-    world.look()
-    world.function.configure(limits=FORCED)
-    world.play()
-    assert (world.looks, world.function.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
-    assert set(world.jobs["firmware"].executions.values()) == {"SUCCEEDED", "CANCELED", "FAILED"}
+    world(event if kind == "event" else deletion(world.server, Force="false"))
+    world.poll()
+    world.configure(limits=FORCED)
+    world.run_all()
+    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert set(world.jobs.jobs["firmware"].executions.values()) == {"SUCCEEDED", "CANCELED", "FAILED"}
 
 
 def test_with_force_from_the_start_nothing_is_waited_for(new_world: NewWorld) -> None:
     world = new_world()
-    world.function.configure(limits=FORCED)
-    world.play((0, deletion(world.function.server)))
-    assert (world.looks, world.answers) == ([], [(0, "answer", "SUCCESS", "")])
+    world.configure(limits=FORCED)
+    world.run_all((0, deletion(world.server)))
+    assert (world.looks, world.responses) == ([], [(0, "answer", "SUCCESS", "")])

@@ -70,22 +70,21 @@ def _drawn(seconds: int) -> None:
 def _test(max_examples: int) -> Any:
     """A new one each time, since Hypothesis binds a seed to it."""
     hypothesis = import_module("hypothesis")
-    hostile = import_module("tests.properties.test_hostile_events").hostile_or_real
-    check_one, log = import_module("tests.properties.test_hostile_input").check_one, _log()
+    hostile, log = import_module("tests.properties.test_hostile_events"), _log()
 
     numbers = count(1)
 
-    def test(event: object) -> None:
+    def test(policy: object, event: object) -> None:
         if (number := next(numbers)) % _TOLD_EVERY == 0:
             _say(f"{number} events")
         try:
-            check_one(log, event)
+            hostile.check_one(log, policy, event)
         except BaseException:
-            _say(f"it does not hold for {event!a}")
+            _say(f"it does not hold for {event!a} with {policy!a}")
             raise
 
     chosen = hypothesis.settings(max_examples=max_examples, derandomize=False, database=None, deadline=None)
-    return chosen(hypothesis.given(event=hostile)(test))
+    return chosen(hypothesis.given(policy=hostile.policies, event=hostile.hostile_or_real)(test))
 
 
 @cache

@@ -2,29 +2,31 @@
 
 import copy
 import json
+import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
-from typing import Any, override
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import urllib3
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.app import lambda_handler
 from handler.cancellation.request import StackLimits
-from handler.cloudformation.response import Responder
 from handler.errors import ResponseUndelivered
-from handler.pipeline import Services
 from tests.conftest import Log
-from tests.support.bus import FakeBus
-from tests.support.fakes import LIMITS, FakeBacklog, FakeClock, FakeContext, FakeJob, FakeJobs, config
+from tests.support.aws_lambda import Lambda
+from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, config
+from tests.support.response_url import FakePool
+from tests.support.sqs import FakeSqs
+from tools.simulators.events import delete_request, sqs_event
 
 EVENTS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parents[2] / "events").rglob("*.json"))]
 NAMED = "firmware-2026-11"  # the job that the real events name
+RESPONSE_URL = "https://x.s3.amazonaws.com/p?secret"
 
 # Anything that json.loads can give, lone surrogates and NaN included.
 texts = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -80,8 +82,7 @@ envelopes = st.fixed_dictionaries(
 custom_resources = st.fixed_dictionaries(
     {
         "RequestType": st.sampled_from(["Create", "Update", "Delete"]) | any_json,
-        "ResponseURL": st.sampled_from(["https://x.s3.amazonaws.com/p?secret", "https://example.com/p?secret"])
-        | any_json,
+        "ResponseURL": st.sampled_from([RESPONSE_URL, "https://example.com/p?secret"]) | any_json,
     },
     optional={
         "RequestId": texts,
@@ -98,7 +99,7 @@ custom_resources = st.fixed_dictionaries(
 whole_custom_resources = st.fixed_dictionaries(
     {
         "RequestType": st.sampled_from(["Create", "Update", "Delete"]),
-        "ResponseURL": st.just("https://x.s3.amazonaws.com/p?secret"),
+        "ResponseURL": st.just(RESPONSE_URL),
         "RequestId": texts.filter(bool),
         "StackId": texts.filter(bool),
         "LogicalResourceId": texts.filter(bool),
@@ -139,19 +140,10 @@ def mutated(draw: st.DrawFn) -> Any:
 
 
 def on_the_backlog(
-    event: object, attributes: object = None, receives: object = "1", arn: str = FakeBacklog.arn
+    event: object, attributes: object = None, receives: object = "1", arn: str = FakeSqs.arn
 ) -> dict[str, Any]:
     """The event as a message of one of the function's own queues."""
-    record = {
-        "messageId": "m-1",
-        "receiptHandle": "r-1",
-        "body": event if isinstance(event, str) else json.dumps(event),
-        "attributes": {"ApproximateReceiveCount": receives},
-        "messageAttributes": attributes,
-        "eventSource": "aws:sqs",
-        "eventSourceARN": arn,
-    }
-    return {"Records": [record]}
+    return sqs_event(arn, event, attributes={"ApproximateReceiveCount": receives}, messageAttributes=attributes)
 
 
 attributes = any_json | st.fixed_dictionaries(
@@ -169,72 +161,37 @@ messages = st.builds(
     hostile | whole_custom_resources | mutated(),
     attributes,
     st.sampled_from(["1", "99", "x", "", "²", 1]),
-    st.sampled_from([FakeBacklog.arn, FakeBacklog.teardown_arn]),
+    st.sampled_from([FakeSqs.arn, FakeSqs.teardown_arn]),
 )
 hostile_or_real = hostile | whole_custom_resources | mutated() | messages
 
 
 WAITS = {"WaitsFor": {"stringValue": f"{NAMED},ota-1"}, "WaitsSince": {"stringValue": "1795521600.000"}}
-DELETE = {
-    "RequestType": "Delete",
-    "ResponseURL": "https://x.s3.amazonaws.com/p?secret",
-    "RequestId": "r",
+DELETE = delete_request(NAMED, RESPONSE_URL, {"JobId": NAMED, "WaitForExecutionsMinutes": "5"}) | {
     "StackId": "s",
     "LogicalResourceId": "l",
-    "PhysicalResourceId": NAMED,
-    "ResourceProperties": {"JobId": NAMED, "WaitForExecutionsMinutes": "5"},
 }
 
 
-class FakePool(urllib3.PoolManager):
-    """Takes every request and keeps its URL and body; nothing leaves the process."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[tuple[str, bytes]] = []
-
-    def request(self, method: str, url: str, *_args: Any, body: Any = None, **_kwargs: Any) -> Any:
-        assert method == "PUT"
-        self.sent.append((url, body))
-        return urllib3.HTTPResponse(status=200)
-
-
-class Leases(FakeBacklog):
-    """Every message is leased, whatever its handle reads."""
-
-    @override
-    def change_message_visibility(self, **_arguments: object) -> None:
-        """ChangeMessageVisibility."""
-
-
 class Run:
-    """One delivery of an event to a function of the policy, which knows three running jobs."""
+    """One delivery of an event to a function with these limits, in an account with three running jobs."""
 
     def __init__(self, log: Log, policy: StackLimits, event: object) -> None:
         log.stream.seek(0)
         log.stream.truncate()
-        clock = FakeClock()
-        self.pool = FakePool()
-        self.jobs = FakeJobs(
-            {job_id: FakeJob(executions={"thing": "IN_PROGRESS"}) for job_id in (NAMED, "ota-1", "ota-2")}
-        )
-        self.backlog = Leases(clock)
-        responder = Responder(self.pool, clock.sleep, lambda _least, most: most)
-        services = Services(
-            replace(config(policy=policy), sweep_job_id_glob="*", sweep_older_than_hours=1),
-            self.jobs.behind,
-            self.backlog.port,
-            FakeBus().port,
-            responder,
-            log.telemetry,
-            clock,
-            clock.sleep,
-            clock.utc_now,
+        function = Lambda(FakeClock(), log)
+        function.sqs.checks_receipts = False
+        self.queues, self.pool = function.sqs, FakePool()
+        running = {"thing": "IN_PROGRESS"}
+        self.jobs = FakeJobs({job_id: FakeJob(executions=dict(running)) for job_id in (NAMED, "ota-1", "ota-2")})
+        function.wire(
+            replace(config(policy=policy), sweep_job_id_glob="*", sweep_older_than_hours=1), self.jobs.behind, self.pool
         )
         self.report: Any = None
-        with suppress(ResponseUndelivered):
-            self.report = lambda_handler(event, FakeContext(clock), services)
-        self.reports = [line["report"] for line in log.lines if line["message"] == "report"]
+        with redirect_stdout(StringIO()) as metrics, suppress(ResponseUndelivered):
+            self.report = function.invoke(event)
+        self.metrics = metrics.getvalue()
+        self.reports = function.reports
 
 
 @pytest.fixture(scope="module")
@@ -256,84 +213,93 @@ for _ in range(400):
 @example(event=[{"cancel": {"jobId": NAMED}}])
 def test_what_is_no_request_is_rejected_without_a_call(one_log: Log, event: object) -> None:
     run = Run(one_log, LIMITS, event)
-    assert (run.report["status"], run.jobs.calls, run.pool.sent) == ("REJECTED", [], [])
+    assert (run.report["status"], run.jobs.calls, run.pool.received) == ("REJECTED", [], [])
 
 
-@given(event=hostile_or_real)
-@settings(max_examples=300)
-@example(event={"cancel": {"jobId": NAMED}})
-@example(event={"cancel": {"jobIds": ["ota-1", NAMED]}})
-@example(event={"cancel": {"jobId": "ota-1", "maxJobs": 10**5000}})
-@example(event=on_the_backlog({"cancel": {"jobId": "ota-1", "waitForExecutionsMinutes": 5}}, WAITS))
-@example(event={"RequestType": "Delete", "ResponseURL": "https://x.s3.amazonaws.com/p?secret", "StackId": NESTED})
-def test_no_event_cancels_a_job_outside_the_prefix(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(LIMITS, force=True, job_id_prefix="ota-"), event)
-    assert NAMED not in run.jobs.cancelled
-    assert run.jobs.jobs[NAMED] == FakeJob(executions={"thing": "IN_PROGRESS"})
+UNTOUCHED = FakeJob(executions={"thing": "IN_PROGRESS"})
 
 
-@given(event=hostile_or_real)
-@settings(max_examples=200)
-@example(event={"cancel": {"jobId": NAMED, "dryRun": False}})
-@example(event={"cancel": {"jobId": NAMED}})
-def test_no_event_cancels_anything_on_a_stack_that_only_plans(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(LIMITS, dry_run=True), event)
-    assert "CancelJob" not in {operation for operation, _ in run.jobs.calls}
-
-
-@given(event=hostile_or_real)
-@settings(max_examples=200)
-@example(event={"cancel": {"jobId": NAMED, "force": True}})
-@example(event={"cancel": {"jobId": NAMED, "force": 1}})
-@example(event={"cancel": {"jobId": NAMED}})
-def test_no_event_forces_where_the_stack_does_not(one_log: Log, event: object) -> None:
-    run = Run(one_log, LIMITS, event)
-    assert all(job.executions == {"thing": "IN_PROGRESS"} for job in run.jobs.jobs.values())
-
-
-# A message that says that it was admitted was held against the cap before; only the function may write to the queue.
-@given(
-    event=hostile
-    | whole_custom_resources
-    | mutated().filter(lambda event: "Waits" not in json.dumps(event) and "Admitted" not in json.dumps(event))
-)
-@settings(max_examples=200)
-@example(event={"cancel": {"select": {"jobIdGlob": "ota-*"}}})
-@example(event=on_the_backlog({"cancel": {"select": {"jobIdGlob": "ota-*"}}}))
-@example(event={"cancel": {"jobIds": ["ota-1", "ota-2"]}})
-@example(event={"cancel": {"jobIds": ["ota-1", "ota-1"]}})
-@example(event={"cancel": {"jobIds": ["ota-1", "ota-2"], "maxJobs": 2}})
-def test_no_event_cancels_more_jobs_than_the_cap(one_log: Log, event: object) -> None:
-    run = Run(one_log, replace(LIMITS, max_jobs=1), event)
-    assert len(run.jobs.cancelled) <= 1
-
-
-@given(event=hostile_or_real)
-@settings(max_examples=300)
-@example(event={"RequestType": "Delete", "ResponseURL": "https://example.com/p?secret"})
-@example(event={"id": "\ud800", "detail-type": "Scheduled Event"})
-@example(event=on_the_backlog({"cancel": {"jobId": NAMED}}, {"FirstSeenAt": {"stringValue": "soon"}}))
-@example(event=on_the_backlog("no JSON"))
-@example(event=on_the_backlog("[" * 200_000))
-@example(event=on_the_backlog(on_the_backlog({"cancel": {"jobId": NAMED}})))
-@example(event=on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}}))
-@example(event=on_the_backlog(DELETE, WAITS, arn=FakeBacklog.teardown_arn))
-def test_every_event_gives_exactly_one_report_and_it_is_the_one_returned(one_log: Log, event: object) -> None:
-    run = Run(one_log, LIMITS, event)
+def check_one(log: Log, policy: StackLimits, event: Any) -> None:
+    """Check what holds for every event, whoever generated it."""
+    run = Run(log, policy, event)
     assert len(run.reports) == 1
     returned = run.report or {"batchItemFailures": []}
     assert "batchItemFailures" in returned or json.loads(json.dumps(returned)) == run.reports[0]
+    for job_id, job in run.jobs.jobs.items():
+        assert job == UNTOUCHED or (job_id.startswith(policy.job_id_prefix) and not policy.dry_run)
+        assert job.executions == UNTOUCHED.executions or policy.force
+    # A message whose attributes say that the limit was checked is trusted: only the function may write to the queues.
+    records = event.get("Records") if isinstance(event, dict) else None
+    if not re.search("Admitted|Waits", repr(records)):
+        assert len(run.jobs.cancelled) <= policy.max_jobs
+    assert {operation for operation, _ in run.jobs.calls}.isdisjoint({"CancelJob"} if policy.dry_run else ())
+    assert len(run.pool.received) <= 1
+    for request in run.pool.received:
+        assert str(urlsplit(request.target).hostname).endswith(".amazonaws.com")
+        assert len(request.body) <= 4096
+        assert records or request.response["RequestId"] == event["RequestId"]
+    lines = log.text.splitlines()
+    assert log.text.count("\n") == len(lines)
+    assert all(line.isprintable() for line in lines)
+    assert all(json.loads(line) for line in [*lines, *run.metrics.splitlines()])
+    assert "p?secret" not in log.text
 
 
-@given(event=whole_custom_resources | mutated() | custom_resources)
-@settings(max_examples=200)
-def test_cloudformation_is_answered_at_most_once_at_its_own_host_and_in_4096_bytes(one_log: Log, event: Any) -> None:
-    run = Run(one_log, LIMITS, event)
-    assert len(run.pool.sent) <= 1
-    for url, body in run.pool.sent:
-        assert str(urlsplit(url).hostname).endswith(".amazonaws.com")
-        assert len(body) <= 4096
-        assert json.loads(body)["RequestId"] == event["RequestId"]
+policies = st.builds(
+    StackLimits,
+    force=st.booleans(),
+    dry_run=st.booleans(),
+    max_jobs=st.sampled_from([1, 100]),
+    job_id_prefix=st.sampled_from(["", "ota-"]),
+    protection_tag_key=st.just("cancel-protection"),
+)
+FORCED, PREFIXED = replace(LIMITS, force=True), replace(LIMITS, job_id_prefix="ota-")
+FORCED_AND_PREFIXED, ONE_JOB = replace(PREFIXED, force=True), replace(LIMITS, max_jobs=1)
+DRY = replace(LIMITS, dry_run=True)
+TWO = ["ota-1", "ota-2"]
+SELECT_TWO = {"cancel": {"select": {"jobIdGlob": "ota-*"}}}
+ADMITTED = {"Admitted": {"stringValue": "true"}}
+EXAMPLES: list[tuple[StackLimits, Any]] = [
+    (FORCED_AND_PREFIXED, {"cancel": {"jobId": NAMED}}),
+    (FORCED_AND_PREFIXED, {"cancel": {"jobIds": ["ota-1", NAMED]}}),
+    (FORCED_AND_PREFIXED, {"cancel": {"jobId": "ota-1", "maxJobs": 10**5000}}),
+    (FORCED_AND_PREFIXED, on_the_backlog({"cancel": {"jobId": "ota-1", "waitForExecutionsMinutes": 5}}, WAITS)),
+    (FORCED_AND_PREFIXED, {"RequestType": "Delete", "ResponseURL": RESPONSE_URL, "StackId": NESTED}),
+    (DRY, {"cancel": {"jobId": NAMED, "dryRun": False}}),
+    (DRY, {"cancel": {"jobId": NAMED}}),
+    (LIMITS, {"cancel": {"jobId": NAMED, "force": True}}),
+    (LIMITS, {"cancel": {"jobId": NAMED, "force": 1}}),
+    (LIMITS, {"cancel": {"jobId": NAMED}}),
+    (ONE_JOB, SELECT_TWO),
+    (ONE_JOB, on_the_backlog(SELECT_TWO)),
+    (ONE_JOB, {"cancel": {"jobIds": TWO}}),
+    (ONE_JOB, {"cancel": {"jobIds": ["ota-1", "ota-1"]}}),
+    (ONE_JOB, {"cancel": {"jobIds": TWO, "maxJobs": 2}}),
+    (LIMITS, {"RequestType": "Delete", "ResponseURL": "https://example.com/p?secret"}),
+    (LIMITS, {"id": "\ud800", "detail-type": "Scheduled Event"}),
+    (LIMITS, on_the_backlog({"cancel": {"jobId": NAMED}}, {"FirstSeenAt": {"stringValue": "soon"}})),
+    (LIMITS, on_the_backlog("no JSON")),
+    (LIMITS, on_the_backlog("[" * 200_000)),
+    (LIMITS, on_the_backlog(on_the_backlog({"cancel": {"jobId": NAMED}}))),
+    (LIMITS, on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}})),
+    (LIMITS, on_the_backlog(DELETE, WAITS, arn=FakeSqs.teardown_arn)),
+    (PREFIXED, NESTED),
+    (PREFIXED, on_the_backlog({"cancel": {"jobId": NAMED}}, ADMITTED, receives="9" * 400)),
+    (PREFIXED, {**DELETE, "ResourceProperties": {"ServiceTimeout": 10**400}}),
+]
+
+
+def with_examples[Test: Callable[..., None]](test: Test) -> Test:
+    for policy, event in EXAMPLES:
+        test = example(policy=policy, event=event)(test)
+    return test
+
+
+@with_examples
+@given(policy=policies, event=hostile_or_real)
+@settings(max_examples=600)
+def test_no_event_breaks_an_invariant(one_log: Log, policy: StackLimits, event: object) -> None:
+    check_one(one_log, policy, event)
 
 
 @given(event=whole_custom_resources)
@@ -343,12 +309,12 @@ def test_a_request_of_cloudformation_is_answered_with_its_ids_unless_it_waits(
     one_log: Log, event: dict[str, Any]
 ) -> None:
     run = Run(one_log, LIMITS, event)
-    if run.backlog.messages:
-        assert (run.backlog.events, run.report["status"], run.pool.sent) == ([event], "UNFINISHED", [])
+    if run.queues.messages:
+        assert (run.queues.events, run.report["status"], run.pool.received) == ([event], "UNFINISHED", [])
         return
-    ((url, body),) = run.pool.sent
-    answer = json.loads(body)
-    assert url == event["ResponseURL"]
+    (request,) = run.pool.received
+    answer = request.response
+    assert request.target == event["ResponseURL"]
     assert {key: answer[key] for key in ("StackId", "RequestId", "LogicalResourceId")} == {
         key: event[key] for key in ("StackId", "RequestId", "LogicalResourceId")
     }

@@ -9,53 +9,41 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast, override
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 
 import urllib3
 from botocore.exceptions import ClientError
 
-from handler.app import lambda_handler
-from handler.aws.eventbridge import Publisher
-from handler.aws.sqs import Queues
-from handler.cancellation.job import Job, JobStatus, JobSummary
-from handler.cancellation.rate import Gate, LambdaContext
-from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.aws.iot import IotJobs
 from handler.cancellation.request import StackLimits
-from handler.cloudformation.response import Responder
-from handler.config import Config
-from handler.errors import ExecutionEnded
 from handler.pipeline import Services
 from tests.conftest import Log
+from tests.support.aws_lambda import Due, FakeTimer, Intercepted, Killed, Lambda, Process, new_services
 from tests.support.bus import FakeBus
-from tests.support.fakes import FakeBacklog, FakeClock, FakeJob, FakeJobs, FakeMessage, not_found, throttled
+from tests.support.fakes import FakeClock, FakeJob, FakeJobs, config, throttled
+from tests.support.response_url import FakePool, Received
+from tests.support.sqs import FakeMessage
+from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID
+from tools.simulators.iot_client import SimulatedIotClient
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iot import IoTClient
     from mypy_boto3_sqs import SQSClient
-
-    from handler.telemetry import Telemetry
 
 SECRET = "s3cr3t"
 GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
-STACK_UUID = "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-STACK_ID = f"arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/{STACK_UUID}"
 STACK_TAG = "iot-job-canceler:stack-id"
 LIVE = {"IN_PROGRESS", "SCHEDULED"}
 SWEEP = {"jobIdGlob": "ota-*", "olderThanHours": 168}
-RETRIES_AFTER = (60.0, 120.0)  # Lambda delivers an asynchronous event again after so many seconds
 BEGINS_ANEW_AFTER = 43_200.0  # seconds: what is older was redriven by hand
-OLDEST_EVENT = 21_600.0  # of an asynchronous event, MaximumEventAgeInSeconds
 FAULTS = ("unavailable", "lost", "defect", "crash before", "crash after", "hang", "outage")
 totals: Counter[str] = Counter()
-
-
-class Killed(BaseException):
-    """SIGKILL: no handler code does anything any more."""
 
 
 @dataclass(eq=False)
@@ -79,9 +67,8 @@ class Ask:
     asked_at: float = 0.0
     url: str = ""
     effects: int = 0
-    given_up: bool = False
     was_disturbed: bool = False
-    last: Report | None = None
+    last: Mapping[str, Any] | None = None
     cancelled: dict[str, FakeJob] = field(default_factory=dict)
     answers: list["Answer"] = field(default_factory=list)
 
@@ -153,40 +140,37 @@ class Effect:
 type Plan = Mapping[int, tuple[str, int]]
 
 
-class Account:
+class Account(Lambda):
     """The jobs, the queues, CloudFormation, Lambda's asynchronous queue, and the operator's parameters.
 
-    `version` counts what may change an answer: all but the runs of one event that go well.
+    `version` counts what may change a response: all but the runs of one event that go well. `logs` are those of a run,
+    and of another run in the middle of it.
     """
 
-    def __init__(self, log: Log) -> None:
-        self.log = log
-        self.clock = FakeClock()
-        self.jobs = Jobs(clock=self.clock)
+    survives = (Exception, Killed)
+
+    def __init__(self, logs: Sequence[Log]) -> None:
+        clock = FakeClock()
+        super().__init__(clock, logs[0])
+        self.jobs = FakeJobs(clock=clock)
         self.jobs.denied_tag = "cancel-protection"
-        self.queue = Queue(self.clock)
+        self.jobs.denied_operations = {"CancelJob"}  # AWS does not say whether CancelJobExecution looks at a job's tags
         self.policy = StackLimits(False, False, 100, "", "cancel-protection")
-        self.seconds = 300.0
         self.asks: list[Ask] = []
-        self.retries: list[tuple[float, int, float, Ask]] = []  # due, attempts so far, first delivered, event
         self.status_of_message: dict[str, str] = {}
         self.groups: dict[str, str] = {}
         self.chains: dict[str, dict[str, FakeJob]] = {}  # what was cancelled by the runs that led to a message
         self.born: dict[str, int] = {}  # the version of the world when a message was sent
+        self.records: list[dict[str, Any]] = []  # all messages as they were received
 
-        self.in_flight: list[str] = []
         self.nested = 0
         self.is_calm = False
         self.version = 0
         self.effects = 0
         self.meanwhile: list[Callable[[int], None]] = []
         self.violations: list[str] = []
-        self.forget_log()
-
-    def forget_log(self) -> None:
-        """What was logged up to here."""
-        self.log.stream.seek(0)
-        self.log.stream.truncate()
+        self._logs = logs
+        self._plan: Plan = {}
 
     def live(self) -> dict[str, FakeJob]:
         return {job_id: job for job_id, job in self.jobs.jobs.items() if job.status in LIVE}
@@ -195,228 +179,126 @@ class Account:
         return self.clock.utc_now() - job.created_at
 
     def check(self, holds: object, promise: str) -> None:
-        """Kept too, since what is raised within a run may be caught by it."""
+        """Recorded too, since a run may catch what is raised within it."""
         if not holds:
             self.violations.append(promise)
             raise AssertionError(promise)
 
+    def ask_of(self, event: object) -> Ask:
+        return next(ask for ask in self.asks if ask.event == event)
+
+    def has_given_up(self, ask: Ask) -> bool:
+        """True if Lambda's last retry of a delivery failed."""
+        return ask.event in self.failed
+
     # Deliveries
 
-    def deliver(self, ask: Ask, plan: Plan, attempts: int = 0, first: float | None = None) -> None:
-        """Lambda invokes the function with an asynchronous event, and again later if that fails."""
-        first = self.clock() if first is None else first
-        run = Run(self, ask, plan)
-        self._invoke(run, ask.event)
-        if run.ended == "returned":
-            return
-        if attempts < len(RETRIES_AFTER):
-            self.retries.append((self.clock() + RETRIES_AFTER[attempts], attempts + 1, first, ask))
-        else:
-            ask.given_up = True
+    def send(self, ask: Ask, plan: Plan) -> None:
+        """An asynchronous event, at once."""
+        with self._planned(plan):
+            self.deliver(Due(self.clock.elapsed, ask.event))
+
+    @contextmanager
+    def _planned(self, plan: Plan) -> Iterator[None]:
+        """The next invocation, if there is one, takes the plan."""
+        self._plan = plan
+        yield
+        self._plan = {}
 
     def retry(self, index: int, plan: Plan) -> None:
         """The next attempt of an asynchronous event that failed."""
-        due, attempts, first, ask = self.retries.pop(index)
-        self.clock.now = max(self.clock.now, due)
-        if self.clock() - first > OLDEST_EVENT:
-            ask.given_up = True
-        else:
-            self.deliver(ask, plan, attempts, first)
+        due = self.pending.pop(index)
+        self.clock.now = max(self.clock.now, self.clock.start + due.at)
+        with self._planned(plan):
+            self.deliver(due)
 
-    def receive(self, message: FakeMessage, plan: Plan, *, late: bool = False) -> None:
-        """SQS hands a message to the function; `late`: only once its lease has ended."""
-        ask = self.ask_of(message)
-        self.in_flight.append(message.group)
+    def receive_with(self, message: FakeMessage, plan: Plan, *, late: bool = False) -> None:
+        """SQS hands a message to the function; `late`: only once its visibility timeout has ended."""
+        if late:
+            self.ask_of(message.event).was_disturbed = True
+        with self._planned(plan):
+            self.receive(message, delay=self.sqs.visibility_timeout + 1 if late else 0.0)
 
-        def handle(event: object) -> Any:
-            self.queue.chosen = None
-            if late:
-                self.clock.now += self.queue.lease + 1
-                ask.was_disturbed = True
-            run = Run(self, ask, plan, message)
-            answer = self._invoke(run, event)
-            if run.ended != "returned":
-                return {"batchItemFailures": [{"itemIdentifier": message.message_id}]}
-            if late:
-                self.check(run.calls == 1, "a run whose lease had ended did something")
-            return answer
+    def receive_copy(self, record: dict[str, Any]) -> None:
+        """SQS delivers a message again that it has handed out before, after its visibility timeout has ended."""
+        ask = self.ask_of(json.loads(record["Records"][0]["body"]))
+        run = Run(self, ask, {}, self._logs[self.nested])
+        self._finish(run, record)
+        self.check(run.calls == 1, "a run whose visibility timeout had ended did something")
 
-        self.queue.chosen = message
-        self.queue.deliver(handle)
-        self.queue.chosen = None
-        self.in_flight.remove(message.group)
+    @override
+    def invoke(self, event: object) -> Any:
+        plan, self._plan = self._plan, {}
+        records = event.get("Records") if isinstance(event, dict) else None
+        if not records:
+            return self._finish(Run(self, self.ask_of(event), plan, self._logs[self.nested]), event)
+        message = self.in_flight[-1]
+        self.records.append(cast("dict[str, Any]", event))
+        is_late = message.visible_at < self.clock()
+        run = Run(self, self.ask_of(message.event), plan, self._logs[self.nested], message)
+        response = self._finish(run, event)
+        self.check(not is_late or run.calls == 1, "a run whose visibility timeout had ended did something")
+        return response
 
-    def receive_copy(self, record: object, ask: Ask) -> None:
-        """SQS delivers a message that it has handed out before once more, by a lease that has ended."""
-        run = Run(self, ask, {})
-        self._invoke(run, record)
-        self.check(run.calls == 1, "a run whose lease had ended did something")
-
-    def ask_of(self, message: FakeMessage) -> Ask:
-        body = json.loads(message.body)
-        return next(ask for ask in self.asks if ask.event == body)
-
-    def due(self) -> list[FakeMessage]:
-        """Messages that can be received now or later."""
-        ready = self.queue._next_of_each_group()
-        busy = [each for each in self.in_flight if each]
-        return [each for each in ready if each.group not in busy and not self.queue.is_leased(each)]
-
-    def _invoke(self, run: "Run", event: object) -> Any:
+    def _finish(self, run: "Run", event: object) -> Any:
+        """Carry out a run, and judge it. Raises how it ended, if it did not return."""
         totals["deliveries"] += 1
-        answer: Any = None
+        response: Any = None
+        ended: BaseException | None = None
         try:
-            with redirect_stdout(self.log.stream):
-                answer = lambda_handler(event, run.context, run.services)
+            with redirect_stdout(run.log.stream):
+                response = self.handle(event, run, run.services)
             run.ended = "returned"
-        except Killed:
-            run.ended = "killed"
+        except Killed as killed:
+            run.ended, ended = "killed", killed
             totals["crashes"] += 1
         except AssertionError:
             raise
         except Exception as error:  # noqa: BLE001 - right only if something had failed
-            run.ended = "raised"
+            run.ended, ended = "raised", error
             if not run.faults:
                 self.violations.append(f"the function raised {error!r}, though nothing had failed")
         assert self.violations == []
-        run.judge(answer)
-        return answer
+        run.judge(response)
+        if ended:
+            raise ended
+        return response
 
     # What passes by itself
 
     def pass_time(self, seconds: float, *, promptly: bool) -> None:
         """So many seconds; queues are polled meanwhile, or not."""
-        target = self.clock() + seconds
+        target = self.clock.elapsed + seconds
         if promptly:
-            self._deliver_until(target)
+            self.run(until=target, messages_first=True)
         else:
             self.hold_up()
-        self.clock.now = max(self.clock.now, target)
+        self.clock.now = max(self.clock.now, self.clock.start + target)
 
     def hold_up(self) -> None:
         """What is to be answered yet may be answered late."""
         for ask in self.asks:
             ask.was_disturbed = ask.was_disturbed or not ask.answers
 
-    def drain(self) -> None:
-        """Deliver all that there is, without faults."""
-        self._deliver_until(float("inf"))
 
-    def _deliver_until(self, target: float) -> None:
-        while True:
-            messages, retries = self.due(), sorted(range(len(self.retries)), key=lambda each: self.retries[each][0])
-            message = min(messages, key=lambda each: each.visible_at, default=None)
-            retry_at = self.retries[retries[0]][0] if retries else float("inf")
-            message_at = message.visible_at if message else float("inf")
-            if min(retry_at, message_at) > target or (message is None and not retries):
-                return
-            if message and message_at <= retry_at:
-                self.receive(message, {})
-            else:
-                self.retry(retries[0], {})
-
-
-class Jobs(FakeJobs):
-    """With a service that does not look at a job's tags when an execution is cancelled: AWS does not say."""
-
-    @override
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        job = self._called("CancelJobExecution", job_id)
-        if thing_name not in job.executions:
-            raise not_found()
-        if job.executions[thing_name] not in {"QUEUED", "IN_PROGRESS"}:
-            raise ExecutionEnded("InvalidStateTransitionException", "the execution has ended")
-        job.executions[thing_name] = "CANCELED"
-
-
-class Queue(FakeBacklog):
-    """Hands out the message that is chosen. Keeps the records of messages, for those that come again."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock)
-        self.chosen: FakeMessage | None = None
-        self.records: list[tuple[str, dict[str, Any]]] = []
-        self._leased: list[str] = []
-
-    @override
-    def deliver(self, handle: Callable[[object], Any]) -> Any:
-        message = self.chosen
-        assert message
-        self._leased.append(message.message_id)
-        try:
-            return super().deliver(handle)
-        finally:
-            self._leased.remove(message.message_id)
-
-    def is_leased(self, message: FakeMessage) -> bool:
-        """True while a run that is not over has the message, be its lease over or not."""
-        return message.message_id in self._leased
-
-    @override
-    def _next_of_each_group(self) -> list[FakeMessage]:
-        return [self.chosen] if self.chosen else super()._next_of_each_group()
-
-    @override
-    def event_of(self, message: FakeMessage) -> dict[str, Any]:
-        record = super().event_of(message)
-        self.records.append((message.message_id, record))
-        return record
-
-
-class Context:
-    """Lambda's, for a run; the timer of a teardown finds its run here."""
-
-    aws_request_id = "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11"
-
-    def __init__(self, run: "Run") -> None:
-        self.run = run
-
-    def get_remaining_time_in_millis(self) -> int:
-        return round((self.run.end - self.run.account.clock()) * 1000)
-
-
-class FakeTimer:
-    """threading.Timer by the account's clock: it fires when a run lets time pass."""
-
-    def __init__(self, seconds: float, function: Callable[[], None]) -> None:
-        run = cast("Any", function).__self__._context.run
-        self.ident: int | None = None
-        self.daemon = False
-        self.at = run.account.clock() + seconds
-        self._function = function
-        self._run = run
-
-    def start(self) -> None:
-        self.ident = 1
-        self._run.timer = self
-        self._run.began_late = bool(self._run.faults)
-
-    def cancel(self) -> None:
-        self._run.timer = None
-
-    def join(self) -> None:
-        """It runs in no thread of its own."""
-
-    def fire(self) -> None:
-        self._run.timer = None
-        self._function()
-
-
-class Run:
+class Run(Process):
     """One invocation: all that it calls passes here, where the plan says at which call what goes wrong."""
 
-    def __init__(self, account: Account, ask: Ask, plan: Plan, message: FakeMessage | None = None) -> None:
+    def __init__(self, account: Account, ask: Ask, plan: Plan, log: Log, message: FakeMessage | None = None) -> None:
+        super().__init__()
         self.account = account
         self.ask = ask
+        self.log = log
         self.message = message
         self.policy = account.policy
         self.calls = 0
         self.effects: list[Effect] = []
-        self.report: Report | None = None
         self.faults: list[str] = []
+        self.reports: list[dict[str, Any]] = []
         self.ended = ""
-        self.timer: FakeTimer | None = None
         self.bus = FakeBus()
+        self.response_url = FakePool()
+        self.response_url.on_request = self._judge_response
         self.began = account.clock()
         self.end = self.began + account.seconds
         self.is_disturbed = False
@@ -428,12 +310,18 @@ class Run:
         self.chain = account.chains.setdefault(message.message_id, {}) if message else {}
         self.meant = {name: job for name, job in account.live().items() if self._means(name, job)}
         self._plan = {} if account.is_calm else dict(plan)
-        self._is_dead = False
         self._is_offline = False
         self._is_sending = False
         self.has_answered = False
-        self.context: LambdaContext = Context(self)
         self.services = self._services()
+        log.stream.seek(0)
+        log.stream.truncate()
+
+    @override
+    def set_timer(self, timer: FakeTimer | None) -> None:
+        super().set_timer(timer)
+        if timer:
+            self.began_late = bool(self.faults)
 
     def _progress(self) -> dict[str, str]:
         """What the message tells of earlier runs: nothing, once it is so old that the event begins anew."""
@@ -447,32 +335,59 @@ class Run:
 
     def _services(self) -> Services:
         account = self.account
-        settings = Config(
-            limits=self.policy,
-            cancels_per_second=8,
-            sweep_job_id_glob="ota-*",
-            sweep_older_than_hours=168,
-            backlog_queue_url=account.queue.url,
-            teardown_queue_url=account.queue.teardown_url,
-            event_bus_name="operations",
-            url_suffix="amazonaws.com",
-            log_group="/aws/lambda/canceler",
-            endpoint_url=None,
+        return new_services(
+            replace(config(policy=self.policy), sweep_job_id_glob="ota-*"),
+            account.clock,
+            self.log.telemetry,
+            jobs_api=partial(IotJobs, cast("IoTClient", Intercepted(SimulatedIotClient(account.jobs), self._call_iot))),
+            sqs=cast("SQSClient", Intercepted(account.sqs, self._call_sqs)),
+            events=cast("EventBridgeClient", Intercepted(self.bus, self._call_events)),
+            http=cast("urllib3.PoolManager", Intercepted(self.response_url, self._call_response_url)),
+            sleep=self.sleep,
         )
-        queues = Queues(lambda: cast("SQSClient", Sqs(self)), settings.backlog_queue_url, settings.teardown_queue_url)
-        responder = Responder(cast("urllib3.PoolManager", Http(self)), self.sleep, lambda _least, most: most)
-        telemetry = cast("Telemetry", Told(self))
-        clock = account.clock
-        bus = Publisher(cast("EventBridgeClient", Events(self)), FakeBus.name)
-        return Services(
-            settings, lambda gate: Api(self, gate), queues, bus, responder, telemetry, clock, self.sleep, clock.utc_now
-        )
+
+    def _call_iot(self, operation: str, act: partial[Any]) -> Any:
+        def act_and_note() -> Any:
+            response = act()
+            if operation in {"cancel_job", "cancel_job_execution"}:
+                self._note_effect(**act.keywords)
+            return response
+
+        return self.call(act_and_note, lambda: throttled().client_error(operation))
+
+    def _note_effect(self, *, jobId: str, force: bool, thingName: str = "", **_texts: str) -> None:  # noqa: N803 - boto3's
+        job = self.account.jobs.jobs[jobId]
+        self.effects.append(Effect(jobId, job, force, thingName, (job.reason_code, job.comment)))
+        if not thingName:
+            self.chain[jobId] = job
+
+    def _call_sqs(self, operation: str, act: partial[Any]) -> Any:
+        if group := act.keywords.get("MessageGroupId"):
+            known = self.account.groups.setdefault(self.ask.event["RequestId"], group)
+            self.account.check(known == group, "one request has two groups")
+        return self.call(act, lambda: unavailable(operation))
+
+    def _call_events(self, operation: str, act: Callable[[], Any]) -> Any:
+        return self.call(act, lambda: unavailable(operation))
+
+    def _call_response_url(self, _operation: str, act: Callable[[], Any]) -> Any:
+        """Send a response, which whoever else would respond leaves alone."""
+        self._is_sending = True
+        return self.call(act, lambda: urllib3.exceptions.ProtocolError(f"connection to {self.ask.url} broken"))
+
+    def _note_messages(self) -> None:
+        """Note of each new message that this run has sent it."""
+        account = self.account
+        for message in account.sqs.messages:
+            if message.message_id not in account.born:
+                account.chains[message.message_id] = self.chain
+                account.born[message.message_id] = self.version
 
     # Calls
 
     def call[Result](self, act: Callable[[], Result], unavailable: Callable[[], Exception]) -> Result:
         """One call that leaves the function."""
-        self._check_alive()
+        self.check_alive()
         self.calls += 1
         if self.message and self.calls > 1:
             self.account.check(self.account.clock() <= self.message.visible_at, "the lease ended while the run worked")
@@ -486,9 +401,10 @@ class Run:
         if self._is_offline or trouble == "unavailable":
             raise unavailable()
         result = act()
+        self._note_messages()
         self._pass(0)
         if trouble == "crash after":
-            self._die()
+            self.kill()
         if trouble == "lost":
             raise unavailable()
         return result
@@ -501,7 +417,7 @@ class Run:
             case "defect":
                 raise RuntimeError(f"no such thing as {self.ask.url}")
             case "crash before":
-                self._die()
+                self.kill()
             case "hang":
                 # Lambda ends it, or the call comes back when the timer has answered. No queue is polled meanwhile.
                 self.account.hold_up()
@@ -509,18 +425,13 @@ class Run:
             case "meanwhile":
                 self._meanwhile(number)
 
-    def send[Result](self, act: Callable[[], Result], unavailable: Callable[[], Exception]) -> Result:
-        """An answer, which whoever else would answer leaves alone."""
-        self._is_sending = True
-        return self.call(act, unavailable)
-
     @property
     def version(self) -> int:
         """That of the world for this event: its own effects do not count."""
         return self.account.version + self.account.effects - self.ask.effects
 
     def sleep(self, seconds: float) -> None:
-        self._check_alive()
+        self.check_alive()
         self.account.clock.sleep(seconds)
         self._pass(0)
 
@@ -535,7 +446,7 @@ class Run:
             self.account.check(self.has_answered or in_the_way, "the timer did not answer")
         clock.now = max(clock.now, target)
         if clock.now >= self.end:
-            self._die()
+            self.kill()
 
     def _meanwhile(self, number: int) -> None:
         """Something else happens between two calls, another run perhaps. Its effects are its own."""
@@ -554,15 +465,11 @@ class Run:
             account.nested -= 1
         self._pass(0)
 
-    def _die(self) -> None:
-        self._is_dead = True
+    @override
+    def kill(self) -> NoReturn:
         self.account.version += 1
         self.ask.was_disturbed = True
-        raise Killed
-
-    def _check_alive(self) -> None:
-        if self._is_dead:
-            raise Killed
+        super().kill()
 
     # Judging
 
@@ -570,9 +477,10 @@ class Run:
         """Hold what the run did against the promises."""
         account, ask, policy = self.account, self.ask, self.policy
         check = account.check
-        text = account.log.text
-        account.forget_log()
+        text = self.log.text
         check(SECRET not in text, f"a secret in the log: {text}")
+        self.reports = [line["report"] for line in self.log.lines if line.get("message") == "report"]
+        check(len(self.reports) <= 1, "two reports of one run")
         for effect in self.effects:
             self._judge_effect(effect)
         cancels = [effect.job_id for effect in self.effects if not effect.thing]
@@ -584,19 +492,21 @@ class Run:
         account.effects += len(self.effects)
         ask.effects += len(self.effects)
         ask.cancelled |= {effect.job_id: effect.job for effect in self.effects if not effect.thing}
-        if self.report is not None:
-            self._judge_report(self.report)
+        for report in self.reports:
+            ask.last = report
+            self._judge_report(report)
         if self.ended == "returned" and self.message is None and isinstance(answer, dict) and "status" in answer:
-            check(self.report is not None, "a run ended without a report")
-        self._judge_told()
+            check(self.reports, "a run ended without a report")
+        self._judge_published()
 
-    def _judge_told(self) -> None:
-        """The bus is told what the log is told, once, or nothing if something was in the way."""
-        told = [detail["status"] for detail in self.bus.details]
-        is_silent = self.report is None or self.report.status is RunStatus.IGNORED
-        expected = [] if is_silent or self.report is None else [self.report.status.value]
+    def _judge_published(self) -> None:
+        """The report in the log is published once, or not at all if something was in the way."""
+        published = [detail["status"] for detail in self.bus.details]
+        expected = [report["status"] for report in self.reports if report["status"] != "IGNORED"]
         is_sure = self.ended == "returned" and not self.faults and not self.is_disturbed
-        self.account.check(told == expected or (not is_sure and told == []), f"told {told} and not {expected}")
+        self.account.check(
+            published == expected or (not is_sure and published == []), f"published {published} and not {expected}"
+        )
 
     def _judge_effect(self, effect: Effect) -> None:
         account, ask, policy, job = self.account, self.ask, self.policy, effect.job
@@ -619,9 +529,9 @@ class Run:
         is_look = any(self.waits_for)
         return self.ask.must_be_rejected(replace(self.policy, job_id_prefix="") if is_look else self.policy)
 
-    def _judge_report(self, report: Report) -> None:
+    def _judge_report(self, report: Mapping[str, Any]) -> None:
         account, ask = self.account, self.ask
-        check, status = account.check, report.status.value
+        check, status = account.check, report["status"]
         what = f"{report} for {ask.kind} {ask.event}"
         if self.message:
             account.status_of_message[self.message.message_id] = status
@@ -631,17 +541,17 @@ class Run:
             must = self._must_be_rejected()
             check(not must or status == "REJECTED", f"not rejected: {what}")
             check(must or ask.select is not None or status != "REJECTED", f"rejected without a reason: {what}")
-        told = [result.job_id for result in report.jobs]
+        told = [result["jobId"] for result in report["jobs"]]
         check(len(told) == len(set(told)), f"a job has two outcomes: {what}")
         if ask.job_ids and status != "REJECTED" and not any(self.waits_for) and ask.kind not in {"Create", "Update"}:
             check(sorted(told) == sorted(set(ask.job_ids)), f"a job without an outcome: {what}")
-        for result in report.jobs:
-            if result.outcome.value == "CANCELED":
-                check(result.job_id in {each.job_id for each in self.effects}, f"nothing was cancelled: {what}")
+        for result in report["jobs"]:
+            if result["outcome"] == "CANCELED":
+                check(result["jobId"] in {each.job_id for each in self.effects}, f"nothing was cancelled: {what}")
         if status == "SETTLED" or (status == "UNSETTLED" and not ask.is_teardown):
             self._judge_settled(report, what)
 
-    def _judge_settled(self, report: Report, what: str) -> None:
+    def _judge_settled(self, report: Mapping[str, Any], what: str) -> None:
         """What is called settled has ended, and what is not is protected or out of reach."""
         if self.ask.is_dry(self.policy) or self.ask.kind in {"Create", "Update"}:
             return
@@ -651,7 +561,7 @@ class Run:
                 kept = is_protected(job) or not job_id.startswith(self.policy.job_id_prefix)
                 kept = kept or self._is_another_by_now(job_id, job)
                 self.account.check(kept, f"{job_id} is live: {what}")
-                self.account.check(report.status.value == "UNSETTLED", f"{job_id} is live and called settled: {what}")
+                self.account.check(report["status"] == "UNSETTLED", f"{job_id} is live and called settled: {what}")
 
     def _is_another_by_now(self, job_id: str, job: FakeJob) -> bool:
         """True if a selection's wait has found another job by the id: it cancels none then, and says so."""
@@ -659,10 +569,11 @@ class Run:
         known = (self.chain.get(job_id), self.ask.cancelled.get(job_id))
         return is_look and all(job is not each for each in known)
 
-    def judge_answer(self, body: Mapping[str, Any]) -> None:
-        """What CloudFormation is told is right, and comes in time if nothing was in the way."""
-        account, ask = self.account, self.ask
+    def _judge_response(self, request: Received) -> None:
+        """The response to CloudFormation is right, and arrives in time if nothing was in the way."""
+        account, ask, body = self.account, self.ask, request.response
         check, what = account.check, f"{body} for {ask.event}"
+        check((request.method, request.target) == ("PUT", ask.url), "not where the response goes")
         check(body["RequestId"] == ask.event["RequestId"], what)
         check(body["StackId"] == STACK_ID, what)
         check(body["LogicalResourceId"] == "Teardown", what)
@@ -711,129 +622,15 @@ def physical_id(ask: Ask, status: str) -> str:
         assert known
         return known
     if status == "FAILED":
-        return known or f"failed-create:{STACK_UUID}/Teardown"
+        return known or FAILED_CREATE_ID
     properties = ask.event["ResourceProperties"]
-    job_id: str = properties.get("JobId", f"select:{STACK_UUID}/Teardown")
+    job_id: str = properties.get("JobId", SELECTION_ID)
     return job_id
-
-
-class Told:
-    """A Telemetry of one run, which keeps the run's report."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._telemetry = run.account.log.telemetry
-
-    def start(self, trigger: Trigger, correlation_id: str, invocation_id: str) -> None:
-        self._telemetry.start(trigger, correlation_id, invocation_id)
-
-    def warn(self, message: str) -> None:
-        self._telemetry.warn(message)
-
-    def count(self, metric: str) -> None:
-        self._telemetry.count(metric)
-
-    def crashed(self, error: Exception) -> None:
-        self._telemetry.crashed(error)
-
-    def report(self, report: Report) -> None:
-        self._run.account.check(self._run.report is None, "two reports of one run")
-        self._run.report = self._run.ask.last = report
-        self._telemetry.report(report)
-
-
-class Api:
-    """The IoT Jobs API of one run."""
-
-    def __init__(self, run: Run, gate: Gate) -> None:
-        self._run = run
-        self._jobs = run.account.jobs.behind(gate)
-
-    def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
-        def act() -> None:
-            self._jobs.cancel(job_id, force=force, reason_code=reason_code, comment=comment)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, force))
-            self._run.chain[job_id] = job
-
-        self._run.call(act, throttled)
-
-    def describe(self, job_id: str) -> Job:
-        return self._run.call(lambda: self._jobs.describe(job_id), throttled)
-
-    def tags(self, arn: str) -> Mapping[str, str]:
-        return self._run.call(lambda: self._jobs.tags(arn), throttled)
-
-    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
-        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, namespace)), throttled)
-
-    def running_things(self, job_id: str) -> Iterator[str]:
-        yield from self._run.call(lambda: list(self._jobs.running_things(job_id)), throttled)
-
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        def act() -> None:
-            self._jobs.cancel_execution(job_id, thing_name)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, True, thing_name, (job.reason_code, job.comment)))
-
-        self._run.call(act, throttled)
-
-
-class Sqs:
-    """SQS of one run."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._queue = run.account.queue
-
-    def send_message(self, **parameters: Any) -> None:
-        def act() -> None:
-            before = {message.message_id for message in self._queue.messages}
-            self._queue.send_message(**parameters)
-            for message in self._queue.messages:
-                if message.message_id not in before:
-                    self._run.account.chains[message.message_id] = self._run.chain
-                    self._run.account.born[message.message_id] = self._run.version
-            if group := parameters.get("MessageGroupId"):
-                account, request_id = self._run.account, self._run.ask.event["RequestId"]
-                account.check(account.groups.setdefault(request_id, group) == group, "one request has two groups")
-
-        self._run.call(act, lambda: unavailable("SendMessage"))
-
-    def change_message_visibility(self, **parameters: Any) -> None:
-        self._run.call(
-            lambda: self._queue.change_message_visibility(**parameters), lambda: unavailable("ChangeMessageVisibility")
-        )
-
-
-class Events:
-    """The event bus of one run."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def put_events(self, **parameters: Any) -> dict[str, Any]:
-        return self._run.call(lambda: self._run.bus.put_events(**parameters), lambda: unavailable("PutEvents"))
 
 
 def unavailable(operation: str) -> ClientError:
     error = {"Error": {"Code": "ServiceUnavailable", "Message": "Service unavailable"}}
     return ClientError(cast("Any", error), operation)
-
-
-class Http:
-    """CloudFormation's ResponseURL for one run: urllib3's pool, as far as a Responder needs it."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-
-    def request(self, method: str, url: str, *, body: bytes, **_options: object) -> SimpleNamespace:
-        def act() -> SimpleNamespace:
-            self._run.account.check((method, url) == ("PUT", self._run.ask.url), "not where the answer goes")
-            self._run.judge_answer(json.loads(body))
-            return SimpleNamespace(status=200, close=lambda: None)
-
-        return self._run.send(act, lambda: urllib3.exceptions.ProtocolError(f"connection to {url} broken"))
 
 
 def chosen[Item](items: Sequence[Item], number: int) -> Item | None:

@@ -27,9 +27,13 @@ class FakeBus:
         self.refusal: tuple[str, str] | None = None
 
     @property
+    def client(self) -> "EventBridgeClient":
+        return cast("EventBridgeClient", self)
+
+    @property
     def port(self) -> Publisher:
         """The handler's own, over this bus."""
-        return Publisher(cast("EventBridgeClient", self), self.name)
+        return Publisher(self.client, self.name)
 
     @property
     def details(self) -> list[dict[str, Any]]:

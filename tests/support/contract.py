@@ -14,10 +14,10 @@ import pytest
 
 from handler.config import Config
 from tests.conftest import Function
-from tests.support.fakes import NOW, FakeJob, FakeMessage
+from tests.support.fakes import NOW, FakeJob
+from tests.support.sqs import FakeMessage
+from tools.simulators.events import STACK_ID
 
-STACK_UUID = "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-STACK_ID = f"arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/{STACK_UUID}"
 SERVICE_TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb"
 
 # What template.yaml sets with its defaults, on a stack named canceler.
@@ -87,9 +87,9 @@ class Stack:
         now = self.function.clock()
         held = FakeMessage(record["messageId"], record["body"], {}, sent_at=now, visible_at=now + 330)
         held.receipt_handle, held.group = record["receiptHandle"], record["attributes"].get("MessageGroupId", "")
-        self.function.backlog.messages.append(held)
+        self.function.sqs.messages.append(held)
         returned = self.invoke(message, seconds)
-        self.function.backlog.messages.remove(held)
+        self.function.sqs.messages.remove(held)
         self.retry_after = held.visible_at - self.function.clock()
         return returned
 
@@ -124,14 +124,15 @@ class Stack:
         """Let CloudFormation's ResponseURL return 403 for good."""
         self.function.server.script = [403]
 
-    def wait_for_response(self) -> None:
-        """Wait until a response has arrived."""
-        assert self.function.server.arrived.wait(10)
+    def fire_timer(self) -> None:
+        """Let the timer of the response guard fire, unless it has."""
+        if timer := self.function.process.timer:
+            timer.fire()
 
     @property
     def responses(self) -> list[dict[str, Any]]:
         """What CloudFormation received."""
-        return [json.loads(request.body) for request in self.function.server.received]
+        return self.function.server.responses
 
     @property
     def response_url(self) -> str:
@@ -145,7 +146,7 @@ class Stack:
     @property
     def sent(self) -> list[FakeMessage]:
         """The messages of SendMessage: body and attributes in boto3's shape, and the group of a FIFO message."""
-        return self.function.backlog.messages
+        return self.function.sqs.messages
 
     @property
     def log(self) -> list[str]:

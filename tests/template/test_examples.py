@@ -13,19 +13,19 @@ EXAMPLES = ROOT / "examples"
 README = "README.md"
 # File → the test that deploys or runs it.
 USED_BY = {
-    "alarm.yaml": "e2e/test_example_rules.py",
-    "cdk/app.py": "e2e/test_examples.py",
+    "alarm.yaml": "e2e/nightly/test_example_rules.py",
+    "cdk/app.py": "e2e/nightly/test_examples.py",
     "firmware-rollout.yaml": "e2e/test_waits.py",
-    "sam/template.yaml": "e2e/test_examples.py",
-    "stacksets/artifacts.yaml": "e2e/test_stacksets.py",
-    "stacksets/canceler.yaml": "e2e/test_stacksets.py",
-    "stacksets/dashboard.py": "e2e/test_stacksets.py",
-    "stacksets/publish.py": "e2e/test_stacksets.py",
+    "sam/template.yaml": "e2e/nightly/test_examples.py",
+    "stacksets/artifacts.yaml": "e2e/nightly/test_stacksets.py",
+    "stacksets/canceler.yaml": "e2e/nightly/test_stacksets.py",
+    "stacksets/dashboard.py": "e2e/nightly/test_stacksets.py",
+    "stacksets/publish.py": "e2e/nightly/test_stacksets.py",
     "stacksets/sharing.yaml": "template/test_examples.py",
     "teardown.yaml": "e2e/test_examples.py",
-    "terraform/main.tf": "e2e/test_examples.py",
-    "unapproved-jobs.yaml": "e2e/test_example_rules.py",
-    "weekly-sweep.yaml": "e2e/test_example_rules.py",
+    "terraform/main.tf": "e2e/nightly/test_examples.py",
+    "unapproved-jobs.yaml": "e2e/nightly/test_example_rules.py",
+    "weekly-sweep.yaml": "e2e/nightly/test_example_rules.py",
 }
 NEVER_DEPLOYED = {"stacksets/canceler.yaml", "stacksets/sharing.yaml"}
 

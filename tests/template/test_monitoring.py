@@ -15,6 +15,7 @@ from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, T
 from tests.conftest import Function, Log
 from tests.support.fakes import FakeJob
 from tests.support.template import ROOT, load_template, resolved
+from tools.simulators.events import STACK_ID
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
@@ -118,7 +119,7 @@ def metrics_that_are_watched() -> list[Any]:
 def names_that_are_counted() -> set[str]:
     """Every name that is given to a method or function `count` or `_count` as it is written."""
     found = set()
-    for path in (ROOT / "src" / "handler").glob("*.py"):
+    for path in (ROOT / "src" / "handler").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr="count" | "_count"), args=[ast.Constant(value=str(name))]):
@@ -428,7 +429,6 @@ def asked(outcome: str, asked_by: str, reason_code: str, comment: str, trigger: 
     }
 
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 # File of events/ → what is known of firmware-2026-11 afterwards.
 WHO = {
     "alarm-to-alarm.json": asked(
@@ -449,7 +449,7 @@ WHO = {
     ),
     "custom-resource-delete.json": asked(
         "CANCELED",
-        f"Teardown was deleted in {STACK}",
+        f"Teardown was deleted in {STACK_ID}",
         "STACK_TEARDOWN",
         "stack firmware-dev was deleted",
         "TEARDOWN",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.inbound.eventbridge import IgnoredEvent
+from handler.inbound.envelope import IgnoredEvent
 from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
 
@@ -85,7 +85,7 @@ EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
 
 
 def deployed() -> Config:
-    return replace(config(), sweep=Sweep("nightly-*", 12))
+    return replace(config(), sweep_job_id_glob="nightly-*", sweep_older_than_hours=12)
 
 
 def event(name: str) -> Any:
@@ -132,7 +132,7 @@ def test_a_deletion_is_held_against_the_stacks_policy() -> None:
     asked = event("custom-resource-select-delete.json")
     asked["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
     strict = dry_run_of(asked, deployed)
-    loose = dry_run_of(asked, lambda: replace(deployed(), policy=replace(LIMITS, force=True)))
+    loose = dry_run_of(asked, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
     told = [each["cancel"] for each in (strict, loose) if not isinstance(each, IgnoredEvent)]
     assert [(each["force"], each["maxJobs"]) for each in told] == [(False, 7), (True, 7)]  # type: ignore[index]
 

@@ -1,4 +1,4 @@
-"""What is logged and counted, and that no URL keeps its query string on the way out."""
+"""Log lines and metrics, and the redaction of the query strings of URLs."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from handler.cancellation.report import Cause, JobResult, Outcome, Report, RunStatus, Trigger, Waiting
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, Wait
+from handler.cancellation.request import CancelReason
 from handler.redaction import redact
 from handler.telemetry import Telemetry
 from handler.version import VERSION
@@ -19,7 +20,7 @@ REDACTED = "https://bucket.s3.eu-west-1.amazonaws.com/path?REDACTED"
 
 @pytest.fixture
 def metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, Any]]]:
-    """The EMF records printed since it was last called, without their time."""
+    """Return a function that returns the EMF records printed since its last call, without their timestamps."""
 
     def read() -> list[dict[str, Any]]:
         found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -45,7 +46,7 @@ def emf(trigger: str, **values: float) -> dict[str, Any]:
 
 
 def division_by_zero(text: str) -> ZeroDivisionError:
-    """An error that was raised, and so has a traceback."""
+    """Return an error that was raised, so that it has a traceback."""
     with pytest.raises(ZeroDivisionError) as caught:
         raise ZeroDivisionError(text)
     return caught.value
@@ -77,7 +78,7 @@ def test_the_query_string_of_every_url_is_redacted(text: str, redacted: str) -> 
     assert redact(text) == redacted
 
 
-def test_a_url_is_redacted_wherever_it_stands_in_a_line(log: Log) -> None:
+def test_a_url_is_redacted_anywhere_in_a_line(log: Log) -> None:
     log.telemetry.start(Trigger.DIRECT, SIGNED, SIGNED)
     log.telemetry.warn(SIGNED)
     log.telemetry.crashed(division_by_zero(SIGNED))
@@ -90,7 +91,7 @@ def test_a_url_is_redacted_wherever_it_stands_in_a_line(log: Log) -> None:
 # Log lines
 
 
-def test_every_line_tells_the_event_the_invocation_and_the_trigger(log: Log) -> None:
+def test_every_line_has_the_ids_and_the_trigger(log: Log) -> None:
     log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
     log.telemetry.warn("left out Force")
     (line,) = log.lines
@@ -102,7 +103,7 @@ def test_every_line_tells_the_event_the_invocation_and_the_trigger(log: Log) -> 
     )
 
 
-def test_every_line_tells_the_release(log: Log) -> None:
+def test_every_line_has_the_version(log: Log) -> None:
     log.telemetry.warn("before the invocation is known")
     log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
     log.telemetry.crashed(division_by_zero("why"))
@@ -110,9 +111,7 @@ def test_every_line_tells_the_release(log: Log) -> None:
     assert [line["version"] for line in log.lines] == [VERSION] * 3
 
 
-def test_a_line_of_the_next_invocation_tells_nothing_of_the_last(
-    log: Log, metrics: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_an_invocation_replaces_the_keys_of_the_last_one(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
     log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
     log.telemetry.start(Trigger.EVENT, "correlation-2", "invocation-2")
     log.telemetry.warn("x")
@@ -126,7 +125,9 @@ def test_a_line_of_the_next_invocation_tells_nothing_of_the_last(
     assert metrics() == [emf("EVENT", UnexpectedErrors=1.0)]
 
 
-def test_a_crash_is_logged_with_its_trace_and_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_crash_is_logged_with_its_stack_trace_and_counted(
+    log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
     log.telemetry.start(Trigger.SCHEDULE, "c", "i")
     log.telemetry.crashed(division_by_zero("why"))
     (line,) = log.lines
@@ -139,31 +140,31 @@ def test_a_crash_is_logged_with_its_trace_and_counted(log: Log, metrics: Callabl
     assert metrics() == [emf("SCHEDULE", UnexpectedErrors=1.0)]
 
 
-def test_a_count_is_told_at_once(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+def test_a_count_is_written_at_once(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
     log.telemetry.count("TeardownsOutOfTime")
     assert metrics() == [emf("DIRECT", TeardownsOutOfTime=1.0)]
 
 
-def test_what_json_does_not_know_is_logged_as_text(log: Log) -> None:
+def test_a_value_that_json_cannot_represent_is_logged_as_text(log: Log) -> None:
     log.telemetry.start(Trigger.DIRECT, "c", "i")
     log.telemetry._logger.info("x", extra={"odd": {1, 2} - {2}})
     assert log.lines[0]["odd"] == "{1}"
 
 
 @pytest.mark.parametrize("text", ["ü", "\u2028", "\U0001f600", "\ud800", "a\nb", '"', "\\", "\x00"])
-def test_whatever_somebody_wrote_is_one_line_of_json_that_can_be_written(
+def test_any_text_becomes_one_line_of_json_in_utf_8(
     text: str,
     powertools_environment: None,  # noqa: ARG001 - for its effect
 ) -> None:
-    """The standard output of Lambda is UTF-8, and half a surrogate pair is none."""
+    """The standard output of Lambda is UTF-8, which cannot encode half a surrogate pair."""
     written = BytesIO()
     telemetry = Telemetry(f"test-{text!a}", TextIOWrapper(written, encoding="utf-8", write_through=True))
-    telemetry._logger._logger.propagate = False  # pytest would keep the line, and send it to where it can't be written
+    telemetry._logger._logger.propagate = False  # pytest would capture the line, and fail to write it
     telemetry.start(Trigger.EVENT, text, "i")
     telemetry.warn(text)
     (line,) = written.getvalue().rstrip(b"\n").split(b"\n")
-    told = json.loads(line)
-    assert (told["message"], told["correlation_id"]) == (text, text)
+    logged = json.loads(line)
+    assert (logged["message"], logged["correlation_id"]) == (text, text)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +181,7 @@ def test_whatever_somebody_wrote_is_one_line_of_json_that_can_be_written(
         ("Größe 😀", "Größe 😀"),
     ],
 )
-def test_what_would_steer_a_terminal_or_break_a_line_is_written_as_its_number(
-    text: str, written: str, log: Log
-) -> None:
+def test_control_characters_are_escaped(text: str, written: str, log: Log) -> None:
     log.telemetry.start(Trigger.EVENT, text, "i")
     log.telemetry.warn(text)
     assert log.text.count(f'"{written}"') == 2
@@ -199,11 +198,11 @@ def test_what_would_steer_a_terminal_or_break_a_line_is_written_as_its_number(
         ("X-Amz-Signature: none", "X-Amz-Signature: none"),
     ],
 )
-def test_what_signs_a_request_is_redacted_even_without_its_url(text: str, redacted: str) -> None:
+def test_a_request_signature_is_redacted_without_its_url_too(text: str, redacted: str) -> None:
     assert redact(text) == redacted
 
 
-def test_a_query_is_redacted_to_its_end_whatever_letters_it_has(log: Log) -> None:
+def test_a_query_is_redacted_to_its_end(log: Log) -> None:
     log.telemetry.warn("https://example.com/p?a=ü&X=topsecret")
     assert log.lines[0]["message"] == "https://example.com/p?REDACTED"
 
@@ -221,7 +220,7 @@ def test_a_query_is_redacted_to_its_end_whatever_letters_it_has(log: Log) -> Non
         ("REJECTED", "WARNING", "RunsRejected"),
     ],
 )
-def test_a_run_is_counted_by_its_status_and_what_is_amiss_is_a_warning(
+def test_a_run_is_counted_and_logged_by_its_status(
     status: str, level: str, metric: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
 ) -> None:
     log.telemetry.start(Trigger.EVENT, "c", "i")
@@ -243,7 +242,7 @@ JOBS_METRICS = {
 }
 
 
-def test_every_outcome_has_a_metric_of_its_own() -> None:
+def test_every_outcome_has_its_own_metric() -> None:
     assert set(JOBS_METRICS) == {outcome.value for outcome in Outcome}
 
 
@@ -256,7 +255,7 @@ def test_jobs_are_counted_by_their_outcome(
     assert metrics() == [emf("DIRECT", **{"RunsSettled": 1.0, metric: 2.0, "ExecutionsLeftInProgress": 0.0})]
 
 
-def test_executions_that_run_on_are_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
+def test_executions_in_progress_are_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
     results = (
         JobResult("a", Outcome.CANCELED, executions_left_in_progress=2),
         JobResult("b", Outcome.FAILED, "no", executions_left_in_progress=3),
@@ -271,42 +270,48 @@ def test_executions_that_run_on_are_counted(log: Log, metrics: Callable[[], list
     ]
 
 
-def test_who_asked_and_why_stands_before_the_report_and_not_in_it(log: Log) -> None:
-    cause = Cause("Requested by event 1 from ops", "ROLLED_BACK", "bad image")
+def test_the_cancel_reason_precedes_the_report(log: Log) -> None:
+    reason = CancelReason("Requested by event 1 from ops", "ROLLED_BACK", "bad image")
     log.telemetry.start(Trigger.EVENT, "c", "i")
-    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, cause=cause))
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, cancel_reason=reason))
     (line,) = log.lines
-    told = {"asked_by": "Requested by event 1 from ops", "reason_code": "ROLLED_BACK", "comment": "bad image"}
-    assert {key: line[key] for key in told} == told
-    assert "cause" not in line["report"]
+    keys = {"asked_by": "Requested by event 1 from ops", "reason_code": "ROLLED_BACK", "comment": "bad image"}
+    assert {key: line[key] for key in keys} == keys
+    assert not line["report"].keys() & {"cancelReason", "cancel_reason", *keys}
     assert list(line)[-4:] == ["asked_by", "reason_code", "comment", "report"]
 
 
-def test_a_run_that_nobody_asked_for_tells_no_cause(log: Log) -> None:
+def test_a_rejected_event_has_no_cancel_reason(log: Log) -> None:
     log.telemetry.report(Report(RunStatus.REJECTED, Trigger.EVENT, reason="event: must be"))
     assert not log.lines[0].keys() & {"asked_by", "reason_code", "comment"}
 
 
+def test_the_excluded_jobs_of_a_dry_run_are_in_the_line(log: Log) -> None:
+    excluded = (ExcludedJob("AFR_OTA-1", "owned by FreeRTOS over-the-air updates"),)
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True, excluded=excluded))
+    assert log.lines[0]["report"]["leftOut"] == [
+        {"jobId": "AFR_OTA-1", "why": "owned by FreeRTOS over-the-air updates"}
+    ]
+
+
 @pytest.mark.parametrize("count", [999, 1000])
-def test_up_to_a_thousand_jobs_are_all_in_the_line(count: int, log: Log) -> None:
+def test_a_line_has_up_to_a_thousand_jobs(count: int, log: Log) -> None:
     jobs = tuple(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(count))
     log.telemetry.report(Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=jobs))
     assert len(log.lines[0]["report"]["jobs"]) == count
 
 
-def test_of_more_jobs_only_those_are_in_the_line_that_a_person_has_to_look_at(
-    log: Log, metrics: Callable[[], list[dict[str, Any]]]
-) -> None:
+def test_a_line_of_more_jobs_has_only_the_unsettled_ones(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
     jobs = (
         *(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(999)),
         JobResult("denied", Outcome.FAILED, "no"),
         JobResult("kept", Outcome.PROTECTED, "tagged", 2),
     )
     log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, jobs=jobs))
-    told = log.lines[0]["report"]
-    assert told["counts"] == {"CANCELED": 999, "FAILED": 1, "PROTECTED": 1}
-    assert told["executionsLeftInProgress"] == 2
-    assert told["jobs"] == [
+    report = log.lines[0]["report"]
+    assert report["counts"] == {"CANCELED": 999, "FAILED": 1, "PROTECTED": 1}
+    assert report["executionsLeftInProgress"] == 2
+    assert report["jobs"] == [
         {"jobId": "denied", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 0},
         {"jobId": "kept", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
     ]
@@ -322,7 +327,7 @@ def test_of_more_jobs_only_those_are_in_the_line_that_a_person_has_to_look_at(
     ]
 
 
-def test_a_line_stays_below_the_megabyte_that_cloudwatch_takes(log: Log) -> None:
+def test_a_line_is_smaller_than_a_megabyte(log: Log) -> None:
     jobs = tuple(JobResult("x" * 64, Outcome.DEFERRED, "d" * 200) for _ in range(25_000))
     log.telemetry.report(Report(RunStatus.UNFINISHED, Trigger.SCHEDULE, jobs=jobs))
     assert len(log.lines[0]["report"]["jobs"]) == 1000
@@ -330,12 +335,14 @@ def test_a_line_stays_below_the_megabyte_that_cloudwatch_takes(log: Log) -> None
     assert len(log.text.encode()) < 1_000_000
 
 
-@pytest.mark.parametrize(("waiting", "level"), [(Waiting(("a",), 20), "INFO"), (None, "WARNING")])
-def test_a_run_that_waits_for_its_devices_is_as_it_should_be(
-    waiting: Waiting | None, level: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+@pytest.mark.parametrize(
+    ("wait", "level"), [(Wait(("a",), 1_795_521_600.0, poll_seconds=20), "INFO"), (None, "WARNING")]
+)
+def test_a_run_that_waits_for_devices_is_not_a_warning(
+    wait: Wait | None, level: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
 ) -> None:
     log.telemetry.start(Trigger.EVENT, "c", "i")
-    log.telemetry.report(Report(RunStatus.UNFINISHED, Trigger.EVENT, waiting=waiting))
+    log.telemetry.report(Report(RunStatus.UNFINISHED, Trigger.EVENT, wait=wait))
     (line,) = log.lines
-    assert (line["level"], "waiting" in line["report"]) == (level, False)
+    assert (line["level"], "wait" in line["report"]) == (level, False)
     assert metrics() == [emf("EVENT", RunsUnfinished=1.0)]

@@ -1,4 +1,4 @@
-# The part of crhelper 2.0.12 that custom_resource.py stands on.
+# The part of crhelper 2.0.12 that lifecycle.py uses.
 
 import threading
 from collections.abc import Callable
@@ -20,6 +20,7 @@ class CfnResource:
     _event: dict[str, object]
     _context: LambdaContext
     _timer: threading.Timer | None
+    _init_failed: Exception | None
 
     def __init__(self, json_logging: bool, log_level: str, boto_level: str, *, sleep_on_delete: int) -> None: ...
     def __call__(self, event: dict[str, object], context: LambdaContext) -> None: ...

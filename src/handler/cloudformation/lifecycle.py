@@ -124,7 +124,7 @@ class Lifecycle(CfnResource):
     @override
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
         """Send FAILED from crhelper's own `except`, which swallows what it caught."""
-        unexpected = sys.exception()
+        unexpected = sys.exception() or self._init_failed
         if isinstance(unexpected, Exception):
             self._unexpected = unexpected
         if self._claim("error"):

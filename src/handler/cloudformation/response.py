@@ -63,7 +63,7 @@ class Responder:
     uniform: Callable[[float, float], float]
 
     def deliver(self, url: str, body: bytes, deadline: Deadline) -> str:
-        """PUT `body` to `url` until the status is 2xx. Returns an empty string then, else the last error, without URL."""
+        """PUT `body` to `url` until the status is 2xx. Returns an empty string, or the last error without the URL."""
         error = "no time left"
         for attempt in range(MAX_ATTEMPTS):
             backoff = self.uniform(0, 2.0**attempt / 2) if attempt else 0.0

@@ -1,4 +1,4 @@
-"""The report on the bus: what stands in it, how it is cut, and what becomes of it if the bus does not take it."""
+"""The report on the event bus: its content, its parts, and what happens if the bus does not accept it."""
 
 import json
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def test_a_call_ends_within_five_seconds(client: Any) -> None:
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-def test_a_report_is_one_event_of_the_cancelers_own_source(client: Any, stub: Stubber) -> None:
+def test_a_report_is_one_event_from_the_source_of_the_canceler(client: Any, stub: Stubber) -> None:
     entry = {
         "Source": "iot-job-canceler",
         "DetailType": "IoT Job Cancellation Report",
@@ -74,22 +74,22 @@ def test_a_report_is_one_event_of_the_cancelers_own_source(client: Any, stub: St
 
 
 @pytest.mark.parametrize(
-    ("report", "told"),
+    ("report", "published"),
     [
         (Report(RunStatus.REJECTED, Trigger.DIRECT, reason="select: no"), {"status": "REJECTED", "jobs": []}),
         (Report(RunStatus.SETTLED, Trigger.SCHEDULE, reason="0 live jobs matched"), {"counts": {}, "jobs": []}),
     ],
 )
-def test_a_run_without_jobs_is_told_too(report: Report, told: dict[str, Any]) -> None:
+def test_a_run_without_jobs_is_one_event(report: Report, published: dict[str, Any]) -> None:
     (detail,) = map(json.loads, event_details(report, "event-1"))
-    assert detail | told | {"part": 1, "parts": 1, "reason": report.reason} == detail
+    assert detail | published | {"part": 1, "parts": 1, "reason": report.reason} == detail
 
 
 # A job of 64 characters without a detail takes 145 bytes with its comma.
 @pytest.mark.parametrize(
     ("number", "parts"), [(1, [1]), (1379, [1379]), (1380, [1379, 1]), (2758, [1379, 1379]), (2759, [1379, 1379, 1])]
 )
-def test_a_report_that_is_too_long_for_one_event_is_cut_between_jobs(number: int, parts: list[int]) -> None:
+def test_a_report_that_is_too_long_for_one_event_is_split_between_jobs(number: int, parts: list[int]) -> None:
     details = [json.loads(detail) for detail in event_details(many(number), "event-1")]
     assert [len(detail["jobs"]) for detail in details] == parts
     assert [(detail["part"], detail["parts"]) for detail in details] == [
@@ -101,57 +101,59 @@ def test_a_report_that_is_too_long_for_one_event_is_cut_between_jobs(number: int
         assert (detail["status"], detail["reason"]) == ("UNSETTLED", f"{number} live jobs matched")
 
 
-def test_every_event_is_one_that_the_bus_takes() -> None:
-    """FakeBus holds the limit of 262,144 bytes. Characters beyond ASCII take six bytes each."""
+def test_no_event_is_too_large_for_the_bus() -> None:
+    """FakeBus enforces the limit of 262,144 bytes. Characters beyond ASCII take six bytes each."""
     bus = FakeBus()
     assert publish(bus, many(25_000, "ä" * 200)) == ""
     assert sum(len(detail["jobs"]) for detail in bus.details) == 25_000
 
 
-def test_one_job_that_is_too_long_alone_is_not_held_back() -> None:
+def test_a_long_job_is_an_event_of_its_own() -> None:
     details = [json.loads(detail) for detail in event_details(many(3, "x" * 199_000), "event-1")]
     assert [len(detail["jobs"]) for detail in details] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
-    ("told", "redacted"),
+    ("text", "redacted"),
     [
         ("https://answers.s3.amazonaws.com/a?X-Amz-Signature=5", "https://answers.s3.amazonaws.com/a?REDACTED"),
         ("https://answers.s3.amazonaws.com/\u00e9?token=5", "https://answers.s3.amazonaws.com/\u00e9?REDACTED"),
         ("X-Amz-Security-Token=\u00e9s3cr3t", "X-Amz-Security-Token=REDACTED"),
     ],
 )
-def test_no_secret_is_published(told: str, redacted: str) -> None:
-    jobs = (JobResult("a", Outcome.FAILED, told),)
+def test_no_secret_is_published(text: str, redacted: str) -> None:
+    jobs = (JobResult("a", Outcome.FAILED, text),)
     (detail,) = map(
-        json.loads, event_details(Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=told, jobs=jobs), "e")
+        json.loads, event_details(Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=text, jobs=jobs), "e")
     )
     assert (detail["reason"], detail["jobs"][0]["detail"]) == (redacted, redacted)
 
 
-@pytest.mark.parametrize(("seconds", "problem"), [(5.0, ""), (4.999, "there was no time for it"), (-1.0, None)])
-def test_a_call_that_could_outlast_the_invocation_is_not_begun(seconds: float, problem: str | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "error", "events"),
+    [(5.0, "", 1), (4.999, "there was no time for it", 0), (-1.0, "there was no time for it", 0)],
+)
+def test_a_call_that_could_outlast_the_invocation_is_not_made(seconds: float, error: str, events: int) -> None:
     bus = FakeBus()
-    assert publish(bus, REPORT, seconds) == ("there was no time for it" if problem is None else problem)
-    assert len(bus.entries) == (1 if problem == "" else 0)
+    assert (publish(bus, REPORT, seconds), len(bus.entries)) == (error, events)
 
 
-def test_an_entry_that_the_bus_refuses_is_a_problem_and_the_rest_is_not_tried() -> None:
+def test_an_entry_that_the_bus_refuses_ends_the_publishing() -> None:
     bus = FakeBus()
     bus.refusal = ("InternalFailure", "try again")
     assert publish(bus, many(2000)) == "InternalFailure: try again"
 
 
-def test_an_error_of_the_call_is_a_problem() -> None:
+def test_an_error_of_the_call_ends_the_publishing() -> None:
     bus, calls = FakeBus(), []
 
-    def fails() -> None:
+    def fail() -> None:
         calls.append(1)
         raise EndpointConnectionError(endpoint_url="https://events.eu-west-1.amazonaws.com")
 
-    bus.fault = fails
-    problem = 'Could not connect to the endpoint URL: "https://events.eu-west-1.amazonaws.com"'
-    assert (publish(bus, many(2000)), calls) == (problem, [1])
+    bus.fault = fail
+    error = 'Could not connect to the endpoint URL: "https://events.eu-west-1.amazonaws.com"'
+    assert (publish(bus, many(2000)), calls) == (error, [1])
 
 
 @pytest.mark.parametrize(
@@ -164,18 +166,18 @@ def test_an_error_of_the_call_is_a_problem() -> None:
         ({"FailedEntryCount": 1, "Entries": [None]}, "AttributeError"),
     ],
 )
-def test_an_answer_that_nobody_can_read_is_a_problem(answer: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_answer_is_an_error(answer: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = FakeBus()
-    monkeypatch.setattr(bus, "put_events", lambda **_asked: answer)
+    monkeypatch.setattr(bus, "put_events", lambda **_entries: answer)
     assert publish(bus, REPORT) == f"no usable answer: {error}"
 
 
-def test_what_nobody_expects_is_not_swallowed() -> None:
+def test_an_unexpected_error_is_raised() -> None:
     bus = FakeBus()
 
-    def breaks() -> None:
+    def crash() -> None:
         raise ZeroDivisionError
 
-    bus.fault = breaks
+    bus.fault = crash
     with pytest.raises(ZeroDivisionError):
         publish(bus, REPORT)

@@ -1,9 +1,9 @@
-"""The adapter: its time-outs, how often it tries, and what each answer of the service means."""
+"""The IoT client: its timeouts and attempts, the gate before each call, and what each answer means."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, override
 
 import botocore.exceptions
 import pytest
@@ -11,9 +11,12 @@ from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from handler.aws.iot import IotJobs, iot_client
+from handler.aws.iot import MAX_CALL_SECONDS, IotJobs, iot_client
+from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.job import Job, JobStatus, JobSummary
-from handler.cancellation.request import CancelRequest
+from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.request import CancelReason, CancelRequest
+from handler.cancellation.session import Session
 from handler.errors import (
     AccessDenied,
     ExecutionEnded,
@@ -23,21 +26,36 @@ from handler.errors import (
     JobsUnavailable,
     OutOfTime,
 )
-from tests.support.fakes import FakeClock, canceler
-from tests.support.iot_rules import RulesBackend, in_process
-from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
+from tests.support.fakes import LIMITS, FakeClock
+from tools.simulators.faults import answer_lost, failing, throttled, unavailable
+from tools.simulators.iot import IotSimulator
+from tools.simulators.iot_server import in_process
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 REGION = "eu-west-1"
 ARN = f"arn:aws:iot:{REGION}:123456789012:job/a"
-REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason_code="STALE", comment="old")
+REASON = CancelReason("a test", "STALE", "old")
+REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason=REASON)
+
+
+class RecordingGate(Gate):
+    """A gate without a rate limit that records the operations, for a run of `seconds`."""
+
+    def __init__(self, clock: FakeClock, seconds: float = 300.0) -> None:
+        super().__init__(1_000_000.0, Deadline(seconds, clock), clock, clock.sleep, call_seconds=MAX_CALL_SECONDS)
+        self.operations: list[str] = []
+
+    @override
+    def acquire(self, operation: str) -> None:
+        self.operations.append(operation)
+        super().acquire(operation)
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator["IoTClient"]:
-    """The function's own client, from the environment that Lambda sets."""
+    """Return the client of the function, in the environment that Lambda sets."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
@@ -49,8 +67,13 @@ def client() -> Iterator["IoTClient"]:
 
 
 @pytest.fixture
-def iot(client: "IoTClient") -> IotJobs:
-    return IotJobs(client)
+def gate(clock: FakeClock) -> RecordingGate:
+    return RecordingGate(clock)
+
+
+@pytest.fixture
+def iot(client: "IoTClient", gate: Gate) -> IotJobs:
+    return IotJobs(client, gate)
 
 
 @pytest.fixture
@@ -60,8 +83,8 @@ def stub(client: "IoTClient") -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
-    """The service's rules; the SDK's back-off takes no time."""
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
+    """Return a simulator with the rules of the service. The backoff of the SDK takes no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
         yield rules
@@ -70,27 +93,59 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
 # The client
 
 
-def test_a_call_ends_long_before_an_invocation_does(client: "IoTClient") -> None:
+def test_the_sdk_has_timeouts_of_seconds_and_two_attempts(client: "IoTClient") -> None:
     config: Any = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 3)
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-def test_the_worst_call_is_two_attempts_and_the_longest_wait_between_them() -> None:
-    assert IotJobs.worst_call == 2 * (1 + 3) + 1
+def test_the_longest_call_is_two_attempts_and_a_backoff() -> None:
+    assert MAX_CALL_SECONDS == 2 * (1 + 3) + 1
 
 
-# What is asked and read
+# The gate
 
 
-def test_a_cancel_hands_everything_on(iot: IotJobs, stub: Stubber) -> None:
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("CancelJob", lambda iot: iot.cancel("a", force=False, reason_code="R", comment="c")),
+        ("DescribeJob", lambda iot: iot.describe("a")),
+        ("ListTagsForResource", lambda iot: iot.tags(ARN)),
+        ("ListJobs", lambda iot: list(iot.list_jobs(JobStatus.IN_PROGRESS))),
+        ("ListJobExecutionsForJob", lambda iot: list(iot.running_things("a"))),
+        ("CancelJobExecution", lambda iot: iot.cancel_execution("a", "thing")),
+    ],
+)
+def test_no_call_is_made_if_it_might_not_end_before_the_deadline(
+    operation: str, call: Callable[[IotJobs], object], client: "IoTClient", stub: Stubber, clock: FakeClock
+) -> None:
+    gate = RecordingGate(clock, MAX_CALL_SECONDS - 0.001)
+    with pytest.raises(OutOfTime):
+        call(IotJobs(client, gate))
+    assert gate.operations == [operation]
+    stub.assert_no_pending_responses()
+
+
+def test_every_call_passes_the_gate(iot: IotJobs, gate: RecordingGate, backend: IotSimulator) -> None:
+    backend.add_job("a", executions={"thing": "IN_PROGRESS"})
+    iot.tags(iot.describe("a").arn)
+    iot.cancel("a", force=False, reason_code="R", comment="c")
+    iot.cancel_execution("a", "thing")
+    assert gate.operations == ["DescribeJob", "ListTagsForResource", "CancelJob", "CancelJobExecution"]
+
+
+# Parameters and results
+
+
+def test_a_cancel_passes_every_parameter(iot: IotJobs, stub: Stubber) -> None:
     expected = {"jobId": "a", "force": True, "reasonCode": "STALE", "comment": "old"}
     stub.add_response("cancel_job", {"jobId": "a"}, expected)
     iot.cancel("a", force=True, reason_code="STALE", comment="old")
     stub.assert_no_pending_responses()
 
 
-def test_a_job_is_read(iot: IotJobs, stub: Stubber) -> None:
+def test_a_described_job_is_read(iot: IotJobs, stub: Stubber) -> None:
     details = {"numberOfInProgressThings": 3, "numberOfQueuedThings": 4}
     job = {"jobArn": ARN, "jobId": "a", "status": "SCHEDULED", "jobProcessDetails": details}
     stub.add_response("describe_job", {"job": job}, {"jobId": "a"})
@@ -110,7 +165,7 @@ def test_a_job_is_read(iot: IotJobs, stub: Stubber) -> None:
         ({"isConcurrent": False, "jobProcessDetails": {"numberOfQueuedThings": 2}}, True),
     ],
 )
-def test_a_job_that_the_service_is_not_done_with_is_draining(
+def test_a_job_with_queued_executions_is_draining(
     fields: dict[str, object], is_draining: bool, iot: IotJobs, stub: Stubber
 ) -> None:
     stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **fields}}, {"jobId": "a"})
@@ -118,15 +173,13 @@ def test_a_job_that_the_service_is_not_done_with_is_draining(
 
 
 @pytest.mark.parametrize("details", [{}, {"jobProcessDetails": {}}])
-def test_a_job_without_figures_has_no_execution_in_progress(
-    iot: IotJobs, stub: Stubber, details: dict[str, object]
-) -> None:
+def test_a_job_without_counts_has_no_running_execution(iot: IotJobs, stub: Stubber, details: dict[str, object]) -> None:
     stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **details}})
     assert iot.describe("a") == Job("a", ARN, "CANCELED", 0)
 
 
 @pytest.mark.parametrize("answer", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
-def test_an_answer_without_a_status_is_asked_for_again_and_not_guessed(
+def test_a_described_job_without_arn_or_status_is_unavailable(
     iot: IotJobs, stub: Stubber, answer: dict[str, object]
 ) -> None:
     stub.add_response("describe_job", answer)
@@ -135,17 +188,18 @@ def test_an_answer_without_a_status_is_asked_for_again_and_not_guessed(
     assert caught.value.code == "MalformedResponse"
 
 
-def test_the_tags_of_all_pages_are_read(iot: IotJobs, stub: Stubber) -> None:
+def test_the_tags_of_all_pages_are_read(iot: IotJobs, gate: RecordingGate, stub: Stubber) -> None:
     first = {"tags": [{"Key": "a", "Value": "1"}, {"Key": "b"}], "nextToken": "t"}
     stub.add_response("list_tags_for_resource", first, {"resourceArn": ARN})
     last = {"tags": [{"Key": "c", "Value": "3"}]}
     stub.add_response("list_tags_for_resource", last, {"resourceArn": ARN, "nextToken": "t"})
     assert iot.tags(ARN) == {"a": "1", "b": "", "c": "3"}
+    assert gate.operations == ["ListTagsForResource"] * 2
     stub.assert_no_pending_responses()
 
 
-def test_an_answer_without_tags_is_that_of_a_job_without_tags(iot: IotJobs, stub: Stubber) -> None:
-    """The service model does not require the list. Nothing is selected then, and IAM protects what it protects."""
+def test_a_job_may_have_no_tags(iot: IotJobs, stub: Stubber) -> None:
+    """The service model does not require the list."""
     stub.add_response("list_tags_for_resource", {}, {"resourceArn": ARN})
     assert iot.tags(ARN) == {}
 
@@ -167,62 +221,59 @@ def listed(job_id: str, **fields: object) -> dict[str, object]:
     return row | {"targetSelection": "SNAPSHOT", "status": "IN_PROGRESS", **fields}
 
 
-def listing(iot: IotJobs, namespace: str | None = None, turns: list[int] | None = None) -> list[str]:
-    jobs = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: (turns if turns is not None else []).append(1), namespace)
-    return [job.job_id for job in jobs]
+def listing(iot: IotJobs, namespace: str | None = None) -> list[str]:
+    return [job.job_id for job in iot.list_jobs(JobStatus.IN_PROGRESS, namespace)]
 
 
-def test_all_pages_are_listed_with_a_turn_before_each(iot: IotJobs, stub: Stubber) -> None:
-    asked = {"status": "IN_PROGRESS", "maxResults": 250}
-    stub.add_response("list_jobs", {"jobs": [listed("a"), listed("b")], "nextToken": "1"}, asked)
-    stub.add_response("list_jobs", {"jobs": [], "nextToken": "2"}, asked | {"nextToken": "1"})
-    stub.add_response("list_jobs", {"jobs": [listed("c")]}, asked | {"nextToken": "2"})
-    turns: list[int] = []
-    assert listing(iot, turns=turns) == ["a", "b", "c"]
-    assert len(turns) == 3
+def test_all_pages_of_jobs_are_listed_through_the_gate(iot: IotJobs, gate: RecordingGate, stub: Stubber) -> None:
+    parameters = {"status": "IN_PROGRESS", "maxResults": 250}
+    stub.add_response("list_jobs", {"jobs": [listed("a"), listed("b")], "nextToken": "1"}, parameters)
+    stub.add_response("list_jobs", {"jobs": [], "nextToken": "2"}, parameters | {"nextToken": "1"})
+    stub.add_response("list_jobs", {"jobs": [listed("c")]}, parameters | {"nextToken": "2"})
+    assert listing(iot) == ["a", "b", "c"]
+    assert gate.operations == ["ListJobs"] * 3
     stub.assert_no_pending_responses()
 
 
-def test_a_page_is_asked_for_only_once_the_last_one_was_read(iot: IotJobs, stub: Stubber) -> None:
+def test_a_page_of_jobs_is_requested_when_the_last_one_was_read(
+    iot: IotJobs, gate: RecordingGate, stub: Stubber
+) -> None:
     stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
-    turns: list[int] = []
-    jobs = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: turns.append(1))
-    assert turns == []
+    jobs = iot.list_jobs(JobStatus.IN_PROGRESS)
+    assert gate.operations == []
     assert next(jobs).job_id == "a"
-    assert len(turns) == 1
+    assert gate.operations == ["ListJobs"]
 
 
-def test_a_namespace_is_asked_for_on_every_page(iot: IotJobs, stub: Stubber) -> None:
-    asked = {"status": "IN_PROGRESS", "maxResults": 250, "namespaceId": "aws-gg-deployment"}
-    stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"}, asked)
-    stub.add_response("list_jobs", {"jobs": [listed("b")]}, asked | {"nextToken": "1"})
+def test_a_namespace_is_a_parameter_of_every_page(iot: IotJobs, stub: Stubber) -> None:
+    parameters = {"status": "IN_PROGRESS", "maxResults": 250, "namespaceId": "aws-gg-deployment"}
+    stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"}, parameters)
+    stub.add_response("list_jobs", {"jobs": [listed("b")]}, parameters | {"nextToken": "1"})
     assert listing(iot, "aws-gg-deployment") == ["a", "b"]
     stub.assert_no_pending_responses()
 
 
 def test_a_listed_job_is_read(iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("list_jobs", {"jobs": [listed("a", targetSelection="CONTINUOUS")]})
-    (job,) = iot.list_jobs(JobStatus.IN_PROGRESS, lambda: None)
+    (job,) = iot.list_jobs(JobStatus.IN_PROGRESS)
     assert job == JobSummary("a", "arn:a", "CONTINUOUS", SINCE, LATER)
 
 
 @pytest.mark.parametrize("page", [{}, {"jobs": []}, {"jobs": [], "nextToken": ""}])
-def test_an_empty_listing_is_one(iot: IotJobs, stub: Stubber, page: dict[str, object]) -> None:
+def test_a_listing_may_be_empty(iot: IotJobs, stub: Stubber, page: dict[str, object]) -> None:
     stub.add_response("list_jobs", page)
     assert listing(iot) == []
 
 
-def test_a_job_of_no_known_kind_is_of_none(iot: IotJobs, stub: Stubber) -> None:
+def test_a_listed_job_may_have_no_target_selection(iot: IotJobs, stub: Stubber) -> None:
     stub.add_response(
         "list_jobs", {"jobs": [{key: row for key, row in listed("a").items() if key != "targetSelection"}]}
     )
-    assert [job.target_selection for job in iot.list_jobs(JobStatus.IN_PROGRESS, lambda: None)] == [""]
+    assert [job.target_selection for job in iot.list_jobs(JobStatus.IN_PROGRESS)] == [""]
 
 
 @pytest.mark.parametrize("missing", ["jobId", "jobArn", "createdAt", "lastUpdatedAt"])
-def test_a_job_that_is_listed_without_what_decides_is_no_empty_listing(
-    missing: str, iot: IotJobs, stub: Stubber
-) -> None:
+def test_a_listed_job_without_a_required_key_is_unavailable(missing: str, iot: IotJobs, stub: Stubber) -> None:
     row = {key: value for key, value in listed("b").items() if key != missing}
     stub.add_response("list_jobs", {"jobs": [listed("a"), row]})
     with pytest.raises(JobsUnavailable) as caught:
@@ -230,8 +281,8 @@ def test_a_job_that_is_listed_without_what_decides_is_no_empty_listing(
     assert str(caught.value) == f"MalformedResponse: ListJobs answered a job without '{missing}'"
 
 
-def test_a_page_that_comes_again_is_no_endless_listing(iot: IotJobs, stub: Stubber) -> None:
-    """As moto does with its second page."""
+def test_a_repeated_page_of_jobs_is_an_error(iot: IotJobs, stub: Stubber) -> None:
+    """Moto repeats its second page."""
     for _ in range(2):
         stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
     with pytest.raises(JobsError) as caught:
@@ -240,7 +291,7 @@ def test_a_page_that_comes_again_is_no_endless_listing(iot: IotJobs, stub: Stubb
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "meaning"),
+    ("code", "status", "error"),
     [
         ("ThrottlingException", 400, JobsUnavailable),
         ("ServiceUnavailableException", 503, JobsUnavailable),
@@ -250,30 +301,21 @@ def test_a_page_that_comes_again_is_no_endless_listing(iot: IotJobs, stub: Stubb
     ],
 )
 @pytest.mark.parametrize("page", [1, 2])
-def test_a_page_that_fails_is_raised(
-    code: str, status: int, meaning: type[JobsError], page: int, iot: IotJobs, stub: Stubber
+def test_an_error_of_a_page_is_raised(
+    code: str, status: int, error: type[JobsError], page: int, iot: IotJobs, stub: Stubber
 ) -> None:
     if page == 2:
         stub.add_response("list_jobs", {"jobs": [listed("a")], "nextToken": "1"})
     stub.add_client_error("list_jobs", code, "the words", status)
-    with pytest.raises(meaning):
+    with pytest.raises(error):
         listing(iot)
 
 
-def test_a_turn_that_is_refused_ends_the_listing_without_a_call(iot: IotJobs, stub: Stubber) -> None:
-    def too_late() -> None:
-        raise OutOfTime
-
-    with pytest.raises(OutOfTime):
-        list(iot.list_jobs(JobStatus.IN_PROGRESS, too_late))
-    stub.assert_no_pending_responses()
-
-
-def test_many_pages_are_read_over_the_services_rules(iot: IotJobs, backend: RulesBackend) -> None:
+def test_the_pages_of_the_simulator_are_read(iot: IotJobs, backend: IotSimulator) -> None:
     for number in range(601):
         backend.add_job(f"job-{number:04}", status="IN_PROGRESS" if number % 2 else "SCHEDULED")
     assert sorted(listing(iot)) == [f"job-{number:04}" for number in range(1, 601, 2)]
-    assert backend.calls == [("ListJobs", None)] * 2
+    assert backend.calls == [("ListJobs", "IN_PROGRESS/1"), ("ListJobs", "IN_PROGRESS/2")]
 
 
 # Executions
@@ -285,41 +327,41 @@ def execution(name: str, status: str = "IN_PROGRESS") -> dict[str, object]:
     return {"thingArn": f"{THING}{name}", "jobExecutionSummary": {"status": status, "executionNumber": 1}}
 
 
-def running(iot: IotJobs, turns: list[int] | None = None) -> list[str]:
-    return list(iot.running("a", lambda: (turns if turns is not None else []).append(1)))
+def running(iot: IotJobs) -> list[str]:
+    return list(iot.running_things("a"))
 
 
-def test_all_pages_of_executions_are_listed_with_a_turn_before_each(iot: IotJobs, stub: Stubber) -> None:
-    asked = {"jobId": "a", "status": "IN_PROGRESS", "maxResults": 250}
+def test_all_pages_of_executions_are_listed_through_the_gate(iot: IotJobs, gate: RecordingGate, stub: Stubber) -> None:
+    parameters = {"jobId": "a", "status": "IN_PROGRESS", "maxResults": 250}
     for page, token in (
         ({"executionSummaries": [execution("x"), execution("y")], "nextToken": "1"}, {}),
         ({"executionSummaries": [], "nextToken": "2"}, {"nextToken": "1"}),
         ({"executionSummaries": [execution("z")]}, {"nextToken": "2"}),
     ):
-        stub.add_response("list_job_executions_for_job", page, asked | token)
-    turns: list[int] = []
-    assert running(iot, turns) == ["x", "y", "z"]
-    assert len(turns) == 3
+        stub.add_response("list_job_executions_for_job", page, parameters | token)
+    assert running(iot) == ["x", "y", "z"]
+    assert gate.operations == ["ListJobExecutionsForJob"] * 3
     stub.assert_no_pending_responses()
 
 
-def test_a_page_of_executions_is_asked_for_only_once_the_last_one_was_read(iot: IotJobs, stub: Stubber) -> None:
+def test_a_page_of_executions_is_requested_when_the_last_one_was_read(
+    iot: IotJobs, gate: RecordingGate, stub: Stubber
+) -> None:
     page = {"executionSummaries": [execution("x")], "nextToken": "1"}
     stub.add_response("list_job_executions_for_job", page)
-    turns: list[int] = []
-    things = iot.running("a", lambda: turns.append(1))
-    assert turns == []
+    things = iot.running_things("a")
+    assert gate.operations == []
     assert next(things) == "x"
-    assert len(turns) == 1
+    assert gate.operations == ["ListJobExecutionsForJob"]
 
 
 @pytest.mark.parametrize("name", ["thing", "a:b", ":", "a:thing/b", "A-z_0:9", "x" * 128])
-def test_the_name_of_a_thing_may_hold_a_colon(name: str, iot: IotJobs, stub: Stubber) -> None:
+def test_the_name_of_a_thing_may_contain_a_colon(name: str, iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("list_job_executions_for_job", {"executionSummaries": [execution(name)]})
     assert running(iot) == [name]
 
 
-def test_only_what_is_in_progress_counts_though_a_listing_may_ignore_the_status(iot: IotJobs, stub: Stubber) -> None:
+def test_only_executions_in_progress_are_returned(iot: IotJobs, stub: Stubber) -> None:
     statuses = ["QUEUED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "TIMED_OUT", "REJECTED", "REMOVED", "CANCELED"]
     page = {
         "executionSummaries": [
@@ -333,7 +375,7 @@ def test_only_what_is_in_progress_counts_though_a_listing_may_ignore_the_status(
 
 
 @pytest.mark.parametrize("page", [{}, {"executionSummaries": []}, {"executionSummaries": [], "nextToken": ""}])
-def test_a_job_without_executions_has_none(page: dict[str, object], iot: IotJobs, stub: Stubber) -> None:
+def test_a_job_may_have_no_executions(page: dict[str, object], iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("list_job_executions_for_job", page)
     assert running(iot) == []
 
@@ -341,9 +383,7 @@ def test_a_job_without_executions_has_none(page: dict[str, object], iot: IotJobs
 @pytest.mark.parametrize(
     "arn", [{}, {"thingArn": ""}, {"thingArn": "thing"}, {"thingArn": THING}, {"thingArn": "arn:aws:iot:x:1:job/a"}]
 )
-def test_an_execution_of_no_thing_is_asked_for_again_and_not_guessed(
-    arn: dict[str, str], iot: IotJobs, stub: Stubber
-) -> None:
+def test_an_execution_without_a_thing_is_unavailable(arn: dict[str, str], iot: IotJobs, stub: Stubber) -> None:
     page = {"executionSummaries": [{"jobExecutionSummary": {"status": "IN_PROGRESS"}, **arn}]}
     stub.add_response("list_job_executions_for_job", page)
     with pytest.raises(JobsUnavailable) as caught:
@@ -351,7 +391,7 @@ def test_an_execution_of_no_thing_is_asked_for_again_and_not_guessed(
     assert caught.value.code == "MalformedResponse"
 
 
-def test_a_page_of_executions_that_comes_again_is_an_error(iot: IotJobs, stub: Stubber) -> None:
+def test_a_repeated_page_of_executions_is_an_error(iot: IotJobs, stub: Stubber) -> None:
     for _ in range(2):
         page = {"executionSummaries": [execution("x")], "nextToken": "1"}
         stub.add_response("list_job_executions_for_job", page)
@@ -360,29 +400,31 @@ def test_a_page_of_executions_that_comes_again_is_an_error(iot: IotJobs, stub: S
     assert (type(caught.value), caught.value.code) == (JobsError, "RepeatedToken")
 
 
-def test_no_page_of_executions_is_asked_for_once_there_is_no_time(iot: IotJobs, stub: Stubber) -> None:
-    def too_late() -> None:
-        raise OutOfTime
-
+def test_a_listing_ends_with_out_of_time_between_two_pages(
+    client: "IoTClient", stub: Stubber, clock: FakeClock
+) -> None:
+    stub.add_response("list_job_executions_for_job", {"executionSummaries": [execution("x")], "nextToken": "1"})
+    things = IotJobs(client, RecordingGate(clock, MAX_CALL_SECONDS)).running_things("a")
+    assert next(things) == "x"
+    clock.advance(1)
     with pytest.raises(OutOfTime):
-        list(iot.running("a", too_late))
-    stub.assert_no_pending_responses()
+        next(things)
 
 
-def test_an_execution_is_cancelled_with_force(iot: IotJobs, stub: Stubber) -> None:
+def test_an_execution_is_canceled_with_force(iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("cancel_job_execution", {}, {"jobId": "a", "thingName": "b:c", "force": True})
     iot.cancel_execution("a", "b:c")
     stub.assert_no_pending_responses()
 
 
-def test_a_thing_whose_name_holds_a_colon_is_one_over_the_wire(iot: IotJobs, backend: RulesBackend) -> None:
+def test_a_name_with_a_colon_is_encoded_in_the_url(iot: IotJobs, backend: IotSimulator) -> None:
     backend.add_job("a", status="CANCELED", executions={"b:c": "IN_PROGRESS", "b": "IN_PROGRESS"})
     iot.cancel_execution("a", "b:c")
     assert running(iot) == ["b"]
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "reason"),
     [
         ({}, ("", "")),
         ({"reasonCode": "STALE", "comment": "too old"}, ("STALE", "too old")),
@@ -390,17 +432,17 @@ def test_a_thing_whose_name_holds_a_colon_is_one_over_the_wire(iot: IotJobs, bac
         ({"reasonCode": "STALE"}, ("STALE", "")),
     ],
 )
-def test_what_a_job_was_cancelled_with_is_read(
-    fields: dict[str, str], told: tuple[str, str], iot: IotJobs, stub: Stubber
+def test_the_reason_code_and_comment_of_a_job_are_read(
+    fields: dict[str, str], reason: tuple[str, str], iot: IotJobs, stub: Stubber
 ) -> None:
     stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **fields}}, {"jobId": "a"})
     job = iot.describe("a")
-    assert (job.reason_code, job.comment) == told
+    assert (job.reason_code, job.comment) == reason
 
 
-# What errors mean
+# Errors
 
-MEANINGS: list[Any] = [
+ERRORS: list[Any] = [
     ("ResourceNotFoundException", 404, JobNotFound),
     ("InvalidRequestException", 400, JobNotCancelable),
     ("InvalidStateTransitionException", 409, ExecutionEnded),
@@ -426,9 +468,9 @@ MEANINGS: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "status", "meaning"), MEANINGS)
-def test_an_error_code_means_one_thing_for_every_call(
-    code: str, status: int, meaning: type[JobsError], iot: IotJobs, stub: Stubber
+@pytest.mark.parametrize(("code", "status", "error"), ERRORS)
+def test_an_error_code_becomes_the_same_error_for_every_call(
+    code: str, status: int, error: type[JobsError], iot: IotJobs, stub: Stubber
 ) -> None:
     for operation in (
         *("cancel_job", "describe_job", "list_tags_for_resource", "list_jobs"),
@@ -447,10 +489,10 @@ def test_an_error_code_means_one_thing_for_every_call(
         with pytest.raises(JobsError) as caught:
             call()
         raised.append((type(caught.value), caught.value.code, str(caught.value)))
-    assert raised == [(meaning, code, f"{code}: the words")] * 6
+    assert raised == [(error, code, f"{code}: the words")] * 6
 
 
-def test_an_error_without_a_code_is_still_an_error(iot: IotJobs, client: "IoTClient") -> None:
+def test_an_error_without_a_code_is_unknown(iot: IotJobs, client: "IoTClient") -> None:
     def answer(**_: object) -> None:
         raise botocore.exceptions.ClientError({}, "DescribeJob")
 
@@ -464,7 +506,7 @@ def test_an_error_without_a_code_is_still_an_error(iot: IotJobs, client: "IoTCli
 
 
 URL = "https://iot.eu-west-1.amazonaws.com/jobs/a"
-TROUBLE: list[Any] = [
+SDK_ERRORS: list[Any] = [
     (botocore.exceptions.EndpointConnectionError(endpoint_url=URL), JobsUnavailable),
     (botocore.exceptions.ConnectTimeoutError(endpoint_url=URL), JobsUnavailable),
     (botocore.exceptions.ReadTimeoutError(endpoint_url=URL), JobsUnavailable),
@@ -477,14 +519,14 @@ TROUBLE: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("trouble", "meaning"), TROUBLE)
-def test_a_service_out_of_reach_is_unavailable(
-    trouble: Exception, meaning: type[JobsError], iot: IotJobs, client: "IoTClient", monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("sdk_error", "error"), SDK_ERRORS)
+def test_an_error_of_the_sdk_is_translated(
+    sdk_error: Exception, error: type[JobsError], iot: IotJobs, client: "IoTClient", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
 
     def send(**_: object) -> None:
-        raise trouble
+        raise sdk_error
 
     client.meta.events.register("before-send.iot.DescribeJob", send)
     try:
@@ -492,12 +534,12 @@ def test_a_service_out_of_reach_is_unavailable(
             iot.describe("a")
     finally:
         client.meta.events.unregister("before-send.iot.DescribeJob", send)
-    assert (type(caught.value), caught.value.code) == (meaning, type(trouble).__name__)
+    assert (type(caught.value), caught.value.code) == (error, type(sdk_error).__name__)
 
 
 @pytest.fixture
 def answers(client: "IoTClient") -> Iterator[list[bytes]]:
-    """Bodies that the service answers, one after the other, with the status 200."""
+    """Return a list of bodies that the service answers one after the other, with the status 200."""
     bodies: list[bytes] = []
 
     class Raw:
@@ -513,21 +555,21 @@ def answers(client: "IoTClient") -> Iterator[list[bytes]]:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>not JSON", b"[1]", b'"job"', b'{"job": 5}', b'{"job": []}'])
-def test_an_answer_that_cannot_be_read_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+def test_an_unreadable_job_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
     with pytest.raises(JobsUnavailable) as caught:
         iot.describe("a")
     assert caught.value.code == "MalformedResponse"
 
 
-# botocore takes each of them for an answer without members, which is an empty listing.
-NO_ANSWERS = [b"", b"<html>not JSON", b'{"jobs": [{"jobId": "a"', b"null", b"[]", b'{"message": "Bad Gateway"}']
+# botocore treats each of them as an answer without members, which is an empty listing.
+UNREADABLE = [b"", b"<html>not JSON", b'{"jobs": [{"jobId": "a"', b"null", b"[]", b'{"message": "Bad Gateway"}']
 
 
 @pytest.mark.parametrize(
-    "body", [*NO_ANSWERS, b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
+    "body", [*UNREADABLE, b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
 )
-def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+def test_an_unreadable_page_of_jobs_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
     with pytest.raises(JobsUnavailable) as caught:
         listing(iot)
@@ -537,7 +579,7 @@ def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJob
 @pytest.mark.parametrize(
     "body",
     [
-        *NO_ANSWERS,
+        *UNREADABLE,
         b"[1]",
         b'"tags"',
         b'{"tags": 5}',
@@ -546,15 +588,15 @@ def test_a_page_that_cannot_be_read_is_no_empty_listing(body: bytes, iot: IotJob
         b'{"tags": [{"Value": "x"}]}',
     ],
 )
-def test_tags_that_cannot_be_read_are_not_no_tags(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+def test_unreadable_tags_are_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
     with pytest.raises(JobsUnavailable) as caught:
         iot.tags(ARN)
     assert caught.value.code == "MalformedResponse"
 
 
-@pytest.mark.parametrize("body", NO_ANSWERS)
-def test_executions_that_cannot_be_read_are_not_none(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+@pytest.mark.parametrize("body", UNREADABLE)
+def test_an_unreadable_page_of_executions_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     answers.append(body)
     with pytest.raises(JobsUnavailable) as caught:
         running(iot)
@@ -562,13 +604,13 @@ def test_executions_that_cannot_be_read_are_not_none(body: bytes, iot: IotJobs, 
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"jobs": []}', b'{"nextToken": null}', b'{"jobs": [], "else": 1}'])
-def test_a_listing_of_nothing_is_one(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+def test_a_listing_without_jobs_is_empty(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
     """The service model requires none of the members."""
     answers.append(body)
     assert listing(iot) == []
 
 
-def test_the_body_of_an_error_need_not_be_read(iot: IotJobs, client: "IoTClient") -> None:
+def test_the_body_of_an_error_is_not_checked(iot: IotJobs, client: "IoTClient") -> None:
     class Raw:
         def stream(self, **_: object) -> Iterator[bytes]:
             yield b"<html>"
@@ -585,19 +627,19 @@ def test_the_body_of_an_error_need_not_be_read(iot: IotJobs, client: "IoTClient"
     assert (type(caught.value), caught.value.code) == (JobsError, "404")
 
 
-# Over the service's rules, with the SDK's own attempts
+# Against the simulator, with the attempts of the SDK
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_tries_twice(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_the_sdk_makes_a_second_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=1)
     assert iot.describe("a").status == "IN_PROGRESS"
     assert backend.calls == [("DescribeJob", "a")] * 2
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_the_sdk_makes_no_third_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=2)
     with pytest.raises(JobsUnavailable):
@@ -605,29 +647,31 @@ def test_and_not_a_third_time(iot: IotJobs, backend: RulesBackend, error: Any) -
     assert backend.calls == [("DescribeJob", "a")] * 2
 
 
+@pytest.fixture
+def session(iot: IotJobs, gate: Gate, clock: FakeClock) -> Session:
+    return Session(iot, gate, LIMITS, clock.utc_now)
+
+
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_a_job_is_cancelled_for_good_or_only_planned(
+def test_a_job_is_canceled_unless_the_run_is_dry(
     dry_run: bool,
-    iot: IotJobs,
-    backend: RulesBackend,
-    clock: FakeClock,
+    backend: IotSimulator,
+    session: Session,
 ) -> None:
     backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
-    (result,) = canceler(iot, clock).cancel_all(["a"], replace(REQUEST, dry_run=dry_run))
+    (result,) = cancel_jobs(session, ["a"], replace(REQUEST, dry_run=dry_run))
     assert result.as_dict() == {
         "jobId": "a",
         "outcome": "WOULD_CANCEL" if dry_run else "CANCELED",
         "detail": "",
         "executionsLeftInProgress": 1,
     }
-    assert backend.jobs_cancelled == ({} if dry_run else {"a": 1})
+    assert backend.cancelled == ([] if dry_run else ["a"])
 
 
-def test_an_attempt_after_a_lost_answer_finds_the_job_cancelled(
-    iot: IotJobs, backend: RulesBackend, clock: FakeClock
-) -> None:
+def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: Session, backend: IotSimulator) -> None:
     backend.add_job("a")
-    backend.lost = failing("CancelJob", LostAnswerError, times=1)
-    (result,) = canceler(iot, clock).cancel_all(["a"], REQUEST)
+    backend.lost = failing("CancelJob", answer_lost, times=1)
+    (result,) = cancel_jobs(session, ["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
-    assert backend.jobs_cancelled == {"a": 1}
+    assert backend.cancelled == ["a"]

@@ -1,9 +1,9 @@
-"""The backlog: what is put on its two queues, how a message is leased, and that what is put comes back."""
+"""The two queues: how events are sent, how a visibility timeout is changed, and what the errors of SQS mean."""
 
 import copy
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,20 +11,21 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
-from handler.message import Message, Progress
 
 from handler.aws.sqs import Queues, sqs_client
-from handler.cancellation.wait import Wait
 from handler.errors import EnqueueRefused, EnqueueUnavailable
-from tests.support.fakes import FakeBacklog, FakeClock
+from handler.inbound.delivery import Message, read_delivery
+from tests.support.fakes import FakeClock
+from tests.support.sqs import FakeSqs
 
-URL, TEARDOWN_URL = FakeBacklog.url, FakeBacklog.teardown_url
+URL, TEARDOWN_URL = FakeSqs.url, FakeSqs.teardown_url
 WEEKLY = {"cancel": {"jobId": "firmware-2026-11", "reasonCode": "STALE_JOB", "comment": "weekly clean-up"}}
 IDENTITY = "arn:aws:cloudformation:eu-west-1:123456789012:stack/a/1/Teardown/r-1"
-NEW = Progress(1795500750.5123)
-ADMITTED = replace(NEW, admitted=True)
-WAITS = replace(ADMITTED, wait=Wait(("a", "b"), 1795500751.0))
-MESSAGE = Message(URL, "m-1", "r-1", {}, 1, Progress(None))
+NEW = {"FirstSeenAt": "1795500750.512"}
+ADMITTED = NEW | {"Admitted": "true"}
+WAIT = {"WaitsFor": "a,b", "WaitsSince": "1795500751.000"}
+WAITS = ADMITTED | WAIT
+MESSAGE = Message(URL, "m-1", "r-1")
 
 
 @pytest.fixture(scope="module")
@@ -46,71 +47,53 @@ def stub(client: Any) -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def real(client: Any) -> Backlog:
+def queues(client: Any) -> Queues:
     return Queues(lambda: client, URL, TEARDOWN_URL)
 
 
-def text(value: str) -> dict[str, str]:
-    return {"DataType": "String", "StringValue": value}
+def typed(attributes: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    return {name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()}
 
 
-TOLD: list[Any] = [
-    (Progress(None), {}),
-    (NEW, {"FirstSeenAt": text("1795500750.512")}),
-    (ADMITTED, {"FirstSeenAt": text("1795500750.512"), "Admitted": text("true")}),
-    (
-        WAITS,
-        {
-            "FirstSeenAt": text("1795500750.512"),
-            "Admitted": text("true"),
-            "WaitsFor": text("a,b"),
-            "WaitsSince": text("1795500751.000"),
-        },
-    ),
-]
-
-
-def test_the_client_is_made_once_and_when_it_is_needed(clock: FakeClock) -> None:
-    made: list[Any] = []
+def test_the_client_is_created_once_and_when_it_is_needed(clock: FakeClock) -> None:
+    created: list[Any] = []
 
     def connect() -> Any:
-        made.append(FakeBacklog(clock))
-        return made[-1]
+        created.append(FakeSqs(clock))
+        return created[-1]
 
-    backlog = Queues(connect, URL, TEARDOWN_URL)
-    assert backlog.read(WEEKLY) is None
-    assert made == []
-    backlog.put(WEEKLY, NEW, 5)
-    backlog.put_teardown(WEEKLY, NEW, IDENTITY)
-    (queues,) = made
-    assert queues.events == [WEEKLY, WEEKLY]
+    queues = Queues(connect, URL, TEARDOWN_URL)
+    assert queues.urls == (URL, TEARDOWN_URL)
+    assert created == []
+    queues.enqueue(WEEKLY, NEW, 5)
+    queues.enqueue_teardown(WEEKLY, NEW, IDENTITY)
+    (backlog,) = created
+    assert backlog.events == [WEEKLY, WEEKLY]
 
 
-def test_a_call_ends_long_before_an_invocation_does(client: Any) -> None:
-    """And before the timer answers for a teardown that is being put on its queue."""
+def test_a_call_ends_within_five_seconds(client: Any) -> None:
+    """Two attempts of at most 2 s, and a backoff of at most 1 s."""
     config = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 1)
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-# Putting
+# Sending
 
 
-@pytest.mark.parametrize(("progress", "attributes"), TOLD)
-def test_an_event_is_put_on_the_queue_as_it_came(
-    progress: Progress, attributes: dict[str, Any], real: Backlog, stub: Stubber
-) -> None:
+@pytest.mark.parametrize("attributes", [{}, NEW, ADMITTED, WAITS])
+def test_an_event_is_sent_as_it_arrived(attributes: dict[str, str], queues: Queues, stub: Stubber) -> None:
     expected = {
         "QueueUrl": URL,
         "MessageBody": json.dumps(WEEKLY),
         "DelaySeconds": 5,
-        "MessageAttributes": attributes,
+        "MessageAttributes": typed(attributes),
     }
     stub.add_response("send_message", {}, expected)
-    real.put(WEEKLY, progress, 5)
+    queues.enqueue(WEEKLY, attributes, 5)
 
 
-# SHA-256 of the identity, and of the body with the stage.
+# SHA-256 of the identity, and of the body with the stage: the same in every release, since messages are in flight.
 GROUP = "74c2f29211a1bba39b9413cd8f36d4489cb38a698b1454b4b2706e2d67f87b4c"
 NEW_ID = "a471590541881e5f88b2eacafa8778303cd7e0ef7fbc7b3703636e1f02c67410"
 ADMITTED_ID = "90fc84ba2157d185083b46f68ea630498d45af80534988fa47a5f8d46093830c"
@@ -119,121 +102,112 @@ WAITS_NEW_ID = "76cab78d8d1d046dc3233f82e2aa74fa5de9e3f9c0c41dcf3e02bb2aeacf2489
 
 
 @pytest.mark.parametrize(
-    ("progress", "attributes", "content"),
-    [(*told, content) for told, content in zip(TOLD, (NEW_ID, NEW_ID, ADMITTED_ID, WAITS_ID), strict=True)],
+    ("attributes", "deduplication_id"), [({}, NEW_ID), (NEW, NEW_ID), (ADMITTED, ADMITTED_ID), (WAITS, WAITS_ID)]
 )
-def test_a_teardown_is_put_on_its_own_queue_without_a_delay_of_its_own(
-    progress: Progress, attributes: dict[str, Any], content: str, real: Backlog, stub: Stubber
+def test_a_teardown_is_sent_to_its_own_queue_without_a_delay(
+    attributes: dict[str, str], deduplication_id: str, queues: Queues, stub: Stubber
 ) -> None:
     expected = {
         "QueueUrl": TEARDOWN_URL,
         "MessageBody": json.dumps(WEEKLY),
         "MessageGroupId": GROUP,
-        "MessageDeduplicationId": content,
-        "MessageAttributes": attributes,
+        "MessageDeduplicationId": deduplication_id,
+        "MessageAttributes": typed(attributes),
     }
     stub.add_response("send_message", {}, expected)
-    real.put_teardown(WEEKLY, progress, IDENTITY)
+    queues.enqueue_teardown(WEEKLY, attributes, IDENTITY)
 
 
 OTHER = {"cancel": {"jobId": "another"}}
 
 
 @pytest.mark.parametrize(
-    ("event", "progress", "is_another"),
+    ("event", "attributes", "is_another"),
     [
-        # When it was seen, and which jobs it waits for since when, are no matter: a duplicate tells others.
+        # Duplicates of an event were first seen at other times.
         (WEEKLY, NEW, False),
-        (WEEKLY, Progress(None), False),
-        (WEEKLY, Progress(1.0), False),
+        (WEEKLY, {}, False),
+        (WEEKLY, {"FirstSeenAt": "1.000"}, False),
         (OTHER, NEW, True),
         (WEEKLY, ADMITTED, True),
         (WEEKLY, WAITS, True),
-        (WEEKLY, replace(WAITS, admitted=False), True),
+        (WEEKLY, NEW | WAIT, True),
     ],
 )
-def test_a_message_is_dropped_if_the_same_event_is_there_as_far_as_this_one(
-    event: object, progress: Progress, is_another: bool, clock: FakeClock
+def test_sqs_drops_a_duplicate_at_the_same_stage(
+    event: object, attributes: dict[str, str], is_another: bool, clock: FakeClock
 ) -> None:
-    queue = FakeBacklog(clock)
-    queue.port.put_teardown(WEEKLY, NEW, IDENTITY)
-    queue.port.put_teardown(event, progress, IDENTITY)
-    assert (len(queue.messages), queue.dropped) == ((2, 0) if is_another else (1, 1))
+    queue = FakeSqs(clock)
+    queue.port.enqueue_teardown(WEEKLY, NEW, IDENTITY)
+    queue.port.enqueue_teardown(event, attributes, IDENTITY)
+    assert (len(queue.messages), queue.duplicates) == ((2, 0) if is_another else (1, 1))
 
 
-def test_every_stage_of_an_event_has_a_message_of_its_own(clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
-    stages = [NEW, ADMITTED, WAITS, replace(WAITS, admitted=False)]
-    for progress in stages:
-        queue.port.put_teardown(WEEKLY, progress, IDENTITY)
-    queue.port.put_teardown(WEEKLY, replace(WAITS, wait=Wait(("c",), 1.0)), IDENTITY)
-    assert [message.content for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
+def test_each_stage_of_an_event_has_its_own_message(clock: FakeClock) -> None:
+    queue = FakeSqs(clock)
+    for attributes in (NEW, ADMITTED, WAITS, NEW | WAIT, WAITS | {"WaitsFor": "c", "WaitsSince": "1.000"}):
+        queue.port.enqueue_teardown(WEEKLY, attributes, IDENTITY)
+    assert [message.deduplication_id for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
 
 
-def test_the_messages_of_one_request_are_a_group_and_those_of_another_request_are_not(clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
-    for event, progress, identity in (
+def test_the_messages_of_one_request_are_one_group(clock: FakeClock) -> None:
+    queue = FakeSqs(clock)
+    for event, attributes, identity in (
         (WEEKLY, NEW, IDENTITY),
         (WEEKLY, WAITS, IDENTITY),
         (OTHER, NEW, IDENTITY),
         ([1], NEW, f"{IDENTITY}0"),
     ):
-        queue.port.put_teardown(event, progress, identity)
+        queue.port.enqueue_teardown(event, attributes, identity)
     groups = [message.group for message in queue.messages]
     assert groups[:3] == [GROUP] * 3
     assert groups[3] != GROUP
 
 
 @pytest.mark.parametrize("identity", ["", "ü", "x" * 5000, "a b\n"])
-def test_any_identity_makes_a_group_that_sqs_takes(identity: str, clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
-    queue.port.put_teardown(WEEKLY, NEW, identity)
+def test_any_identity_becomes_a_valid_group_id(identity: str, clock: FakeClock) -> None:
+    queue = FakeSqs(clock)
+    queue.port.enqueue_teardown(WEEKLY, NEW, identity)
     (message,) = queue.messages
     assert (len(message.group), set(message.group) <= set("0123456789abcdef")) == (64, True)
 
 
-@pytest.mark.parametrize(
-    "progress", [Progress(12.5), Progress(12.5, True), Progress(12.5, True, Wait(("a", "b"), 0.5))]
-)
+@pytest.mark.parametrize("attributes", [NEW, ADMITTED, WAITS])
 @pytest.mark.parametrize("event", [WEEKLY, {"ü": ["\u2028", None, 1.5]}, [], "text", None])
-def test_what_is_put_on_a_queue_is_read_from_it(event: object, progress: Progress, clock: FakeClock) -> None:
-    queue = FakeBacklog(clock)
-    queue.port.put(copy.deepcopy(event), progress, 5)
-    queue.port.put_teardown(copy.deepcopy(event), progress, IDENTITY)
-    read = []
-    for sent in queue.messages:
-        sent.receipt_handle, sent.receives = f"r-{sent.message_id}", 3
-        read.append(queue.port.read(queue.event_of(sent)))
-    assert read == [
-        Message(URL, "message-1", "r-message-1", event, 3, progress),
-        Message(TEARDOWN_URL, "message-2", "r-message-2", event, 3, progress),
-    ]
+def test_the_body_of_a_message_is_the_event(event: object, attributes: dict[str, str], clock: FakeClock) -> None:
+    queue = FakeSqs(clock)
+    queue.port.enqueue(copy.deepcopy(event), attributes, 5)
+    queue.port.enqueue_teardown(copy.deepcopy(event), attributes, IDENTITY)
+    for sent, queue_url in zip(queue.messages, (URL, TEARDOWN_URL), strict=True):
+        sent.receive_count = 2
+        delivery = read_delivery(queue.receive(sent), queue.port.urls, 1795500760.0)
+        assert (delivery.payload, delivery.first_seen_at, delivery.previous_attempts) == (event, 1795500750.512, 3)
+        assert (delivery.limit_checked, bool(delivery.wait)) == ("Admitted" in attributes, "WaitsFor" in attributes)
+        assert delivery.message == Message(queue_url, sent.message_id, f"{sent.message_id}/3")
 
 
-def test_an_event_of_no_queue_of_ours_is_no_message(clock: FakeClock) -> None:
-    assert FakeBacklog(clock).port.read(WEEKLY) is None
-
-
-# Leasing
+# Visibility timeouts
 
 
 @pytest.mark.parametrize("queue_url", [URL, TEARDOWN_URL])
-def test_a_message_is_kept_for_some_seconds_on_the_queue_that_it_came_from(
-    queue_url: str, real: Backlog, stub: Stubber
+def test_the_visibility_timeout_is_changed_on_the_queue_of_the_message(
+    queue_url: str, queues: Queues, stub: Stubber
 ) -> None:
     expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": 5}
     stub.add_response("change_message_visibility", {}, expected)
-    real.keep(replace(MESSAGE, queue_url=queue_url), 5)
+    queues.change_visibility_timeout(replace(MESSAGE, queue_url=queue_url), 5)
 
 
-@pytest.mark.parametrize(("seconds", "lease"), [(300.0, 310), (299.001, 310), (299.0, 309), (0.5, 11), (0.0, 10)])
+@pytest.mark.parametrize(
+    ("seconds", "visibility_timeout"), [(300.0, 310), (299.001, 310), (299.0, 309), (0.5, 11), (0.0, 10)]
+)
 @pytest.mark.parametrize("queue_url", [URL, TEARDOWN_URL])
-def test_a_lease_is_renewed_for_ten_seconds_longer_than_the_invocation_has(
-    seconds: float, lease: int, queue_url: str, real: Backlog, stub: Stubber
+def test_the_visibility_timeout_outlasts_the_invocation_by_ten_seconds(
+    seconds: float, visibility_timeout: int, queue_url: str, queues: Queues, stub: Stubber
 ) -> None:
-    expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": lease}
+    expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": visibility_timeout}
     stub.add_response("change_message_visibility", {}, expected)
-    assert real.renew(replace(MESSAGE, queue_url=queue_url), seconds) is True
+    assert queues.extend_visibility_timeout(replace(MESSAGE, queue_url=queue_url), seconds) is True
 
 
 @pytest.mark.parametrize(
@@ -245,9 +219,9 @@ def test_a_lease_is_renewed_for_ten_seconds_longer_than_the_invocation_has(
         "AWS.SimpleQueueService.ReceiptHandleIsInvalid",
     ],
 )
-def test_a_lease_that_has_ended_can_not_be_renewed(code: str, real: Backlog, stub: Stubber) -> None:
+def test_a_message_that_is_no_longer_in_flight_is_reported(code: str, queues: Queues, stub: Stubber) -> None:
     stub.add_client_error("change_message_visibility", code, "The receipt handle has expired", 400)
-    assert real.renew(MESSAGE, 300) is False
+    assert queues.extend_visibility_timeout(MESSAGE, 300) is False
 
 
 @pytest.mark.parametrize(
@@ -257,20 +231,22 @@ def test_a_lease_that_has_ended_can_not_be_renewed(code: str, real: Backlog, stu
         *("InvalidParameter", "MessageNotInflightX", ""),
     ],
 )
-def test_any_other_error_of_a_renewal_is_raised(code: str, real: Backlog, stub: Stubber) -> None:
+def test_any_other_error_of_an_extension_is_raised(code: str, queues: Queues, stub: Stubber) -> None:
     stub.add_client_error("change_message_visibility", code, "no", 400)
     with pytest.raises(ClientError) as caught:
-        real.renew(MESSAGE, 300)
+        queues.extend_visibility_timeout(MESSAGE, 300)
     assert caught.value.response["Error"]["Code"] == code
 
 
-@pytest.mark.parametrize("call", ["put", "keep"])
-def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: Stubber) -> None:
-    operation = "change_message_visibility" if call == "keep" else "send_message"
+@pytest.mark.parametrize("operation", ["send_message", "change_message_visibility"])
+def test_an_error_of_any_other_call_is_raised(operation: str, queues: Queues, stub: Stubber) -> None:
     stub.add_client_error(operation, "MessageNotInflight", "no", 400)
-    calls = {"put": lambda: real.put(WEEKLY, NEW, 5), "keep": lambda: real.keep(MESSAGE, 5)}
+    calls: dict[str, Callable[[], None]] = {
+        "send_message": lambda: queues.enqueue(WEEKLY, NEW, 5),
+        "change_message_visibility": lambda: queues.change_visibility_timeout(MESSAGE, 5),
+    }
     with pytest.raises(ClientError):
-        calls[call]()
+        calls[operation]()
 
 
 @pytest.mark.parametrize(
@@ -305,23 +281,25 @@ def test_an_error_of_any_other_call_is_raised(call: str, real: Backlog, stub: St
         ("TemporaryRedirect", 307, EnqueueUnavailable),
     ],
 )
-def test_a_teardown_is_refused_for_good_only_if_a_later_call_would_be_too(
-    code: str, status: int, raised: type[Exception], real: Backlog, stub: Stubber
+def test_a_teardown_is_refused_only_if_a_later_call_would_fail_too(
+    code: str, status: int, raised: type[Exception], queues: Queues, stub: Stubber
 ) -> None:
     stub.add_client_error("send_message", code, "no", status)
-    with pytest.raises(EnqueueRefused, match=re.escape(f"({code}) when calling the SendMessage operation: no")) as told:
-        real.put_teardown(WEEKLY, NEW, IDENTITY)
-    assert told.type is raised
+    with pytest.raises(
+        EnqueueRefused, match=re.escape(f"({code}) when calling the SendMessage operation: no")
+    ) as caught:
+        queues.enqueue_teardown(WEEKLY, NEW, IDENTITY)
+    assert caught.type is raised
 
 
 @pytest.mark.parametrize(
     "error",
     [EndpointConnectionError(endpoint_url="sqs"), ResponseParserError("no JSON"), ReadTimeoutError(endpoint_url="sqs")],
 )
-def test_a_teardown_may_be_put_later_if_sqs_is_out_of_reach(error: Exception) -> None:
+def test_sqs_that_is_unreachable_is_unavailable(error: Exception) -> None:
     class Unreachable:
         def send_message(self, **_: object) -> None:
             raise error
 
     with pytest.raises(EnqueueUnavailable, match=re.escape(str(error))):
-        Queues(Unreachable, URL, TEARDOWN_URL).put_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]
+        Queues(Unreachable, URL, TEARDOWN_URL).enqueue_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]

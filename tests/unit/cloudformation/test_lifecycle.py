@@ -1,37 +1,40 @@
-"""Each known fault of crhelper 2.0.12, shown to be mended; over a real HTTP server where the network matters."""
+"""One response to each request, in spite of the known faults of crhelper 2.0.12; over a real HTTP server."""
 
 import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, override
 
 import pytest
 
+from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Report, RunStatus, Trigger
-from handler.cloudformation import response as respond
-from handler.cloudformation.lifecycle import SEND_RESERVE, TEARDOWN_RESERVE, TIMER_RESERVE, Lifecycle
+from handler.cloudformation import response as response_module
+from handler.cloudformation.lifecycle import TIMER_RESERVE, Lifecycle
 from handler.cloudformation.request import CustomResourceRequest
 from handler.cloudformation.response import Responder
 from handler.cloudformation.teardown import Response
 from handler.errors import ResponseUndelivered
+from handler.pipeline import EVENT_RESERVE, SEND_RESERVE, TEARDOWN_RESERVE
 from tests.conftest import Function
-from tests.support.fakes import AnswerServer, FakeClock, FakeContext, FakeJob, Hook, Step, closed_port_url, denied
+from tests.support.fakes import FakeClock, FakeContext, FakeJob, Hook, denied
+from tests.support.response_url import ResponseServer, ResponseUrl, Step, closed_port_url
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-MARK = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
-WHERE = " (log group /aws/lambda/canceler, correlation_id request-1)"
+FAILED_CREATE_ID = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id request-1)"
 OUT_OF_TIME = "the invocation ran out of time before every job was settled"
 IDS = {"StackId": STACK, "RequestId": "request-1", "LogicalResourceId": "Teardown"}
 SECRET = "X-Amz-Signature=0123456789abcdef"
 
 
 @dataclass
-class Bench:
-    """CustomResources on one server, and what they counted."""
+class Harness:
+    """Lifecycles whose responses go to one server, and the metrics that they counted."""
 
-    server: AnswerServer
+    server: ResponseServer
     responder: Responder
     clock: FakeClock
     counted: list[str]
@@ -44,35 +47,69 @@ class Bench:
         named = {"JobId": "job-1", **properties}
         return CustomResourceRequest(request_type, target, "request-1", STACK, "Teardown", physical_id, named)
 
-    def answer(
-        self, resource: CustomResourceRequest, decide: Callable[[], Response], seconds: float = 300
+    def lifecycle(self, resource: CustomResourceRequest, seconds: float = 300) -> Lifecycle:
+        """Return the lifecycle of `resource` in an invocation that ends in `seconds`."""
+        context = FakeContext(self.clock, seconds)
+
+        def deliver(body: bytes) -> str:
+            deadline = Deadline.of_invocation(context, reserve=SEND_RESERVE, clock=self.clock)
+            return self.responder.deliver(resource.response_url, body, deadline)
+
+        return Lifecycle(resource, context, deliver, self.counted.append, "/aws/lambda/canceler")
+
+    def dispatch(
+        self, resource: CustomResourceRequest, act: Callable[[], Response], seconds: float = 300
     ) -> tuple[Response, str]:
-        custom_resource = Lifecycle(resource, self.responder, self.counted.append, "/aws/lambda/canceler", self.clock)
-        return custom_resource.answer(FakeContext(self.clock, seconds), decide)
+        """Return the response that `act` returned, and why it was not delivered."""
+        lifecycle = self.lifecycle(resource, seconds)
+        return lifecycle.dispatch(act, act), lifecycle.delivery_error
 
     @property
-    def answers(self) -> list[dict[str, Any]]:
+    def sent(self) -> list[dict[str, Any]]:
         return [json.loads(request.body) for request in self.server.received]
 
 
 @pytest.fixture
-def bench(server: AnswerServer, responder: Responder, clock: FakeClock) -> Bench:
-    return Bench(server, responder, clock, [])
+def harness(server: ResponseServer, responder: Responder, clock: FakeClock) -> Harness:
+    return Harness(server, responder, clock, [])
 
 
-def verdict(status: Any = "SUCCESS", physical_id: str = "job-1", reason: str = "", **data: str) -> Response:
+def response(status: Any = "SUCCESS", physical_id: str = "job-1", reason: str = "", **data: str) -> Response:
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN)
     return Response(status, physical_id, report, reason, data)
 
 
-# The ordinary life cycle
+def fail() -> Response:
+    raise ZeroDivisionError
+
+
+def running_timers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+
+
+# Dispatch
+
+
+@pytest.mark.parametrize(
+    ("request_type", "called"), [("Create", "validate"), ("Update", "validate"), ("Delete", "tear down")]
+)
+def test_the_request_type_decides_what_is_called(request_type: str, called: str, harness: Harness) -> None:
+    calls: list[str] = []
+
+    def act(name: str) -> Response:
+        calls.append(name)
+        return response(reason=name)
+
+    lifecycle = harness.lifecycle(harness.resource(request_type))
+    returned = lifecycle.dispatch(lambda: act("validate"), lambda: act("tear down"))
+    assert (returned.reason, calls) == (called, [called])
 
 
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_every_request_is_answered_once_with_what_was_decided(request_type: str, bench: Bench) -> None:
-    decided = verdict(JobId="job-1", Force="false")
-    assert bench.answer(bench.resource(request_type), lambda: decided) == (decided, "")
-    assert bench.answers == [
+def test_every_request_gets_one_response(request_type: str, harness: Harness) -> None:
+    returned = response(JobId="job-1", Force="false")
+    assert harness.dispatch(harness.resource(request_type), lambda: returned) == (returned, "")
+    assert harness.sent == [
         {
             "Status": "SUCCESS",
             "Reason": "",
@@ -82,15 +119,15 @@ def test_every_request_is_answered_once_with_what_was_decided(request_type: str,
             "NoEcho": False,
         }
     ]
-    assert bench.counted == []
+    assert harness.counted == []
 
 
-def test_a_failure_is_answered_with_its_reason_and_where_to_look(bench: Bench) -> None:
-    bench.answer(bench.resource(), lambda: verdict("FAILED", reason="job job-1 FAILED: no"))
-    assert bench.answers == [
+def test_failed_is_sent_with_the_reason_and_the_log_location(harness: Harness) -> None:
+    harness.dispatch(harness.resource(), lambda: response("FAILED", reason="job job-1 FAILED: no"))
+    assert harness.sent == [
         {
             "Status": "FAILED",
-            "Reason": "job job-1 FAILED: no" + WHERE,
+            "Reason": "job job-1 FAILED: no" + LOG_LOCATION,
             "PhysicalResourceId": "job-1",
             **IDS,
             "Data": {},
@@ -103,309 +140,353 @@ def test_a_failure_is_answered_with_its_reason_and_where_to_look(bench: Bench) -
 
 
 @pytest.mark.parametrize("status", [403, 500, 503])
-def test_an_error_status_is_not_delivery(status: int, bench: Bench) -> None:
-    bench.server.script = [status]
-    assert bench.answer(bench.resource(), verdict) == (verdict(), f"HTTP {status}")
-    assert len(bench.answers) == 6
-    assert bench.counted == ["ResponsesUndelivered"]
+def test_an_error_status_is_not_delivery(status: int, harness: Harness) -> None:
+    harness.server.script = [status]
+    assert harness.dispatch(harness.resource(), response) == (response(), f"HTTP {status}")
+    assert len(harness.sent) == 6
+    assert harness.counted == ["ResponsesUndelivered"]
 
 
-def test_an_error_and_then_a_success_delivers_once(bench: Bench) -> None:
-    bench.server.script = [500, 200]
-    assert bench.answer(bench.resource(), verdict) == (verdict(), "")
-    assert len(bench.answers) == 2
-    assert bench.answers[0] == bench.answers[1]
-    assert bench.counted == []
+def test_an_error_and_then_a_success_delivers_once(harness: Harness) -> None:
+    harness.server.script = [500, 200]
+    assert harness.dispatch(harness.resource(), response) == (response(), "")
+    assert len(harness.sent) == 2
+    assert harness.sent[0] == harness.sent[1]
+    assert harness.counted == []
 
 
-def test_an_unreachable_url_is_not_tried_for_ever(bench: Bench) -> None:
-    assert bench.answer(bench.resource(url=closed_port_url()), verdict) == (verdict(), "NewConnectionError")
-    assert bench.counted == ["ResponsesUndelivered"]
+def test_an_unreachable_url_is_reported(harness: Harness) -> None:
+    assert harness.dispatch(harness.resource(url=closed_port_url()), response) == (response(), "NewConnectionError")
+    assert harness.counted == ["ResponsesUndelivered"]
 
 
 @pytest.fixture
 def short_read_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundredth of a second or two, so that a test of a URL that never answers need not wait for seconds."""
-    monkeypatch.setattr(respond, "_READ_TIMEOUT", 0.02)
+    """So that a URL that does not respond costs a test no seconds."""
+    monkeypatch.setattr(response_module, "_READ_TIMEOUT_SECONDS", 0.02)
 
 
 @pytest.mark.usefixtures("short_read_timeout")
 @pytest.mark.parametrize("step", ["HANG", "SLOW_HEADERS"])
-def test_a_hanging_url_is_bounded_and_answered_once(step: Step, bench: Bench) -> None:
-    bench.server.script = [step]
-    assert bench.answer(bench.resource(), verdict) == (verdict(), "ReadTimeoutError")
-    assert bench.server.arrived.wait(10)
-    assert {(answer["Status"], answer["PhysicalResourceId"]) for answer in bench.answers} == {("SUCCESS", "job-1")}
+def test_a_url_that_hangs_gets_no_second_response(step: Step, harness: Harness) -> None:
+    harness.server.script = [step]
+    assert harness.dispatch(harness.resource(), response) == (response(), "ReadTimeoutError")
+    assert harness.server.arrived.wait(10)
+    assert {(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent} == {("SUCCESS", "job-1")}
 
 
-def test_an_answer_that_takes_long_is_given_up_before_the_invocation_ends(bench: Bench) -> None:
-    bench.server.script = [500]
+def test_the_last_attempt_begins_before_the_invocation_ends(harness: Harness) -> None:
+    harness.server.script = [500]
 
-    def decide() -> Response:
-        bench.clock.now += 293  # 7 s are left, 6 of them for sending: waits of 1 and 2 s fit, another of 4 s does not
-        return verdict()
+    def act() -> Response:
+        harness.clock.now += 293  # 7 s are left, 6 of them to send: backoffs of 1 and 2 s fit, one of 4 s does not
+        return response()
 
-    assert bench.answer(bench.resource(), decide) == (verdict(), "HTTP 500")
-    assert len(bench.answers) == 3
+    assert harness.dispatch(harness.resource(), act) == (response(), "HTTP 500")
+    assert len(harness.sent) == 3
 
 
-def test_an_error_while_sending_is_never_taken_for_success(bench: Bench) -> None:
+def test_an_error_while_sending_is_raised(harness: Harness) -> None:
     def broken(_seconds: float) -> None:
         raise ZeroDivisionError
 
-    bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
+    harness.responder = Responder(harness.responder.http, broken, lambda _least, most: most)
     with pytest.raises(ZeroDivisionError):
-        bench.answer(bench.resource(), verdict)
-    assert bench.answers == []
+        harness.dispatch(harness.resource(), response)
+    assert harness.sent == []
 
 
 # Ids
 
 
-@pytest.mark.parametrize(("request_type", "physical_id"), [("Create", MARK), ("Update", "job-1"), ("Delete", "job-1")])
-def test_the_id_is_never_empty_on_failure(request_type: str, physical_id: str, bench: Bench) -> None:
-    def decide() -> Response:
-        raise ZeroDivisionError
-
+@pytest.mark.parametrize(
+    ("request_type", "physical_id"), [("Create", FAILED_CREATE_ID), ("Update", "job-1"), ("Delete", "job-1")]
+)
+def test_the_physical_id_is_never_empty_on_failure(request_type: str, physical_id: str, harness: Harness) -> None:
     with pytest.raises(ZeroDivisionError):
-        bench.answer(bench.resource(request_type), decide)
-    assert [answer["PhysicalResourceId"] for answer in bench.answers] == [physical_id]
+        harness.dispatch(harness.resource(request_type), fail)
+    assert [sent["PhysicalResourceId"] for sent in harness.sent] == [physical_id]
 
 
-def test_an_empty_id_from_a_decision_gives_way_to_the_resources_own(bench: Bench) -> None:
-    bench.answer(bench.resource(), lambda: verdict(physical_id=""))
-    assert [answer["PhysicalResourceId"] for answer in bench.answers] == ["job-1"]
+def test_an_empty_physical_id_is_replaced_by_that_of_the_resource(harness: Harness) -> None:
+    harness.dispatch(harness.resource(), lambda: response(physical_id=""))
+    assert [sent["PhysicalResourceId"] for sent in harness.sent] == ["job-1"]
 
 
-CREATE_DUPLICATES = [{"JobId": "job-1"}, {"JobId": "job-1", "Force": "nonsense"}, {}]
+DUPLICATED_PROPERTIES = [{"JobId": "job-1"}, {"JobId": "job-1", "Force": "nonsense"}, {}]
 
 
-@pytest.mark.parametrize("properties", CREATE_DUPLICATES)
+@pytest.mark.parametrize("properties", DUPLICATED_PROPERTIES)
 @pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_duplicates_are_all_answered_and_say_the_same(
-    request_type: str, properties: dict[str, str], function: Function
-) -> None:
+def test_duplicates_get_the_same_response(request_type: str, properties: dict[str, str], function: Function) -> None:
     function.jobs.jobs["job-1"] = FakeJob()
-    event = raw(function.server, request_type) | {"ResourceProperties": properties}
+    event = payload(function.server, request_type) | {"ResourceProperties": properties}
     for _ in range(3):
         function(event)
-    answers = function.answers
-    assert len(answers) == 3
-    assert answers[0] == answers[1] == answers[2]
+    first, second, third = function.answers
+    assert first == second == third
 
 
 @pytest.mark.parametrize(
-    "physical_id", ["job-1", MARK, "firmware-dev-Teardown-1ABCDEFGHIJKL", "no job id at all", "x" * 65]
+    "physical_id", ["job-1", FAILED_CREATE_ID, "firmware-dev-Teardown-1ABCDEFGHIJKL", "not a job id", "x" * 65]
 )
 @pytest.mark.parametrize("named", ["job-1", "job-2", ""])
-def test_delete_never_changes_the_id(physical_id: str, named: str, function: Function) -> None:
-    event = raw(function.server, "Delete") | {"PhysicalResourceId": physical_id, "ResourceProperties": {"JobId": named}}
+def test_a_delete_never_changes_the_physical_id(physical_id: str, named: str, function: Function) -> None:
+    event = payload(function.server, "Delete") | {
+        "PhysicalResourceId": physical_id,
+        "ResourceProperties": {"JobId": named},
+    }
     function(event)
     assert [answer["PhysicalResourceId"] for answer in function.answers] == [physical_id]
 
 
-# What waits
+# Postponed responses
 
 
-def waiting() -> Response:
-    return replace(verdict("FAILED", reason="later"), waits=True)
+def test_a_postponed_response_is_not_sent(harness: Harness) -> None:
+    lifecycle = harness.lifecycle(harness.resource())
+
+    def tear_down() -> Response:
+        assert lifecycle.claim()
+        lifecycle.postpone()
+        return response("FAILED", reason="later")
+
+    assert lifecycle.dispatch(response, tear_down) == response("FAILED", reason="later")
+    assert lifecycle.delivery_error == ""
+    assert (harness.sent, harness.counted) == ([], [])
+    assert not running_timers()
 
 
-def test_a_verdict_that_waits_is_not_answered(bench: Bench) -> None:
-    assert bench.answer(bench.resource(), waiting) == (waiting(), "")
-    assert bench.answers == []
-    assert bench.counted == []
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+def test_a_claimed_response_is_sent_unless_it_is_postponed(harness: Harness) -> None:
+    lifecycle = harness.lifecycle(harness.resource())
+
+    def tear_down() -> Response:
+        assert lifecycle.claim()
+        return response()
+
+    assert lifecycle.dispatch(response, tear_down) == response()
+    assert [sent["Status"] for sent in harness.sent] == ["SUCCESS"]
 
 
-def test_a_verdict_that_waits_when_the_timer_has_answered_waits_no_more(bench: Bench) -> None:
-    """Or the event would go to the backlog, and CloudFormation would be answered again."""
-    decided, problem = bench.answer(bench.resource(), late(bench, waiting), seconds=TIMER_RESERVE)
-    assert (decided.waits, decided.report.status, problem) == (False, RunStatus.UNSETTLED, "")
-    assert decided.report.reason.endswith(OUT_OF_TIME)
-    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+def test_the_timer_does_not_respond_once_the_handler_has_claimed_the_response(harness: Harness) -> None:
+    lifecycle = harness.lifecycle(harness.resource())
+
+    def tear_down() -> Response:
+        assert lifecycle.claim()
+        lifecycle._timeout()
+        lifecycle.postpone()
+        return response()
+
+    lifecycle.dispatch(response, tear_down)
+    assert (harness.sent, harness.counted) == ([], [])
 
 
-# Size, and what may not reach the next request
+def test_the_handler_cannot_claim_the_response_once_the_timer_has_responded(harness: Harness) -> None:
+    """Otherwise the event would be enqueued, and CloudFormation would receive a second response."""
+    lifecycle = harness.lifecycle(harness.resource(), TIMER_RESERVE)
+    claims: list[bool] = []
+
+    def tear_down() -> Response:
+        claims.append(lifecycle.claim())
+        return response()
+
+    lifecycle.dispatch(response, late(harness, tear_down))
+    assert claims == [False]
+    assert [(sent["Status"], sent["Reason"]) for sent in harness.sent] == [("FAILED", OUT_OF_TIME + LOG_LOCATION)]
+
+
+def test_an_error_after_the_claim_is_raised_and_not_sent(harness: Harness) -> None:
+    """The event is redelivered, and a later delivery responds."""
+    lifecycle = harness.lifecycle(harness.resource())
+
+    def tear_down() -> Response:
+        assert lifecycle.claim()
+        return fail()
+
+    with pytest.raises(ZeroDivisionError):
+        lifecycle.dispatch(response, tear_down)
+    assert (harness.sent, harness.counted) == ([], [])
+
+
+# Size, and isolation from the next request
 
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "😀", '"', "\x00"])
-def test_the_whole_answer_is_at_most_4096_bytes(character: str, bench: Bench) -> None:
-    bench.answer(bench.resource(), lambda: verdict("FAILED", reason=character * 9000))
-    (request,) = bench.server.received
-    (answer,) = bench.answers
+def test_the_response_is_at_most_4096_bytes(character: str, harness: Harness) -> None:
+    harness.dispatch(harness.resource(), lambda: response("FAILED", reason=character * 9000))
+    (request,) = harness.server.received
+    (sent,) = harness.sent
     assert len(request.body) <= 4096
-    assert answer["Status"] == "FAILED"
-    assert answer["Reason"].startswith(character)
-    assert {key: answer[key] for key in IDS} == IDS
+    assert sent["Status"] == "FAILED"
+    assert sent["Reason"].startswith(character)
+    assert {key: sent[key] for key in IDS} == IDS
 
 
-def test_a_long_reason_leaves_room_for_where_to_look(bench: Bench) -> None:
-    bench.answer(bench.resource(), lambda: verdict("FAILED", reason="x" * 9000))
-    (request,) = bench.server.received
-    (answer,) = bench.answers
-    assert answer["Reason"].endswith("x..." + WHERE)
+def test_a_long_reason_leaves_room_for_the_log_location(harness: Harness) -> None:
+    harness.dispatch(harness.resource(), lambda: response("FAILED", reason="x" * 9000))
+    (request,) = harness.server.received
+    (sent,) = harness.sent
+    assert sent["Reason"].endswith("x..." + LOG_LOCATION)
     assert 4080 < len(request.body) <= 4096
 
 
-def test_no_echo_and_data_do_not_leak_into_the_next_request(bench: Bench) -> None:
-    first = Lifecycle(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
+def test_no_echo_and_data_do_not_reach_the_next_request(harness: Harness) -> None:
+    first = harness.lifecycle(harness.resource())
     first.NoEcho = True  # type: ignore[attr-defined]
-    first.answer(FakeContext(bench.clock), lambda: verdict("FAILED", reason="secret", Secret="1"))
-    bench.answer(bench.resource("Create"), verdict)
-    assert (bench.answers[0]["NoEcho"], bench.answers[0]["Data"]) == (False, {"Secret": "1"})
-    assert (bench.answers[1]["Status"], bench.answers[1]["Reason"]) == ("SUCCESS", "")
-    assert (bench.answers[1]["NoEcho"], bench.answers[1]["Data"]) == (False, {})
+    first.dispatch(response, lambda: response("FAILED", reason="secret", Secret="1"))
+    harness.dispatch(harness.resource("Create"), response)
+    assert (harness.sent[0]["NoEcho"], harness.sent[0]["Data"]) == (False, {"Secret": "1"})
+    assert (harness.sent[1]["Status"], harness.sent[1]["Reason"]) == ("SUCCESS", "")
+    assert (harness.sent[1]["NoEcho"], harness.sent[1]["Data"]) == (False, {})
 
 
-def test_nothing_is_polled_and_no_client_is_made(bench: Bench) -> None:
-    custom_resource = Lifecycle(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
-    assert {"_lambda_client", "_events_client", "_logs_client"}.isdisjoint(vars(custom_resource))
+def test_no_client_is_created_for_polling(harness: Harness) -> None:
+    lifecycle = harness.lifecycle(harness.resource())
+    assert {"_lambda_client", "_events_client", "_logs_client"}.isdisjoint(vars(lifecycle))
 
 
-def test_no_logger_is_set_to_debug(bench: Bench) -> None:
+def test_no_log_level_becomes_debug(harness: Harness) -> None:
     loggers = [logging.getLogger(name) for name in (None, "boto3", "botocore", "urllib3")]
     for logger in loggers:
         logger.setLevel(logging.WARNING)
-    bench.answer(bench.resource(), verdict)
+    harness.dispatch(harness.resource(), response)
     assert [logger.level for logger in loggers] == [logging.WARNING] * 4
 
 
-def test_an_answer_to_a_delete_is_not_put_off(bench: Bench) -> None:
-    """Crhelper sleeps 120 s before it answers, if the invocation lasts longer; a real sleep would stall this test."""
-    bench.answer(bench.resource(), verdict, seconds=900)
-    assert len(bench.answers) == 1
-    assert bench.clock.slept == [0.0]
+def test_the_response_to_a_delete_is_sent_at_once(harness: Harness) -> None:
+    """Crhelper sleeps for 120 s first, if the invocation lasts longer; a real sleep would stall this test."""
+    harness.dispatch(harness.resource(), response, seconds=900)
+    assert len(harness.sent) == 1
+    assert harness.clock.slept == [0.0]
 
 
-# The timer. Real, and due at once: the invocation ends in exactly the seconds that the timer leaves.
+# The timer. It is a real one, and due at once: the invocation ends in exactly TIMER_RESERVE seconds.
 
 
-def late(bench: Bench, then: Callable[[], Response]) -> Callable[[], Response]:
-    """A decision that is made only after the timer's answer has arrived."""
+def late(harness: Harness, act: Callable[[], Response]) -> Callable[[], Response]:
+    """Return a function that calls `act` when the response of the timer has arrived."""
 
-    def decide() -> Response:
-        assert bench.server.arrived.wait(10)
-        return then()
+    def act_late() -> Response:
+        assert harness.server.arrived.wait(10)
+        return act()
 
-    return decide
+    return act_late
 
 
 @pytest.mark.parametrize(
     ("request_type", "on_incomplete", "status", "physical_id"),
     [
-        ("Create", "FAIL", "FAILED", MARK),
+        ("Create", "FAIL", "FAILED", FAILED_CREATE_ID),
         ("Update", "FAIL", "FAILED", "job-1"),
         ("Delete", "FAIL", "FAILED", "job-1"),
         ("Delete", "CONTINUE", "SUCCESS", "job-1"),
-        ("Create", "CONTINUE", "FAILED", MARK),
+        ("Create", "CONTINUE", "FAILED", FAILED_CREATE_ID),
     ],
 )
-def test_the_timer_answers_with_the_events_own_id_and_the_late_answer_is_not_sent(
-    request_type: str, on_incomplete: str, status: str, physical_id: str, bench: Bench
+def test_the_timer_responds_and_the_late_response_is_not_sent(
+    request_type: str, on_incomplete: str, status: str, physical_id: str, harness: Harness
 ) -> None:
-    resource = bench.resource(request_type, OnIncomplete=on_incomplete)
-    decided = verdict(JobId="job-1")
-    assert bench.answer(resource, late(bench, lambda: decided), seconds=TIMER_RESERVE) == (decided, "")
-    assert bench.answers == [
+    resource = harness.resource(request_type, OnIncomplete=on_incomplete)
+    returned = response(JobId="job-1")
+    assert harness.dispatch(resource, late(harness, lambda: returned), seconds=TIMER_RESERVE) == (returned, "")
+    assert harness.sent == [
         {
             "Status": status,
-            "Reason": OUT_OF_TIME + WHERE,
+            "Reason": OUT_OF_TIME + LOG_LOCATION,
             "PhysicalResourceId": physical_id,
             **IDS,
             "Data": {},
             "NoEcho": False,
         }
     ]
-    assert bench.counted == ["TeardownsOutOfTime"]
+    assert harness.counted == ["TeardownsOutOfTime"]
 
 
-def test_an_invocation_that_starts_late_is_answered_at_once(bench: Bench) -> None:
-    bench.answer(bench.resource(), late(bench, verdict), seconds=3)
-    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+def test_the_timer_is_due_at_once_if_the_invocation_starts_late(harness: Harness) -> None:
+    harness.dispatch(harness.resource(), late(harness, response), seconds=3)
+    assert [sent["Status"] for sent in harness.sent] == ["FAILED"]
 
 
-def test_the_function_returns_only_when_the_timers_answer_is_delivered(bench: Bench) -> None:
-    bench.server.script = [500, 500, 200]
-    assert bench.answer(bench.resource(), late(bench, verdict), seconds=TIMER_RESERVE) == (verdict(), "")
-    assert len(bench.answers) == 3
+def test_dispatch_returns_when_the_response_of_the_timer_is_delivered(harness: Harness) -> None:
+    harness.server.script = [500, 500, 200]
+    assert harness.dispatch(harness.resource(), late(harness, response), seconds=TIMER_RESERVE) == (response(), "")
+    assert len(harness.sent) == 3
 
 
-def test_a_timers_answer_that_is_not_delivered_is_told(bench: Bench) -> None:
-    bench.server.script = [503]
-    decided, problem = bench.answer(bench.resource(), late(bench, verdict), seconds=TIMER_RESERVE)
-    assert (decided, problem) == (verdict(), "HTTP 503")
-    assert bench.counted == ["ResponsesUndelivered", "TeardownsOutOfTime"]
+def test_an_undelivered_response_of_the_timer_is_reported(harness: Harness) -> None:
+    harness.server.script = [503]
+    dispatched = harness.dispatch(harness.resource(), late(harness, response), seconds=TIMER_RESERVE)
+    assert dispatched == (response(), "HTTP 503")
+    assert harness.counted == ["ResponsesUndelivered", "TeardownsOutOfTime"]
 
 
-def test_a_timers_answer_that_breaks_off_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_the_timer_is_reported(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     broke_off = threading.Event()
 
     def broken(_seconds: float) -> None:
         broke_off.set()
         raise ZeroDivisionError
 
-    def decide() -> Response:
+    def act() -> Response:
         assert broke_off.wait(10)
-        return verdict()
+        return response()
 
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
-    bench.responder = Responder(bench.responder.http, broken, lambda _least, most: most)
-    assert bench.answer(bench.resource(), decide, seconds=TIMER_RESERVE) == (verdict(), "the sending broke off")
+    harness.responder = Responder(harness.responder.http, broken, lambda _least, most: most)
+    assert harness.dispatch(harness.resource(), act, seconds=TIMER_RESERVE) == (response(), "the sending broke off")
 
 
-def test_a_decision_that_fails_after_the_timers_answer_is_raised_and_not_answered_again(bench: Bench) -> None:
-    def fail() -> Response:
-        raise ZeroDivisionError
-
+def test_an_error_after_the_response_of_the_timer_is_raised(harness: Harness) -> None:
     with pytest.raises(ZeroDivisionError):
-        bench.answer(bench.resource(), late(bench, fail), seconds=TIMER_RESERVE)
-    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+        harness.dispatch(harness.resource(), late(harness, fail), seconds=TIMER_RESERVE)
+    assert [sent["Status"] for sent in harness.sent] == ["FAILED"]
 
 
 class WatchedLock:
-    """Notes whether the request counted as answered when the lock was taken, and when it was given back."""
+    """Records the claimant whenever the lock is acquired or released."""
 
-    def __init__(self, custom_resource: Lifecycle) -> None:
-        self.seen: list[bool] = []
-        self._custom_resource = custom_resource
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.claimants: list[str | None] = []
+        self._lifecycle = lifecycle
 
     def __enter__(self) -> None:
-        self.seen.append(self._custom_resource._answered)
+        self.claimants.append(self._lifecycle._claimant)
 
     def __exit__(self, *_: object) -> None:
-        self.seen.append(self._custom_resource._answered)
+        self.claimants.append(self._lifecycle._claimant)
 
 
-def test_the_answer_is_claimed_under_the_lock_for_the_timer_is_another_thread(bench: Bench) -> None:
-    custom_resource = Lifecycle(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
-    custom_resource._lock = lock = WatchedLock(custom_resource)  # type: ignore[assignment]
-    assert [custom_resource._claim(), custom_resource._claim()] == [True, False]
-    assert lock.seen == [False, True, True, True]
+def test_the_response_is_claimed_under_the_lock(harness: Harness) -> None:
+    """The timer is another thread."""
+    lifecycle = harness.lifecycle(harness.resource())
+    lifecycle._lock = lock = WatchedLock(lifecycle)  # type: ignore[assignment]
+    assert [lifecycle.claim(), lifecycle._claim("timer"), lifecycle.claim()] == [True, False, True]
+    assert lock.claimants == [None, "handler", "handler", "handler", "handler", "handler"]
 
 
-def test_a_timer_that_comes_after_the_answer_says_nothing(bench: Bench) -> None:
-    custom_resource = Lifecycle(bench.resource(), bench.responder, bench.counted.append, "/log", bench.clock)
-    custom_resource.answer(FakeContext(bench.clock), verdict)
-    custom_resource._timeout()
-    assert (len(bench.answers), bench.counted) == (1, [])
+def test_a_timer_after_the_response_sends_nothing(harness: Harness) -> None:
+    lifecycle = harness.lifecycle(harness.resource())
+    lifecycle.dispatch(response, response)
+    lifecycle._timeout()
+    assert (len(harness.sent), harness.counted) == (1, [])
 
 
-def test_the_timer_does_not_outlive_the_answer(bench: Bench) -> None:
+def test_the_timer_ends_with_the_response(harness: Harness) -> None:
     before = threading.active_count()
-    bench.answer(bench.resource(), verdict)
-    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
+    harness.dispatch(harness.resource(), response)
+    assert not running_timers()
     assert threading.active_count() <= before + 1  # the server's own
 
 
-def test_the_work_stops_before_the_timer_and_the_timer_before_the_end() -> None:
-    assert TEARDOWN_RESERVE > TIMER_RESERVE > SEND_RESERVE > 0
-    assert TIMER_RESERVE - SEND_RESERVE > 2 + 3, "time for one attempt: 2 s to connect and 3 s to be answered"
+def test_the_run_ends_before_the_timer_and_the_timer_before_the_invocation() -> None:
+    assert (EVENT_RESERVE, TEARDOWN_RESERVE, TIMER_RESERVE, SEND_RESERVE) == (7, 12, 6.5, 1)
+    assert TEARDOWN_RESERVE - TIMER_RESERVE > 5, "time to enqueue the request"
+    assert TIMER_RESERVE - SEND_RESERVE > 2 + 3, "time for one attempt: 2 s to connect and 3 s to read"
 
 
 @pytest.mark.parametrize(("seconds", "delay"), [(300, 293.5), (7, 0.5), (6.5, 0), (3, 0)])
-def test_the_timer_leaves_seconds_to_send_in(
-    seconds: float, delay: float, bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_the_timer_is_due_6500_ms_before_the_end(
+    seconds: float, delay: float, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     delays = []
 
@@ -415,56 +496,62 @@ def test_the_timer_leaves_seconds_to_send_in(
             super().__init__(3600, function)
 
     monkeypatch.setattr(threading, "Timer", Timer)
-    bench.answer(bench.resource(), verdict, seconds)
+    harness.dispatch(harness.resource(), response, seconds)
     assert delays == [delay]
 
 
 # Unexpected errors
 
 
-def test_an_unexpected_error_is_answered_without_its_text_and_raised(bench: Bench) -> None:
-    def decide() -> Response:
+def test_an_unexpected_error_is_sent_without_its_text_and_raised(harness: Harness) -> None:
+    def act() -> Response:
         raise ZeroDivisionError("secret text")
 
     with pytest.raises(ZeroDivisionError, match="secret text"):
-        bench.answer(bench.resource(), decide)
-    assert [(answer["Status"], answer["Reason"]) for answer in bench.answers] == [
-        ("FAILED", "unexpected ZeroDivisionError" + WHERE)
+        harness.dispatch(harness.resource(), act)
+    assert [(sent["Status"], sent["Reason"]) for sent in harness.sent] == [
+        ("FAILED", "unexpected ZeroDivisionError" + LOG_LOCATION)
     ]
 
 
-def test_an_unexpected_error_fails_even_a_delete_that_would_go_on(bench: Bench) -> None:
-    def decide() -> Response:
-        raise ZeroDivisionError
-
+def test_an_unexpected_error_fails_a_delete_with_continue_too(harness: Harness) -> None:
     with pytest.raises(ZeroDivisionError):
-        bench.answer(bench.resource(OnIncomplete="CONTINUE"), decide)
-    assert [answer["Status"] for answer in bench.answers] == ["FAILED"]
+        harness.dispatch(harness.resource(OnIncomplete="CONTINUE"), fail)
+    assert [sent["Status"] for sent in harness.sent] == ["FAILED"]
 
 
-def test_an_error_of_one_request_does_not_stick_to_the_next(bench: Bench) -> None:
-    test_an_unexpected_error_is_answered_without_its_text_and_raised(bench)
-    assert bench.answer(bench.resource(), verdict) == (verdict(), "")
-    assert [answer["Status"] for answer in bench.answers] == ["FAILED", "SUCCESS"]
+def test_an_error_does_not_reach_the_next_request(harness: Harness) -> None:
+    test_an_unexpected_error_is_sent_without_its_text_and_raised(harness)
+    assert harness.dispatch(harness.resource(), response) == (response(), "")
+    assert [sent["Status"] for sent in harness.sent] == ["FAILED", "SUCCESS"]
 
 
 @pytest.mark.parametrize("step", ["__init__", "start"])
-def test_an_error_of_crhelper_or_python_itself_is_answered_with_the_id_and_raised(
-    step: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_an_error_outside_the_callable_is_sent_and_raised(
+    step: str, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def no_threads(*_args: object) -> None:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(threading.Timer, step, no_threads)
     with pytest.raises((RuntimeError, IndexError)):
-        bench.answer(bench.resource(), verdict)
-    assert [(answer["Status"], answer["PhysicalResourceId"]) for answer in bench.answers] == [("FAILED", "job-1")]
+        harness.dispatch(harness.resource(), response)
+    assert [(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent] == [("FAILED", "job-1")]
 
 
-# Through the entry point: what comes before and after the life cycle
+def test_an_error_while_crhelper_is_created_is_sent_and_raised(harness: Harness) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr("crhelper.log_helper.setup")
+        lifecycle = harness.lifecycle(harness.resource())
+    with pytest.raises(AttributeError):
+        lifecycle.dispatch(response, response)
+    assert [(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent] == [("FAILED", "job-1")]
 
 
-def raw(server: AnswerServer, request_type: str = "Delete") -> dict[str, object]:
+# Through the entry point
+
+
+def payload(server: ResponseUrl, request_type: str = "Delete") -> dict[str, object]:
     event: dict[str, object] = {
         "RequestType": request_type,
         "ResponseURL": f"{server.url}/answer?{SECRET}",
@@ -478,43 +565,44 @@ def raw(server: AnswerServer, request_type: str = "Delete") -> dict[str, object]
 
 
 @pytest.mark.parametrize("warm", [False, True])
-def test_an_event_of_another_kind_never_answers_cloudformation(warm: bool, function: Function) -> None:
+def test_another_event_sends_no_response_to_cloudformation(warm: bool, function: Function) -> None:
     function.jobs.jobs["job-1"] = FakeJob()
     if warm:
-        function(raw(function.server))
-    answered = len(function.server.received)
+        function(payload(function.server))
     function({"cancel": {"jobId": "job-1"}})
     function({})
-    assert len(function.server.received) == answered == int(warm)
+    assert len(function.server.received) == int(warm)
 
 
-def test_an_answer_that_is_not_delivered_reaches_lambda(function: Function) -> None:
+def test_an_undelivered_response_is_raised(function: Function) -> None:
     function.jobs.jobs["job-1"] = FakeJob()
     function.server.script = [403]
     with pytest.raises(ResponseUndelivered) as caught:
-        function(raw(function.server))
+        function(payload(function.server))
     assert str(caught.value) == "no answer reached CloudFormation: HTTP 403"
     assert function.jobs.cancelled == ["job-1"]
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "answered"),
+    ("endpoint", "is_accepted"),
     [("same", True), (None, False), ("http://127.0.0.1:1", False), ("http://example.com", False)],
 )
-def test_http_is_accepted_only_for_the_local_endpoint(endpoint: str | None, answered: bool, function: Function) -> None:
+def test_http_is_accepted_only_for_the_local_endpoint(
+    endpoint: str | None, is_accepted: bool, function: Function
+) -> None:
     function.jobs.jobs["job-1"] = FakeJob()
     function.configure(endpoint_url=function.server.url if endpoint == "same" else endpoint)
-    report = function(raw(function.server))
-    assert bool(function.server.received) is answered
-    assert function.jobs.cancelled == (["job-1"] if answered else [])
-    assert (report["status"] == "REJECTED") is not answered
+    report = function(payload(function.server))
+    assert bool(function.server.received) is is_accepted
+    assert function.jobs.cancelled == (["job-1"] if is_accepted else [])
+    assert (report["status"] == "REJECTED") is not is_accepted
 
 
 # No secret in a log
 
 
 class Records(logging.Handler):
-    """All that reaches the root logger, with tracebacks and extra fields."""
+    """Every record that reaches the root logger, with its traceback and extra fields."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -527,7 +615,7 @@ class Records(logging.Handler):
 
 @pytest.fixture
 def records() -> Iterator[Records]:
-    """The root logger at DEBUG, and all others as they are."""
+    """Set the root logger to DEBUG, and leave all others as they are."""
     handler, root = Records(), logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
@@ -537,7 +625,7 @@ def records() -> Iterator[Records]:
 
 @pytest.fixture(params=["root", "every logger"])
 def at_debug(request: pytest.FixtureRequest, records: Records) -> Iterator[Records]:
-    """The root logger at DEBUG, and then every logger that there is, one by one."""
+    """Set the root logger to DEBUG, and then every existing logger."""
     names = logging.getLogger().manager.loggerDict if request.param == "every logger" else []
     loggers = [logging.getLogger(name) for name in list(names)]
     levels = [logger.level for logger in loggers]
@@ -548,7 +636,7 @@ def at_debug(request: pytest.FixtureRequest, records: Records) -> Iterator[Recor
         logger.setLevel(level)
 
 
-def fails(_operation: str, _job_id: str) -> None:
+def crashes(_operation: str, _job_id: str) -> None:
     raise ZeroDivisionError
 
 
@@ -556,46 +644,46 @@ def is_denied(_operation: str, _job_id: str) -> None:
     raise denied()
 
 
-# Request type, what the ResponseURL does, and what CancelJob does.
+# Request type, behavior of the ResponseURL, and fault of the IoT API.
 LOGGED: dict[str, tuple[str, Step, Hook | None]] = {
     "Create": ("Create", 200, None),
     "Update": ("Update", 200, None),
     "Delete": ("Delete", 200, None),
     "a Delete that fails": ("Delete", 200, is_denied),
-    "an unexpected error": ("Delete", 200, fails),
-    "an answer that is refused": ("Delete", 403, None),
+    "an unexpected error": ("Delete", 200, crashes),
+    "a response that is refused": ("Delete", 403, None),
     "a connection that breaks": ("Delete", "CLOSE", None),
-    "a URL that never answers": ("Delete", "HANG", None),
+    "a URL that hangs": ("Delete", "HANG", None),
     "a request that is rejected": ("Sideways", 200, None),
 }
 
 
 @pytest.mark.usefixtures("short_read_timeout")
 @pytest.mark.parametrize("name", LOGGED)
-def test_nothing_at_any_level_of_any_logger_holds_the_urls_query(
+def test_no_log_contains_the_query_of_the_response_url(
     name: str, at_debug: Records, function: Function, capfd: pytest.CaptureFixture[str]
 ) -> None:
     request_type, step, fault = LOGGED[name]
     function.jobs.jobs["job-1"], function.jobs.fault, function.server.script = FakeJob(), fault, [step]
     raised = ""
     try:
-        function(raw(function.server, request_type))
+        function(payload(function.server, request_type))
     except (ZeroDivisionError, ResponseUndelivered) as error:
         raised = repr(error)
-    told = "\n".join([*at_debug.lines, function.log.text, raised, *capfd.readouterr()])
-    assert "X-Amz-Signature" not in told
-    assert "0123456789abcdef" not in told
-    assert "report" in told or "UnexpectedErrors" in told, "something was captured"
+    written = "\n".join([*at_debug.lines, function.log.text, raised, *capfd.readouterr()])
+    assert "X-Amz-Signature" not in written
+    assert "0123456789abcdef" not in written
+    assert "report" in written or "UnexpectedErrors" in written, "something was captured"
 
 
-def test_nothing_is_logged_of_an_unreachable_url(at_debug: Records, function: Function) -> None:
+def test_no_log_contains_the_query_of_an_unreachable_url(at_debug: Records, function: Function) -> None:
     url = closed_port_url()
     function.configure(endpoint_url=url)
     with pytest.raises(ResponseUndelivered, match="NewConnectionError"):
-        function(raw(function.server) | {"ResponseURL": f"{url}/answer?{SECRET}"})
+        function(payload(function.server) | {"ResponseURL": f"{url}/answer?{SECRET}"})
     assert SECRET not in "\n".join([*at_debug.lines, function.log.text])
 
 
-def test_crhelper_itself_logs_nothing(records: Records, bench: Bench) -> None:
-    test_an_unexpected_error_is_answered_without_its_text_and_raised(bench)
+def test_crhelper_logs_nothing(records: Records, harness: Harness) -> None:
+    test_an_unexpected_error_is_sent_without_its_text_and_raised(harness)
     assert [line for line in records.lines if line.startswith("crhelper")] == []

@@ -1,4 +1,4 @@
-"""The custom resource's properties: strict on Create and Update, lenient and safe on Delete."""
+"""Properties are read strictly on Create and Update, and leniently and safely on Delete."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,36 +18,37 @@ from handler.cloudformation.properties import (
 from handler.errors import RequestRejected
 from tests.support.fakes import LIMITS
 
-ATTRIBUTION = CancelReason.default("STACK_TEARDOWN", "Teardown was deleted")
+REASON = CancelReason.default("STACK_TEARDOWN", "Teardown was deleted")
+NEW_COMMENT = replace(REASON, comment="new")
 TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
-FORCING = replace(LIMITS, force=True)
-DRY = replace(LIMITS, dry_run=True)
-PREFIXED = replace(LIMITS, job_id_prefix="ota-")
-KNOWN = (
+WITH_FORCE = replace(LIMITS, force=True)
+WITH_DRY_RUN = replace(LIMITS, dry_run=True)
+WITH_PREFIX = replace(LIMITS, job_id_prefix="ota-")
+PROPERTIES = (
     "JobId, Select, Force, DryRun, MaxJobs, ReasonCode, Comment, WaitForExecutionsMinutes, "
     "ServiceToken, ServiceTimeout, OnIncomplete"
 )
 
 PLAIN = CancelRequest(
     job_ids=("a",),
-    selector=None,
+    criteria=None,
     force=False,
     dry_run=False,
     max_jobs=100,
-    reason_code="STACK_TEARDOWN",
-    comment="Teardown was deleted",
-    asked_by="Teardown was deleted",
+    reason=REASON,
 )
 
 ACCEPTED: list[Any] = [
     pytest.param({"JobId": "a"}, LIMITS, PLAIN, id="a job"),
-    pytest.param({"JobId": "a", "ServiceToken": TOKEN, "ServiceTimeout": "900"}, LIMITS, PLAIN, id="as it arrives"),
+    pytest.param(
+        {"JobId": "a", "ServiceToken": TOKEN, "ServiceTimeout": "900"}, LIMITS, PLAIN, id="as CloudFormation sends it"
+    ),
     pytest.param({"JobId": "a", "OnIncomplete": "FAIL"}, LIMITS, PLAIN, id="FAIL"),
     pytest.param({"JobId": "a", "OnIncomplete": "CONTINUE"}, LIMITS, PLAIN, id="CONTINUE"),
-    pytest.param({"JobId": "a"}, FORCING, replace(PLAIN, force=True), id="the stack's force"),
-    pytest.param({"JobId": "a", "Force": "true"}, FORCING, replace(PLAIN, force=True), id="force as a string"),
-    pytest.param({"JobId": "a", "Force": "false"}, FORCING, PLAIN, id="the string false is false"),
-    pytest.param({"JobId": "a", "Force": False}, FORCING, PLAIN, id="a real boolean"),
+    pytest.param({"JobId": "a"}, WITH_FORCE, replace(PLAIN, force=True), id="the stack's force"),
+    pytest.param({"JobId": "a", "Force": "true"}, WITH_FORCE, replace(PLAIN, force=True), id="force as a string"),
+    pytest.param({"JobId": "a", "Force": "false"}, WITH_FORCE, PLAIN, id="the string false is false"),
+    pytest.param({"JobId": "a", "Force": False}, WITH_FORCE, PLAIN, id="a real boolean"),
     pytest.param({"JobId": "a", "DryRun": "true"}, LIMITS, replace(PLAIN, dry_run=True), id="dry run"),
     pytest.param({"JobId": "a", "DryRun": "false"}, LIMITS, PLAIN, id="no dry run"),
     pytest.param({"JobId": "a", "MaxJobs": "14"}, LIMITS, replace(PLAIN, max_jobs=14), id="a number as a string"),
@@ -56,65 +57,77 @@ ACCEPTED: list[Any] = [
         {"JobId": "a", "MaxJobs": "25000"},
         replace(LIMITS, max_jobs=25000),
         replace(PLAIN, max_jobs=25000),
-        id="the greatest cap that the template allows",
+        id="the greatest MaxJobsPerRun of the template",
     ),
     pytest.param(
         {"JobId": "a", "ReasonCode": "MOVED", "Comment": "to b"},
         LIMITS,
-        replace(PLAIN, reason_code="MOVED", comment="to b"),
-        id="a reason of the template's own",
+        replace(PLAIN, reason=replace(REASON, reason_code="MOVED", comment="to b")),
+        id="a reason code and a comment",
     ),
-    pytest.param({"JobId": "true"}, LIMITS, replace(PLAIN, job_ids=("true",)), id="a job named true stays a string"),
-    pytest.param({"JobId": "14"}, LIMITS, replace(PLAIN, job_ids=("14",)), id="a job named 14 stays a string"),
+    pytest.param({"JobId": "true"}, LIMITS, replace(PLAIN, job_ids=("true",)), id="a job named true"),
+    pytest.param({"JobId": "14"}, LIMITS, replace(PLAIN, job_ids=("14",)), id="a job named 14"),
 ]
 
 
-@pytest.mark.parametrize(("properties", "policy", "expected"), ACCEPTED)
-def test_create_and_update_read_strings_as_what_they_mean(
-    properties: dict[str, object], policy: StackLimits, expected: CancelRequest
+@pytest.mark.parametrize(("properties", "limits", "expected"), ACCEPTED)
+def test_strict_reading_converts_strings(
+    properties: dict[str, object], limits: StackLimits, expected: CancelRequest
 ) -> None:
-    assert read_strictly(properties, policy, ATTRIBUTION) == expected
+    assert read_strictly(properties, limits, REASON) == expected
 
 
-NO_FLAG = "must be true or false"
-NO_CAP = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+ALLOWED_FLAG = "must be true or false"
+ALLOWED_MAX_JOBS = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
 REJECTED: list[Any] = [
     pytest.param({}, LIMITS, "JobId, Select", "exactly one of them must be given", id="no job"),
     pytest.param({"Force": "false"}, LIMITS, "JobId, Select", "exactly one of them must be given", id="only a flag"),
     pytest.param(
-        {"JobId": ""}, LIMITS, "JobId", "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -", id="?"
+        {"JobId": ""},
+        LIMITS,
+        "JobId",
+        "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -",
+        id="empty job id",
     ),
-    pytest.param({"JobID": "a"}, LIMITS, "'JobID'", f"unknown property; the properties are {KNOWN}", id="typing error"),
     pytest.param(
-        {"jobId": "a"}, LIMITS, "'jobId'", f"unknown property; the properties are {KNOWN}", id="an event's key"
+        {"JobID": "a"}, LIMITS, "'JobID'", f"unknown property; the properties are {PROPERTIES}", id="typing error"
+    ),
+    pytest.param(
+        {"jobId": "a"}, LIMITS, "'jobId'", f"unknown property; the properties are {PROPERTIES}", id="a request key"
     ),
     pytest.param({"JobId": "a", "Select": {}}, LIMITS, "JobId, Select", "exactly one of them must be given", id="both"),
     pytest.param(
-        {"JobId": "a", "OnIncomplete": "continue"}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OI"
+        {"JobId": "a", "OnIncomplete": "continue"},
+        LIMITS,
+        "OnIncomplete",
+        "must be FAIL or CONTINUE",
+        id="OnIncomplete in lower case",
     ),
-    pytest.param({"JobId": "a", "OnIncomplete": []}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OI list"),
     pytest.param(
-        {"JobId": "a", "OnIncomplete": None}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OI null"
+        {"JobId": "a", "OnIncomplete": []}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OnIncomplete list"
     ),
-    pytest.param({"JobId": "a", "Force": "True"}, LIMITS, "Force", NO_FLAG, id="True"),
-    pytest.param({"JobId": "a", "Force": "yes"}, LIMITS, "Force", NO_FLAG, id="yes"),
-    pytest.param({"JobId": "a", "DryRun": ["true"]}, LIMITS, "DryRun", NO_FLAG, id="a list"),
+    pytest.param(
+        {"JobId": "a", "OnIncomplete": None}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OnIncomplete null"
+    ),
+    pytest.param({"JobId": "a", "Force": "True"}, LIMITS, "Force", ALLOWED_FLAG, id="True"),
+    pytest.param({"JobId": "a", "Force": "yes"}, LIMITS, "Force", ALLOWED_FLAG, id="yes"),
+    pytest.param({"JobId": "a", "DryRun": ["true"]}, LIMITS, "DryRun", ALLOWED_FLAG, id="a list"),
     pytest.param(
         {"JobId": "a", "Force": "true"},
         LIMITS,
         "Force",
         "must be false or left out, since the stack's parameter Force is false",
-        id="force beyond the stack's",
+        id="force that the stack does not allow",
     ),
     pytest.param(
         {"JobId": "a", "DryRun": "false"},
-        DRY,
+        WITH_DRY_RUN,
         "DryRun",
         "must be true or left out, since the stack's parameter DryRun is true",
-        id="no dry run beyond the stack's",
+        id="dry run turned off against the stack",
     ),
     *(
-        pytest.param({"JobId": "a", "MaxJobs": value}, LIMITS, "MaxJobs", NO_CAP, id=f"MaxJobs {value!r:.20}")
+        pytest.param({"JobId": "a", "MaxJobs": value}, LIMITS, "MaxJobs", ALLOWED_MAX_JOBS, id=f"MaxJobs {value!r:.20}")
         for value in ("0", "101", "-1", "1.0", "", "ten", "١", "9999999999", "9" * 5000)
     ),
     pytest.param(
@@ -122,57 +135,65 @@ REJECTED: list[Any] = [
         LIMITS,
         "ReasonCode",
         "must be a string of 1 to 128 of the characters A-Z 0-9 _",
-        id="reason",
+        id="bad reason code",
     ),
     pytest.param(
         {"JobId": "a", "Comment": ""},
         LIMITS,
         "Comment",
         "must be a string of 1 to 2028 characters, none of them a control or format character",
-        id="comment",
+        id="bad comment",
     ),
-    pytest.param({"JobId": "a"}, PREFIXED, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="prefix"),
+    pytest.param(
+        {"JobId": "a"}, WITH_PREFIX, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="outside the prefix"
+    ),
 ]
 
 
-@pytest.mark.parametrize(("properties", "policy", "field", "allowed"), REJECTED)
-def test_create_and_update_name_the_bad_property_and_what_it_allows(
-    properties: dict[str, object], policy: StackLimits, field: str, allowed: str
+@pytest.mark.parametrize(("properties", "limits", "field", "allowed"), REJECTED)
+def test_strict_reading_rejects_a_bad_property_by_name(
+    properties: dict[str, object], limits: StackLimits, field: str, allowed: str
 ) -> None:
     with pytest.raises(RequestRejected) as caught:
-        read_strictly(properties, policy, ATTRIBUTION)
+        read_strictly(properties, limits, REASON)
     assert (caught.value.field, caught.value.allowed) == (field, allowed)
 
 
 LENIENT: list[Any] = [
     pytest.param({}, LIMITS, PLAIN, (), id="no properties at all"),
-    pytest.param({"JobId": "b"}, LIMITS, PLAIN, (), id="the physical id names the job, not the property"),
-    pytest.param({"JobId": ["a mess"]}, LIMITS, PLAIN, (), id="a bad JobId is no matter"),
-    pytest.param({"Select": {"JobIdGlob": "b"}}, LIMITS, PLAIN, (), id="nor is a selection"),
-    pytest.param({"JobId": "a", "Old": "x", "OnIncomplete": "?"}, LIMITS, PLAIN, (), id="an older release's property"),
-    pytest.param({"JobId": "a"}, PREFIXED, PLAIN, (), id="outside the prefix: the job may be gone"),
-    pytest.param({"JobId": "a", "Force": "false"}, FORCING, PLAIN, (), id="force turned off"),
-    pytest.param({"JobId": "a"}, FORCING, replace(PLAIN, force=True), (), id="the stack's force"),
+    pytest.param({"JobId": "b"}, LIMITS, PLAIN, (), id="another JobId than the PhysicalResourceId"),
+    pytest.param({"JobId": ["a mess"]}, LIMITS, PLAIN, (), id="an unreadable JobId"),
+    pytest.param({"Select": {"JobIdGlob": "b"}}, LIMITS, PLAIN, (), id="a selection"),
     pytest.param(
-        {"JobId": "a", "Force": "maybe"}, FORCING, PLAIN, ("left out Force: must be true or false",), id="safe"
+        {"JobId": "a", "Old": "x", "OnIncomplete": "?"}, LIMITS, PLAIN, (), id="a property of an older release"
+    ),
+    pytest.param({"JobId": "a"}, WITH_PREFIX, PLAIN, (), id="outside the prefix"),
+    pytest.param({"JobId": "a", "Force": "false"}, WITH_FORCE, PLAIN, (), id="force turned off"),
+    pytest.param({"JobId": "a"}, WITH_FORCE, replace(PLAIN, force=True), (), id="the stack's force"),
+    pytest.param(
+        {"JobId": "a", "Force": "maybe"},
+        WITH_FORCE,
+        PLAIN,
+        ("left out Force: must be true or false",),
+        id="unreadable force",
     ),
     pytest.param(
         {"JobId": "a", "Force": "true"},
         LIMITS,
         PLAIN,
         ("left out Force: must be false or left out, since the stack's parameter Force is false",),
-        id="force that the stack allows no more",
+        id="force that the stack no longer allows",
     ),
     pytest.param(
         {"JobId": "a", "DryRun": "maybe"},
         LIMITS,
         replace(PLAIN, dry_run=True),
         ("left out DryRun: must be true or false",),
-        id="an unreadable DryRun cancels nothing",
+        id="unreadable dry run",
     ),
     pytest.param(
         {"JobId": "a", "DryRun": "false"},
-        DRY,
+        WITH_DRY_RUN,
         replace(PLAIN, dry_run=True),
         ("left out DryRun: must be true or left out, since the stack's parameter DryRun is true",),
         id="the stack's dry run",
@@ -180,27 +201,27 @@ LENIENT: list[Any] = [
     pytest.param(
         {"JobId": "a", "MaxJobs": "many", "ReasonCode": "GOOD", "Comment": "\n"},
         LIMITS,
-        replace(PLAIN, reason_code="GOOD"),
+        replace(PLAIN, reason=replace(REASON, reason_code="GOOD")),
         (
-            f"left out MaxJobs: {NO_CAP}",
+            f"left out MaxJobs: {ALLOWED_MAX_JOBS}",
             "left out Comment: must be a string of 1 to 2028 characters, none of them a control or format character",
         ),
-        id="what can be read is kept",
+        id="some readable",
     ),
 ]
 
 
-@pytest.mark.parametrize(("properties", "policy", "expected", "warnings"), LENIENT)
-def test_delete_leaves_out_what_it_cannot_read_and_says_so(
-    properties: dict[str, object], policy: StackLimits, expected: CancelRequest, warnings: tuple[str, ...]
+@pytest.mark.parametrize(("properties", "limits", "expected", "warnings"), LENIENT)
+def test_lenient_reading_ignores_an_unreadable_property_with_a_warning(
+    properties: dict[str, object], limits: StackLimits, expected: CancelRequest, warnings: tuple[str, ...]
 ) -> None:
-    assert read_leniently({"jobId": "a"}, properties, policy, ATTRIBUTION) == (expected, warnings)
+    assert read_leniently({"jobId": "a"}, properties, limits, REASON) == (expected, warnings)
 
 
 # Select
 
-SELECTED = replace(PLAIN, job_ids=(), selector=Criteria(job_id_glob="ota-*"))
-ALL_OF_IT = {
+SELECTED = replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="ota-*"))
+EVERY_CRITERION = {
     "JobIdGlob": "ota-*",
     "ExcludeJobIdGlobs": ["ota-keep-*"],
     "Status": ["SCHEDULED"],
@@ -212,11 +233,11 @@ ALL_OF_IT = {
 }
 
 
-def test_a_selection_is_read_in_the_spelling_of_templates() -> None:
-    request = read_strictly({"Select": ALL_OF_IT}, LIMITS, ATTRIBUTION)
+def test_every_criterion_of_select_is_read() -> None:
+    request = read_strictly({"Select": EVERY_CRITERION}, LIMITS, REASON)
     assert request == replace(
         SELECTED,
-        selector=Criteria(
+        criteria=Criteria(
             job_id_glob="ota-*",
             exclude_job_id_globs=("ota-keep-*",),
             statuses=(JobStatus.SCHEDULED,),
@@ -233,18 +254,18 @@ def test_a_selection_is_read_in_the_spelling_of_templates() -> None:
     ("hours", "read"),
     [("72", 72.0), ("0.5", 0.5), ("72.0", 72.0), ("1.", 1.0), ("000000072", 72.0), (72, 72.0), (0.5, 0.5)],
 )
-def test_hours_are_a_number_or_the_string_of_one(hours: object, read: float) -> None:
-    request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, LIMITS, ATTRIBUTION)
-    assert request.selector == Criteria(job_id_glob="ota-*", older_than_hours=read)
+def test_hours_are_a_number_or_its_string(hours: object, read: float) -> None:
+    request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, LIMITS, REASON)
+    assert request.criteria == Criteria(job_id_glob="ota-*", older_than_hours=read)
 
 
-NO_HOURS = "must be a number above 0, and at most 99999"
-NO_SCOPE = "must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+ALLOWED_HOURS = "must be a number above 0, and at most 99999"
+ALLOWED_SCOPE = "must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
 SELECT_KEYS = "jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, targetSelection, thingGroupName, tags"
 BAD_SELECTIONS: list[Any] = [
     *(
         pytest.param(
-            {"JobIdGlob": "a", "OlderThanHours": value}, "Select.OlderThanHours", NO_HOURS, id=f"{value!r:.20}"
+            {"JobIdGlob": "a", "OlderThanHours": value}, "Select.OlderThanHours", ALLOWED_HOURS, id=f"{value!r:.20}"
         )
         for value in (
             "",
@@ -264,8 +285,8 @@ BAD_SELECTIONS: list[Any] = [
             ["72"],
         )
     ),
-    pytest.param({}, "Select", NO_SCOPE, id="empty"),
-    pytest.param({"OlderThanHours": "72"}, "Select", NO_SCOPE, id="age alone"),
+    pytest.param({}, "Select", ALLOWED_SCOPE, id="empty"),
+    pytest.param({"OlderThanHours": "72"}, "Select", ALLOWED_SCOPE, id="age alone"),
     pytest.param("ota-*", "Select", f"must be an object with the keys {SELECT_KEYS}", id="a text"),
     pytest.param(["ota-*"], "Select", f"must be an object with the keys {SELECT_KEYS}", id="a list"),
     pytest.param(
@@ -291,46 +312,46 @@ BAD_SELECTIONS: list[Any] = [
 
 
 @pytest.mark.parametrize(("selection", "field", "allowed"), BAD_SELECTIONS)
-def test_a_bad_selection_is_named_in_the_spelling_of_templates(selection: object, field: str, allowed: str) -> None:
+def test_a_bad_select_is_rejected_in_template_spelling(selection: object, field: str, allowed: str) -> None:
     with pytest.raises(RequestRejected) as caught:
-        read_strictly({"Select": selection}, LIMITS, ATTRIBUTION)
+        read_strictly({"Select": selection}, LIMITS, REASON)
     assert (caught.value.field, caught.value.allowed) == (field, allowed)
 
 
-def test_an_item_of_a_list_is_named_by_its_place() -> None:
+def test_a_bad_list_item_is_rejected_by_index() -> None:
     with pytest.raises(RequestRejected) as caught:
-        read_strictly({"Select": {"JobIdGlob": "a", "Status": ["SCHEDULED", "DONE"]}}, LIMITS, ATTRIBUTION)
+        read_strictly({"Select": {"JobIdGlob": "a", "Status": ["SCHEDULED", "DONE"]}}, LIMITS, REASON)
     assert caught.value.field.startswith("Select.")
     assert caught.value.field.endswith("[1]")
 
 
-def test_a_selection_is_lenient_about_everything_but_itself() -> None:
-    which = {"select": read_selection({"Select": {"JobIdGlob": "ota-*"}})}
+def test_lenient_reading_of_a_selection_ignores_other_properties() -> None:
+    scope = {"select": read_selection({"Select": {"JobIdGlob": "ota-*"}})}
     properties = {"Select": {"JobIdGlob": "ota-*"}, "Force": "maybe", "MaxJobs": "20", "Old": "x"}
-    assert read_leniently(which, properties, LIMITS, ATTRIBUTION) == (
+    assert read_leniently(scope, properties, LIMITS, REASON) == (
         replace(SELECTED, max_jobs=20),
         ("left out Force: must be true or false",),
     )
 
 
 @pytest.mark.parametrize("properties", [{}, {"Select": {}}, {"Select": "ota-*"}, {"Select": {"JobIdGlob": "a.b"}}])
-def test_a_selection_that_cannot_be_read_is_never_all_jobs(properties: dict[str, object]) -> None:
+def test_an_unreadable_selection_is_rejected(properties: dict[str, object]) -> None:
     with pytest.raises(RequestRejected):
-        read_leniently({"select": read_selection(properties)}, properties, LIMITS, ATTRIBUTION)
+        read_leniently({"select": read_selection(properties)}, properties, LIMITS, REASON)
 
 
-# Update: what has changed is read strictly
+# Update: changed properties are read strictly
 
 
 UPDATES: list[Any] = [
-    pytest.param({"JobId": "a"}, {"JobId": "a"}, PREFIXED, PLAIN, (), id="nothing, outside a new prefix"),
+    pytest.param({"JobId": "a"}, {"JobId": "a"}, WITH_PREFIX, PLAIN, (), id="nothing changed, outside a new prefix"),
     pytest.param(
         {"JobId": "a", "Force": "true", "Comment": "new"},
         {"JobId": "a", "Force": "true", "Comment": "old"},
         LIMITS,
-        replace(PLAIN, comment="new"),
+        replace(PLAIN, reason=NEW_COMMENT),
         ("left out Force: must be false or left out, since the stack's parameter Force is false",),
-        id="a force that is allowed no more, and another comment",
+        id="unchanged force that is no longer allowed",
     ),
     pytest.param(
         {"JobId": "a", "Force": "false"},
@@ -338,14 +359,14 @@ UPDATES: list[Any] = [
         LIMITS,
         PLAIN,
         (),
-        id="the force turned off",
+        id="force turned off",
     ),
     pytest.param({"JobId": "b"}, {"JobId": "a"}, LIMITS, replace(PLAIN, job_ids=("b",)), (), id="another job"),
     pytest.param(
         {"ServiceToken": "t", "JobId": "b", "Comment": "c"},
         {"ServiceToken": "t", "JobId": "a", "Comment": "d"},
         LIMITS,
-        replace(PLAIN, job_ids=("b",), comment="c"),
+        replace(PLAIN, job_ids=("b",), reason=replace(REASON, comment="c")),
         (),
         id="everything but the token",
     ),
@@ -357,7 +378,7 @@ UPDATES: list[Any] = [
         {"Select": {"JobIdGlob": "ota-*"}, "Comment": "new"},
         {"Select": {"JobIdGlob": "ota-*"}, "Comment": "old"},
         LIMITS,
-        replace(SELECTED, comment="new"),
+        replace(SELECTED, reason=NEW_COMMENT),
         (),
         id="another comment for the same selection",
     ),
@@ -366,21 +387,21 @@ UPDATES: list[Any] = [
         {"JobId": "a", "MaxJobs": "200", "Comment": "gone"},
         LIMITS,
         PLAIN,
-        (f"left out MaxJobs: {NO_CAP}",),
-        id="a cap that is allowed no more, and a comment taken away",
+        (f"left out MaxJobs: {ALLOWED_MAX_JOBS}",),
+        id="unchanged MaxJobs that is no longer allowed",
     ),
 ]
 
 
-@pytest.mark.parametrize(("properties", "old", "policy", "expected", "warnings"), UPDATES)
-def test_an_update_does_not_fail_on_what_it_does_not_change(
+@pytest.mark.parametrize(("properties", "old", "limits", "expected", "warnings"), UPDATES)
+def test_an_update_accepts_unchanged_properties(
     properties: dict[str, object],
     old: dict[str, object],
-    policy: StackLimits,
+    limits: StackLimits,
     expected: CancelRequest,
     warnings: tuple[str, ...],
 ) -> None:
-    assert read_changes(properties, old, policy, ATTRIBUTION) == (expected, warnings)
+    assert read_changes(properties, old, limits, REASON) == (expected, warnings)
 
 
 BAD_UPDATES: list[Any] = [
@@ -393,9 +414,9 @@ BAD_UPDATES: list[Any] = [
         "Force",
         id="force turned on, and a wait",
     ),
-    pytest.param({"JobId": "b"}, {"JobId": "a"}, PREFIXED, "JobId", id="a job outside the prefix"),
+    pytest.param({"JobId": "b"}, {"JobId": "a"}, WITH_PREFIX, "JobId", id="a job outside the prefix"),
     pytest.param({"JobId": "a", "X": "1"}, {"JobId": "a"}, LIMITS, "'X'", id="an unknown property"),
-    pytest.param({}, {"JobId": "a"}, LIMITS, "JobId, Select", id="no job any more"),
+    pytest.param({}, {"JobId": "a"}, LIMITS, "JobId, Select", id="JobId removed"),
     pytest.param(
         {"JobId": "a", "Select": {"JobIdGlob": "b"}},
         {"JobId": "a"},
@@ -407,33 +428,33 @@ BAD_UPDATES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("properties", "old", "policy", "field"), BAD_UPDATES)
-def test_an_update_fails_on_what_it_changes(
-    properties: dict[str, object], old: dict[str, object], policy: StackLimits, field: str
+@pytest.mark.parametrize(("properties", "old", "limits", "field"), BAD_UPDATES)
+def test_an_update_rejects_a_bad_changed_property(
+    properties: dict[str, object], old: dict[str, object], limits: StackLimits, field: str
 ) -> None:
     with pytest.raises(RequestRejected) as caught:
-        read_changes(properties, old, policy, ATTRIBUTION)
+        read_changes(properties, old, limits, REASON)
     assert caught.value.field == field
 
 
 # The wait
 
-NO_WAITS: list[Any] = ["51", "-1", "1.5", "", "five", "true", True, 51, 1.5, [], {}]
-NO_WAIT = "must be a whole number from 0 to 50"
-LONGER_THAN_ITS_TIMEOUT = "must end 120 s before the ServiceTimeout of {timeout} s: at most {most}"
+BAD_WAITS: list[Any] = ["51", "-1", "1.5", "", "five", "true", True, 51, 1.5, [], {}]
+ALLOWED_WAIT = "must be a whole number from 0 to 50"
+ALLOWED_BEFORE_TIMEOUT = "must end 120 s before the ServiceTimeout of {timeout} s: at most {most}"
 
 
 def with_wait(wait: object = None, timeout: object = None, **others: object) -> dict[str, object]:
-    """Properties with a wait and a ServiceTimeout; those that are None are left out."""
+    """Properties with a wait and a ServiceTimeout; a value of None is omitted."""
     pair = {"WaitForExecutionsMinutes": wait, "ServiceTimeout": timeout}
     return {"JobId": "a", **{name: value for name, value in pair.items() if value is not None}, **others}
 
 
 @pytest.mark.parametrize("timeout", ["1", "29", 29])
-def test_a_service_timeout_in_which_nothing_can_be_cancelled_is_refused(timeout: object) -> None:
+def test_a_service_timeout_below_30_s_is_rejected(timeout: object) -> None:
     for read in (read_strictly, lambda properties, *rest: read_changes(properties, {"JobId": "a"}, *rest)):
         with pytest.raises(RequestRejected) as caught:
-            read({"JobId": "a", "ServiceTimeout": timeout}, LIMITS, ATTRIBUTION)
+            read({"JobId": "a", "ServiceTimeout": timeout}, LIMITS, REASON)
         assert (caught.value.field, caught.value.allowed) == ("ServiceTimeout", "must be at least 30 (seconds)")
 
 
@@ -441,7 +462,7 @@ def test_a_service_timeout_in_which_nothing_can_be_cancelled_is_refused(timeout:
     ("timeout", "seconds"),
     [("1", 1), ("3600", 3600), (900, 900), ("0", 3600), ("3601", 3600), ("", 3600), (True, 3600)],
 )
-def test_a_service_timeout_that_cloudformation_would_refuse_counts_as_its_hour(timeout: object, seconds: int) -> None:
+def test_an_invalid_service_timeout_counts_as_an_hour(timeout: object, seconds: int) -> None:
     assert read_service_timeout({"ServiceTimeout": timeout}) == seconds
 
 
@@ -460,22 +481,22 @@ def test_a_service_timeout_that_cloudformation_would_refuse_counts_as_its_hour(t
         ("1", "180", 1),
         ("1", 180, 1),
         ("0", "30", 0),
-        ("50", "soon", 50),  # CloudFormation refuses such a ServiceTimeout itself
+        ("50", "soon", 50),  # CloudFormation rejects such a ServiceTimeout itself
         ("50", True, 50),
     ],
 )
-def test_a_wait_that_ends_two_minutes_before_cloudformation_gives_up_is_read(
+def test_a_wait_that_ends_120_s_before_the_service_timeout_is_accepted(
     wait: object, timeout: object, minutes: int
 ) -> None:
     expected = replace(PLAIN, wait_minutes=minutes)
-    assert read_strictly(with_wait(wait, timeout), LIMITS, ATTRIBUTION) == expected
-    assert read_changes(with_wait(wait, timeout), with_wait(), LIMITS, ATTRIBUTION) == (expected, ())
+    assert read_strictly(with_wait(wait, timeout), LIMITS, REASON) == expected
+    assert read_changes(with_wait(wait, timeout), with_wait(), LIMITS, REASON) == (expected, ())
 
 
 @pytest.mark.parametrize(
     ("wait", "timeout", "allowed"),
     [
-        *((wait, None, NO_WAIT) for wait in NO_WAITS),
+        *((wait, None, ALLOWED_WAIT) for wait in BAD_WAITS),
         ("50", "3119", "must end 120 s before the ServiceTimeout of 3119 s: at most 49"),
         ("14", "900", "must end 120 s before the ServiceTimeout of 900 s: at most 13"),
         ("1", "179", "must end 120 s before the ServiceTimeout of 179 s: at most 0"),
@@ -483,11 +504,11 @@ def test_a_wait_that_ends_two_minutes_before_cloudformation_gives_up_is_read(
         ("1", "30", "must end 120 s before the ServiceTimeout of 30 s: at most 0"),
     ],
 )
-def test_any_other_wait_is_refused_before_it_can_fail_a_deletion(wait: object, timeout: object, allowed: str) -> None:
-    """Delete is not so strict: what can't be read is left out, and what is too long ends when CloudFormation's does."""
+def test_any_other_wait_is_rejected_before_the_deletion(wait: object, timeout: object, allowed: str) -> None:
+    """A Delete ignores an unreadable wait, and cuts one that is too long at the ServiceTimeout."""
     for read in (
-        lambda: read_strictly(with_wait(wait, timeout), LIMITS, ATTRIBUTION),
-        lambda: read_changes(with_wait(wait, timeout), with_wait(), LIMITS, ATTRIBUTION),
+        lambda: read_strictly(with_wait(wait, timeout), LIMITS, REASON),
+        lambda: read_changes(with_wait(wait, timeout), with_wait(), LIMITS, REASON),
     ):
         with pytest.raises(RequestRejected) as caught:
             read()
@@ -499,15 +520,15 @@ def test_any_other_wait_is_refused_before_it_can_fail_a_deletion(wait: object, t
     [
         ("13", "900", 13, ()),
         ("50", "60", 50, ()),
-        ("51", None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
-        ("-1", None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
-        (["5"], None, 0, (f"left out WaitForExecutionsMinutes: {NO_WAIT}",)),
+        ("51", None, 0, (f"left out WaitForExecutionsMinutes: {ALLOWED_WAIT}",)),
+        ("-1", None, 0, (f"left out WaitForExecutionsMinutes: {ALLOWED_WAIT}",)),
+        (["5"], None, 0, (f"left out WaitForExecutionsMinutes: {ALLOWED_WAIT}",)),
     ],
 )
-def test_a_deletion_never_fails_on_its_wait(
+def test_lenient_reading_accepts_any_wait(
     wait: object, timeout: object, minutes: int, warnings: tuple[str, ...]
 ) -> None:
-    read = read_leniently({"jobId": "a"}, with_wait(wait, timeout), LIMITS, ATTRIBUTION)
+    read = read_leniently({"jobId": "a"}, with_wait(wait, timeout), LIMITS, REASON)
     assert read == (replace(PLAIN, wait_minutes=minutes), warnings)
 
 
@@ -521,11 +542,11 @@ def test_a_deletion_never_fails_on_its_wait(
         pytest.param(with_wait("50", None, Comment="new"), with_wait("50", "60"), id="a timeout of an hour"),
     ],
 )
-def test_an_update_does_not_fail_on_a_pair_that_it_leaves_as_it_was_or_mends(
+def test_an_update_accepts_an_unchanged_or_fixed_wait_and_timeout(
     new: dict[str, object], old: dict[str, object]
 ) -> None:
-    expected = replace(PLAIN, comment="new", wait_minutes=50)
-    assert read_changes(new, old, LIMITS, ATTRIBUTION) == (expected, ())
+    expected = replace(PLAIN, reason=NEW_COMMENT, wait_minutes=50)
+    assert read_changes(new, old, LIMITS, REASON) == (expected, ())
 
 
 @pytest.mark.parametrize(
@@ -539,16 +560,16 @@ def test_an_update_does_not_fail_on_a_pair_that_it_leaves_as_it_was_or_mends(
         pytest.param(with_wait("14", "900", Comment="x"), with_wait("14", "960"), 900, 13, id="and something else"),
     ],
 )
-def test_an_update_of_either_of_the_pair_is_held_against_the_other(
+def test_a_changed_wait_or_timeout_is_checked_against_the_other(
     new: dict[str, object], old: dict[str, object], timeout: int, most: int
 ) -> None:
     with pytest.raises(RequestRejected) as caught:
-        read_changes(new, old, LIMITS, ATTRIBUTION)
-    allowed = LONGER_THAN_ITS_TIMEOUT.format(timeout=timeout, most=most)
+        read_changes(new, old, LIMITS, REASON)
+    allowed = ALLOWED_BEFORE_TIMEOUT.format(timeout=timeout, most=most)
     assert (caught.value.field, caught.value.allowed) == ("WaitForExecutionsMinutes", allowed)
 
 
-def test_an_update_that_takes_the_wait_away_or_shortens_it_is_taken() -> None:
-    assert read_changes(with_wait(None, "60"), with_wait("50", "60"), LIMITS, ATTRIBUTION) == (PLAIN, ())
-    shorter = read_changes(with_wait("13", "900"), with_wait("50", "900"), LIMITS, ATTRIBUTION)
+def test_an_update_may_remove_or_shorten_the_wait() -> None:
+    assert read_changes(with_wait(None, "60"), with_wait("50", "60"), LIMITS, REASON) == (PLAIN, ())
+    shorter = read_changes(with_wait("13", "900"), with_wait("50", "900"), LIMITS, REASON)
     assert shorter == (replace(PLAIN, wait_minutes=13), ())

@@ -1,22 +1,23 @@
-"""What CloudFormation sends: what is read of it, the ids that it gets back, and how long it waits."""
+"""The custom resource request: how it is parsed, its PhysicalResourceIds, and when its response is due."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from handler.cancellation.validation import is_job_id
 from handler.cloudformation.request import CustomResourceRequest, parse_custom_resource_request
 from handler.errors import RequestRejected
 
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-MARK = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+FAILED_CREATE_ID = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 URL = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret"
 
 DELETE = CustomResourceRequest("Delete", URL, "request-1", STACK, "Teardown", "job-1", {"JobId": "job-1"})
 CREATE = replace(DELETE, request_type="Create", physical_id=None)
 
 
-def raw(**changes: object) -> dict[str, object]:
+def payload(**changes: object) -> dict[str, object]:
     event: dict[str, object] = {
         "RequestType": "Delete",
         "ResponseURL": URL,
@@ -31,69 +32,49 @@ def raw(**changes: object) -> dict[str, object]:
     return event | changes
 
 
-def test_a_request_of_cloudformation_is_read() -> None:
-    assert parse_custom_resource_request(raw()) == DELETE
+def test_a_request_is_parsed() -> None:
+    assert parse_custom_resource_request(payload()) == DELETE
 
 
 def test_a_create_has_no_physical_id() -> None:
-    event = {key: value for key, value in raw(RequestType="Create").items() if key != "PhysicalResourceId"}
+    event = {key: value for key, value in payload(RequestType="Create").items() if key != "PhysicalResourceId"}
     assert parse_custom_resource_request(event) == CREATE
 
 
-@pytest.mark.parametrize("event", [None, [], "Delete", 5])
-def test_a_request_is_an_object(event: object) -> None:
-    with pytest.raises(RequestRejected) as caught:
-        parse_custom_resource_request(event)
-    assert str(caught.value) == "event: must be an object"
-
-
 @pytest.mark.parametrize("physical_id", [None, "", 5, ["job-1"]])
-def test_a_physical_id_that_is_no_text_is_none(physical_id: object) -> None:
-    assert parse_custom_resource_request(raw(PhysicalResourceId=physical_id)).physical_id is None
+def test_a_physical_id_that_is_not_text_is_none(physical_id: object) -> None:
+    assert parse_custom_resource_request(payload(PhysicalResourceId=physical_id)).physical_id is None
 
 
 @pytest.mark.parametrize("properties", [None, "JobId", ["JobId"], 5])
-def test_properties_that_are_no_object_are_none(properties: object) -> None:
-    assert parse_custom_resource_request(raw(ResourceProperties=properties)).properties == {}
+def test_properties_that_are_not_an_object_are_empty(properties: object) -> None:
+    assert parse_custom_resource_request(payload(ResourceProperties=properties)).properties == {}
 
 
 @pytest.mark.parametrize(
-    ("old", "read"), [({"JobId": "job-0"}, {"JobId": "job-0"}), (None, {}), ("JobId", {}), (["JobId"], {})]
+    ("old", "parsed"), [({"JobId": "job-0"}, {"JobId": "job-0"}), (None, {}), ("JobId", {}), (["JobId"], {})]
 )
-def test_the_old_properties_of_an_update_are_read(old: object, read: dict[str, str]) -> None:
-    resource = parse_custom_resource_request(raw(RequestType="Update", OldResourceProperties=old))
-    assert resource.old_properties == read
+def test_the_old_properties_of_an_update_are_parsed(old: object, parsed: dict[str, str]) -> None:
+    resource = parse_custom_resource_request(payload(RequestType="Update", OldResourceProperties=old))
+    assert resource.old_properties == parsed
 
 
 @pytest.mark.parametrize("key", ["ResponseURL", "RequestId", "StackId", "LogicalResourceId"])
 @pytest.mark.parametrize("value", [None, "", 5, ["x"]])
-def test_what_an_answer_needs_must_be_there(key: str, value: object) -> None:
+def test_a_request_that_cannot_be_responded_to_is_rejected(key: str, value: object) -> None:
     with pytest.raises(RequestRejected) as caught:
-        parse_custom_resource_request(raw(**{key: value}))
+        parse_custom_resource_request(payload(**{key: value}))
     assert str(caught.value) == f"{key}: must be a string that is not empty"
 
 
 @pytest.mark.parametrize("value", ["delete", "", None, 5, ["Delete"], "Read"])
-def test_a_request_type_is_one_of_three(value: object) -> None:
+def test_an_unknown_request_type_is_rejected(value: object) -> None:
     with pytest.raises(RequestRejected) as caught:
-        parse_custom_resource_request(raw(RequestType=value))
+        parse_custom_resource_request(payload(RequestType=value))
     assert str(caught.value) == "RequestType: must be Create, Update or Delete"
 
 
-def test_the_event_is_rebuilt_from_what_was_read() -> None:
-    assert DELETE.event == {
-        "RequestType": "Delete",
-        "ResponseURL": DELETE.event["ResponseURL"],  # whether the URL is handed on is not this test's matter
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-    }
-    assert "PhysicalResourceId" not in CREATE.event
-
-
-def test_the_secret_url_is_not_in_the_repr() -> None:
+def test_the_repr_does_not_contain_the_response_url() -> None:
     assert "X-Amz-Signature" not in repr(DELETE)
 
 
@@ -108,35 +89,37 @@ def test_the_secret_url_is_not_in_the_repr() -> None:
         ("Update", "CONTINUE", False),
     ],
 )
-def test_only_a_delete_goes_on_in_spite_of_an_unfinished_cancel(
+def test_only_a_delete_continues_if_incomplete(
     request_type: Any,
     on_incomplete: object,
     continues: bool,
 ) -> None:
     resource = replace(DELETE, request_type=request_type, properties={"OnIncomplete": on_incomplete})
-    assert resource.continues is continues
+    assert resource.continues_if_incomplete is continues
 
 
 # Ids
 
 
-def test_the_mark_of_a_failed_create_is_no_job_id_and_differs_between_stacks() -> None:
+def test_the_fallback_id_is_the_physical_id_or_marks_a_failed_create() -> None:
     other = replace(CREATE, stack_id=STACK.replace("5f3a9c10", "00000000"))
-    assert CREATE.fallback_id == MARK
+    assert CREATE.fallback_id == FAILED_CREATE_ID
+    assert not is_job_id(FAILED_CREATE_ID)
     assert other.fallback_id == "failed-create:00000000-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
     assert DELETE.fallback_id == "job-1"
 
 
 @pytest.mark.parametrize("properties", [{}, {"Select": {"JobIdGlob": "a*"}}, {"Select": {"JobIdGlob": "b*"}}])
 @pytest.mark.parametrize("resource", [CREATE, DELETE])
-def test_the_id_of_a_selection_is_made_of_the_stack_and_the_logical_id_alone(
+def test_the_selection_id_depends_only_on_the_stack_and_the_logical_id(
     resource: CustomResourceRequest, properties: dict[str, object]
 ) -> None:
-    known = replace(resource, properties=properties)
-    assert known.selection_id == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    assert (
+        replace(resource, properties=properties).selection_id == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
+    )
 
 
-# How long CloudFormation waits: ServiceTimeout, less a fifth of it and 60 s at the most
+# When the response is due: ServiceTimeout, less a fifth of it, which is at most 60 s
 
 
 @pytest.mark.parametrize(
@@ -163,16 +146,16 @@ def test_the_id_of_a_selection_is_made_of_the_stack_and_the_logical_id_alone(
         (["900"], 3540),
     ],
 )
-def test_the_answer_is_due_some_time_before_the_service_timeout(timeout: object, seconds: float) -> None:
+def test_the_response_is_due_before_the_service_timeout(timeout: object, seconds: float) -> None:
     properties = {} if timeout is None else {"ServiceTimeout": timeout}
-    assert replace(DELETE, properties=properties).answer_within == pytest.approx(seconds)
+    assert replace(DELETE, properties=properties).respond_within_seconds == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize(
     ("changes", "is_same"),
     [
         ({}, True),
-        # CloudFormation, or Lambda, delivers a request again: with another URL, perhaps.
+        # A request may be redelivered with another URL.
         ({"response_url": "https://bucket.s3.amazonaws.com/another"}, True),
         ({"physical_id": "job-2", "properties": {}, "request_type": "Create"}, True),
         ({"request_id": "request-2"}, False),
@@ -180,13 +163,13 @@ def test_the_answer_is_due_some_time_before_the_service_timeout(timeout: object,
         ({"stack_id": f"{STACK}0"}, False),
     ],
 )
-def test_a_request_is_known_by_its_stack_its_resource_and_its_own_id(changes: dict[str, Any], is_same: bool) -> None:
+def test_the_identity_consists_of_stack_logical_id_and_request_id(changes: dict[str, Any], is_same: bool) -> None:
     assert DELETE.identity == f"{STACK}/Teardown/request-1"
     assert (replace(DELETE, **changes).identity == f"{STACK}/Teardown/request-1") is is_same
 
 
 @pytest.mark.parametrize(
-    ("query", "asked_at"),
+    ("query", "signed_at"),
     [
         ("?X-Amz-Date=20261124T120000Z", 1795521600.0),
         ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115930Z&X-Amz-Expires=7199", 1795521570.0),
@@ -199,6 +182,6 @@ def test_a_request_is_known_by_its_stack_its_resource_and_its_own_id(changes: di
         ("?x-X-Amz-Date=20261124T120000Z", None),
     ],
 )
-def test_when_a_request_was_made_is_read_from_its_signature(query: str, asked_at: float | None) -> None:
+def test_the_time_of_the_request_is_read_from_its_signature(query: str, signed_at: float | None) -> None:
     """2026-11-24 12:00:00 UTC is 1795521600."""
-    assert replace(DELETE, response_url=f"https://bucket.s3.amazonaws.com/path{query}").asked_at == asked_at
+    assert replace(DELETE, response_url=f"https://bucket.s3.amazonaws.com/path{query}").signed_at == signed_at

@@ -1,4 +1,4 @@
-"""The answer to CloudFormation: its size, where it may go, and that only 2xx is delivery."""
+"""The response to CloudFormation: its size, the allowed hosts, and its delivery, for which only 2xx counts."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,9 +9,10 @@ import pytest
 import urllib3
 
 from handler.cancellation.rate import Deadline
-from handler.cloudformation import response as respond
-from handler.cloudformation.response import ATTEMPTS, Responder, is_allowed_url, response_body
-from tests.support.fakes import AnswerServer, FakeClock, Redirect, Step, closed_port_url
+from handler.cloudformation import response
+from handler.cloudformation.response import MAX_ATTEMPTS, Responder, is_allowed_url, response_body
+from tests.support.fakes import FakeClock
+from tests.support.response_url import Redirect, ResponseServer, Step, closed_port_url
 
 IDS = {
     "PhysicalResourceId": "job-1",
@@ -19,63 +20,61 @@ IDS = {
     "RequestId": "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10",
     "LogicalResourceId": "Teardown",
 }
-
-
-WHERE = "log group /log, correlation_id c-1"
+LOG_LOCATION = "log group /log, correlation_id c-1"
 
 
 def body_of(reason: str) -> bytes:
-    return response_body({"Status": "FAILED", **IDS}, reason, WHERE)
+    return response_body({"Status": "FAILED", **IDS}, reason, LOG_LOCATION)
 
 
 # The body
 
 
-def test_a_short_reason_is_sent_with_where_to_look() -> None:
-    assert json.loads(body_of("no")) == {"Status": "FAILED", "Reason": f"no ({WHERE})", **IDS}
+def test_a_short_reason_is_followed_by_the_log_location() -> None:
+    assert json.loads(body_of("no")) == {"Status": "FAILED", "Reason": f"no ({LOG_LOCATION})", **IDS}
 
 
 @pytest.mark.parametrize("character", ["x", "é", "€", "😀", "\ud800", '"', "\\", "\x00", "\x7f"])
-def test_a_long_reason_gives_way_and_the_ids_do_not(character: str) -> None:
+def test_a_long_reason_is_cut_and_the_ids_are_not(character: str) -> None:
     body = body_of(character * 5000)
-    answer = json.loads(body)
-    reason = answer.pop("Reason")
+    sent = json.loads(body)
+    reason = sent.pop("Reason")
     assert len(body) <= 4096
-    assert answer == {"Status": "FAILED", **IDS}
-    assert reason.endswith(f"... ({WHERE})")
-    assert set(reason.removesuffix(f"... ({WHERE})")) == {character}
+    assert sent == {"Status": "FAILED", **IDS}
+    assert reason.endswith(f"... ({LOG_LOCATION})")
+    assert set(reason.removesuffix(f"... ({LOG_LOCATION})")) == {character}
 
 
 def test_a_reason_that_just_fits_is_not_cut() -> None:
     room = 4096 - len(body_of("x")) + 1
-    assert json.loads(body_of("x" * room))["Reason"] == "x" * room + f" ({WHERE})"
+    assert json.loads(body_of("x" * room))["Reason"] == "x" * room + f" ({LOG_LOCATION})"
     assert len(body_of("x" * room)) == 4096
-    assert json.loads(body_of("x" * (room + 1)))["Reason"].endswith(f"x... ({WHERE})")
+    assert json.loads(body_of("x" * (room + 1)))["Reason"].endswith(f"x... ({LOG_LOCATION})")
     assert len(body_of("x" * (room + 1))) <= 4096
 
 
-def test_as_much_of_the_reason_is_kept_as_has_room() -> None:
+def test_a_long_reason_is_cut_by_little_more_than_necessary() -> None:
     assert len(body_of("x" * 5000)) > 4000
 
 
-def test_without_a_reason_nobody_is_told_where_to_look() -> None:
-    body = response_body({"Status": "SUCCESS", **IDS}, "", WHERE)
+def test_an_empty_reason_has_no_log_location() -> None:
+    body = response_body({"Status": "SUCCESS", **IDS}, "", LOG_LOCATION)
     assert json.loads(body) == {"Status": "SUCCESS", "Reason": "", **IDS}
 
 
 @pytest.mark.parametrize("reason", ["", "x", "x" * 5000])
-def test_ids_that_leave_no_room_end_the_cutting(reason: str) -> None:
-    body = response_body({"StackId": "s" * 5000}, reason, WHERE)
+def test_the_cutting_ends_if_the_ids_leave_no_room(reason: str) -> None:
+    body = response_body({"StackId": "s" * 5000}, reason, LOG_LOCATION)
     assert json.loads(body)["StackId"] == "s" * 5000
-    assert json.loads(body)["Reason"] == {0: "", 1: f"... ({WHERE})", 5000: f"... ({WHERE})"}[len(reason)]
+    assert json.loads(body)["Reason"] == {0: "", 1: f"... ({LOG_LOCATION})", 5000: f"... ({LOG_LOCATION})"}[len(reason)]
 
 
-# Where it may go
+# The allowed hosts
 
 CLOUDFORMATION = "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/path?X=1"
 LOCAL = "http://localhost:4566"
 
-GOES: list[Any] = [
+ALLOWED: list[Any] = [
     pytest.param(CLOUDFORMATION, "amazonaws.com", None, id="CloudFormation's bucket"),
     pytest.param(CLOUDFORMATION, "amazonaws.com", LOCAL, id="CloudFormation's bucket from a local AWS"),
     pytest.param("https://x.s3.cn-north-1.amazonaws.com.cn/p?X=1", "amazonaws.com.cn", None, id="China"),
@@ -88,12 +87,12 @@ GOES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("url", "suffix", "endpoint"), GOES)
-def test_an_answer_may_go_to_aws_and_to_the_local_aws(url: str, suffix: str, endpoint: str | None) -> None:
+@pytest.mark.parametrize(("url", "suffix", "endpoint"), ALLOWED)
+def test_aws_and_the_local_aws_are_allowed(url: str, suffix: str, endpoint: str | None) -> None:
     assert is_allowed_url(url, suffix, endpoint)
 
 
-STAYS: list[Any] = [
+FORBIDDEN: list[Any] = [
     *(
         pytest.param(url, "amazonaws.com", None, id=url)
         for url in (
@@ -139,37 +138,36 @@ STAYS: list[Any] = [
             "http://x.s3.amazonaws.com/p",
         )
     ),
-    pytest.param("http://x/p", "amazonaws.com", "", id="an endpoint that is empty"),
-    pytest.param("http://x/p", "amazonaws.com", "nonsense", id="an endpoint that is no URL"),
-    pytest.param("http://x/p", "amazonaws.com", "http://[x", id="an endpoint that can't be read"),
+    pytest.param("http://x/p", "amazonaws.com", "", id="an empty endpoint"),
+    pytest.param("http://x/p", "amazonaws.com", "nonsense", id="an endpoint that is not a URL"),
+    pytest.param("http://x/p", "amazonaws.com", "http://[x", id="an unreadable endpoint"),
 ]
 
 
-@pytest.mark.parametrize(("url", "suffix", "endpoint"), STAYS)
-def test_an_answer_goes_nowhere_else(url: str, suffix: str, endpoint: str | None) -> None:
+@pytest.mark.parametrize(("url", "suffix", "endpoint"), FORBIDDEN)
+def test_every_other_url_is_forbidden(url: str, suffix: str, endpoint: str | None) -> None:
     assert not is_allowed_url(url, suffix, endpoint)
 
 
-# Getting it there
+# Delivery
 
-PLENTY = 60.0
-
+ENOUGH_SECONDS = 60.0
 
 type Deliver = Callable[..., str]
 
 
 @pytest.fixture
-def deliver(server: AnswerServer, responder: Responder, clock: FakeClock) -> Deliver:
-    """Deliver one body within so many seconds, to the server unless to another URL."""
+def deliver(server: ResponseServer, responder: Responder, clock: FakeClock) -> Deliver:
+    """Return a function that delivers one body within `seconds`, to the server or to another URL."""
 
-    def to(url: str = "", seconds: float = PLENTY) -> str:
+    def to(url: str = "", seconds: float = ENOUGH_SECONDS) -> str:
         target = f"{url or server.url}/answer?X-Amz-Signature=secret"
         return responder.deliver(target, b'{"Status": "SUCCESS"}', Deadline(seconds, clock))
 
     return to
 
 
-def test_the_answer_is_put_as_cloudformation_wants_it(server: AnswerServer, deliver: Deliver) -> None:
+def test_the_response_is_sent_by_put_without_a_content_type(server: ResponseServer, deliver: Deliver) -> None:
     assert deliver() == ""
     (request,) = server.received
     assert (request.method, request.target) == ("PUT", "/answer?X-Amz-Signature=secret")
@@ -179,7 +177,7 @@ def test_the_answer_is_put_as_cloudformation_wants_it(server: AnswerServer, deli
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
-def test_any_2xx_is_delivery(status: int, server: AnswerServer, clock: FakeClock, deliver: Deliver) -> None:
+def test_any_2xx_status_is_delivery(status: int, server: ResponseServer, clock: FakeClock, deliver: Deliver) -> None:
     server.script = [status]
     assert deliver() == ""
     assert len(server.received) == 1
@@ -187,66 +185,66 @@ def test_any_2xx_is_delivery(status: int, server: AnswerServer, clock: FakeClock
 
 
 @pytest.mark.parametrize("status", [300, 304, 400, 403, 404, 500, 503])
-def test_anything_else_is_not_and_is_tried_six_times(
-    status: int, server: AnswerServer, clock: FakeClock, deliver: Deliver
+def test_any_other_status_is_retried_up_to_six_attempts(
+    status: int, server: ResponseServer, clock: FakeClock, deliver: Deliver
 ) -> None:
     server.script = [status]
     assert deliver() == f"HTTP {status}"
-    assert len(server.received) == ATTEMPTS == 6
+    assert len(server.received) == MAX_ATTEMPTS == 6
     assert clock.slept == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
 
 
 SCRIPTS: list[Any] = [
     pytest.param([500, 200], "", 2, id="an error and then a success"),
     pytest.param([403, "CLOSE", 503, 200], "", 4, id="three kinds of failure and then a success"),
-    pytest.param([500, 403], "HTTP 403", 6, id="the last problem is told"),
-    pytest.param(["CLOSE"], "ProtocolError", 6, id="no answer at all"),
+    pytest.param([500, 403], "HTTP 403", 6, id="the last error is returned"),
+    pytest.param(["CLOSE"], "ProtocolError", 6, id="no response"),
 ]
 
 
-@pytest.mark.parametrize(("script", "problem", "requests"), SCRIPTS)
-def test_the_answer_is_sent_until_it_is_taken(
-    script: Sequence[Step], problem: str, requests: int, server: AnswerServer, deliver: Deliver
+@pytest.mark.parametrize(("script", "error", "requests"), SCRIPTS)
+def test_the_response_is_sent_until_it_is_accepted(
+    script: Sequence[Step], error: str, requests: int, server: ResponseServer, deliver: Deliver
 ) -> None:
     server.script = script
-    assert deliver() == problem
+    assert deliver() == error
     assert len(server.received) == requests
 
 
-def test_the_status_is_delivery_and_a_body_that_never_ends_is_not_read(
-    server: AnswerServer, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
+def test_the_body_that_follows_the_status_is_not_read(
+    server: ResponseServer, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
 ) -> None:
-    monkeypatch.setattr(respond, "_READ_TIMEOUT", 1.0)  # only a fault waits for it
+    monkeypatch.setattr(response, "_READ_TIMEOUT_SECONDS", 1.0)  # reached only if the body is read
     server.script = ["ENDLESS_BODY"]
     assert deliver() == ""
     assert len(server.received) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(status: int, server: AnswerServer, deliver: Deliver) -> None:
-    with AnswerServer() as elsewhere:
+def test_a_redirect_is_not_followed(status: int, server: ResponseServer, deliver: Deliver) -> None:
+    with ResponseServer() as elsewhere:
         server.script = [Redirect(status, f"{elsewhere.url}/stolen")]
         assert deliver() == f"HTTP {status}"
     assert elsewhere.received == []
 
 
-def test_a_refused_connection_is_tried_again_and_told_without_the_url(clock: FakeClock, deliver: Deliver) -> None:
+def test_a_refused_connection_is_retried_and_reported_without_the_url(clock: FakeClock, deliver: Deliver) -> None:
     assert deliver(closed_port_url()) == "NewConnectionError"
     assert clock.slept == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
 
 
 @pytest.mark.parametrize("step", ["HANG", "SLOW_HEADERS"])
-def test_a_url_that_never_answers_is_given_up(
-    step: Step, server: AnswerServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
+def test_a_url_that_does_not_respond_times_out(
+    step: Step, server: ResponseServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, deliver: Deliver
 ) -> None:
-    monkeypatch.setattr(respond, "_READ_TIMEOUT", 0.05)
+    monkeypatch.setattr(response, "_READ_TIMEOUT_SECONDS", 0.05)
     server.script = [step]
     assert deliver() == "ReadTimeoutError"
     assert clock.slept == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0]
 
 
-def test_a_url_that_never_answers_is_given_up_at_the_deadline(
-    server: AnswerServer, clock: FakeClock, deliver: Deliver
+def test_a_url_that_does_not_respond_times_out_at_the_deadline(
+    server: ResponseServer, clock: FakeClock, deliver: Deliver
 ) -> None:
     server.script = ["HANG"]
     assert deliver(seconds=0.05) == "ReadTimeoutError"
@@ -254,7 +252,7 @@ def test_a_url_that_never_answers_is_given_up_at_the_deadline(
 
 
 class RecordingPool(urllib3.PoolManager):
-    """Answers 500 to everything, and keeps the time-outs and its answers."""
+    """Responds with 500 to every request, and records the timeouts and its responses."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -277,11 +275,11 @@ def test_no_attempt_begins_after_the_deadline(seconds: float, requests: int, clo
     responder = Responder(pool, clock.sleep, lambda _least, most: most)
     assert responder.deliver("https://x.amazonaws.com", b"{}", Deadline(seconds, clock)) == "HTTP 500"
     assert len(pool.timeouts) == requests
-    assert all(response.closed for response in pool.responses)
+    assert all(each.closed for each in pool.responses)
 
 
-# The longest jitter: attempts begin 0, 1, 3 and 7 s after the first.
-def test_an_attempt_may_take_five_seconds_and_never_more_than_is_left(clock: FakeClock) -> None:
+def test_an_attempt_takes_at_most_5_s_and_ends_by_the_deadline(clock: FakeClock) -> None:
+    """With the longest jitter, attempts begin 0, 1, 3 and 7 s after the first."""
     pool = RecordingPool()
     responder = Responder(pool, clock.sleep, lambda _least, most: most)
     responder.deliver("https://x.amazonaws.com", b"{}", Deadline(7, clock))
@@ -291,13 +289,13 @@ def test_an_attempt_may_take_five_seconds_and_never_more_than_is_left(clock: Fak
     assert pool.timeouts[3].connect_timeout == 0.1
 
 
-def test_nothing_is_sent_once_the_deadline_has_passed(server: AnswerServer, deliver: Deliver) -> None:
+def test_nothing_is_sent_after_the_deadline(server: ResponseServer, deliver: Deliver) -> None:
     assert deliver(seconds=-0.001) == "no time left"
     assert server.received == []
 
 
-def test_the_jitter_is_drawn_from_nothing_to_twice_the_last(
-    server: AnswerServer, responder: Responder, clock: FakeClock
+def test_the_upper_bound_of_the_jitter_doubles_with_each_attempt(
+    server: ResponseServer, responder: Responder, clock: FakeClock
 ) -> None:
     server.script = [500]
     drawn: list[tuple[float, float]] = []
@@ -306,11 +304,11 @@ def test_the_jitter_is_drawn_from_nothing_to_twice_the_last(
         drawn.append((least, most))
         return 0.25
 
-    Responder(responder.http, clock.sleep, uniform).deliver(server.url, b"{}", Deadline(PLENTY, clock))
+    Responder(responder.http, clock.sleep, uniform).deliver(server.url, b"{}", Deadline(ENOUGH_SECONDS, clock))
     assert drawn == [(0, 1.0), (0, 2.0), (0, 4.0), (0, 8.0), (0, 16.0)]
     assert clock.slept == [0.0, 0.25, 0.25, 0.25, 0.25, 0.25]
 
 
 @pytest.mark.parametrize("url", ["https://x.amazonaws.com:99999", "https://", "http://[::1", "http://a b"])
-def test_a_url_that_is_none_is_a_problem_and_no_crash(url: str, deliver: Deliver) -> None:
+def test_a_malformed_url_is_an_error_and_not_a_crash(url: str, deliver: Deliver) -> None:
     assert deliver(url) in {"LocationParseError", "LocationValueError"}

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Canceler, deployed
-from tests.support.iot_server import IotServer, TokenBuckets
+from tests.e2e.conftest import Canceler, deployed, messages, own_bus, unique
 from tests.support.stacks import template
 from tools.localaws import stacks
 from tools.localaws.aws import LocalAws
 from tools.polling import wait_for
+from tools.simulators.faults import TokenBuckets
+from tools.simulators.iot_server import IotServer
 
 REGION = "eu-central-1"
 QUOTA = dict.fromkeys(("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource"), 10.0)
@@ -27,30 +28,21 @@ QUOTA = dict.fromkeys(("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResou
 @pytest.fixture(scope="module")
 def bulk(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
     """A stack for many jobs, on a bus of its own."""
-    aws.client("events").create_event_bus(Name="bulk")
-    parameters = {"MaxJobsPerRun": "1000", "CancelsPerSecond": "9", "EventBusName": "bulk"}
-    yield from deployed(aws, build_dir, "bulk", **parameters)
+    parameters = {"MaxJobsPerRun": "1000", "CancelsPerSecond": "9"}
+    with own_bus(aws, "bulk") as bus, deployed(aws, build_dir, "bulk", **parameters, **bus) as stack:
+        yield stack
 
 
 def depth(canceler: Canceler, queue: str) -> int:
-    """Messages in the queue, those in flight and those delayed included."""
-    attributes = canceler.aws.client("sqs").get_queue_attributes(
-        QueueUrl=canceler.outputs[queue],
-        AttributeNames=[
-            "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
-            "ApproximateNumberOfMessagesDelayed",
-        ],
-    )["Attributes"]
-    return sum(int(number) for number in attributes.values())
+    return messages(canceler.aws, canceler.outputs[queue])
 
 
 def drained(canceler: Canceler) -> bool | None:
     return True if depth(canceler, "BacklogQueueUrl") == 0 else None
 
 
-def at_least(number: int, cancelled: Counter[str]) -> bool | None:
-    return True if cancelled.total() >= number else None
+def at_least(number: int, cancelled: list[str]) -> bool | None:
+    return True if len(cancelled) >= number else None
 
 
 def kill_workers(canceler: Canceler) -> int:
@@ -69,14 +61,14 @@ def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_thoug
     with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
         for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
             iot.backend.add_job(job_id)
-        iot.backend.pace = TokenBuckets(QUOTA)
+        iot.backend.throttle = TokenBuckets(QUOTA)
         bulk.invoke_asynchronously({"cancel": {"select": {"jobIdGlob": "stale-*"}}})
         for reached in (20, 90):
-            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.jobs_cancelled), seconds=90)
+            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.cancelled), seconds=90)
             wait_for("a running function to kill", lambda: kill_workers(bulk) or None, seconds=30)
-        wait_for("all jobs", lambda: set(iot.backend.jobs_cancelled) == matching or None, seconds=240)
+        wait_for("all jobs", lambda: set(iot.backend.cancelled) == matching or None, seconds=240)
         wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
-        assert iot.backend.jobs_cancelled == Counter(dict.fromkeys(matching, 1))
+        assert sorted(iot.backend.cancelled) == sorted(matching)
     assert depth(bulk, "FailureQueueUrl") == 0
 
 
@@ -101,17 +93,17 @@ def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_fi
 
 
 def test_two_sweeps_and_a_teardown_at_once_all_settle_and_tell_the_truth(bulk: Canceler) -> None:
-    iot = bulk.aws.client("iot")
-    arn = iot.create_thing(thingName="of-all")["thingArn"]
-    jobs = {f"shared-{number}" for number in range(200)}
+    iot, shared = bulk.aws.client("iot"), unique("shared")
+    arn = iot.create_thing(thingName=shared)["thingArn"]
+    jobs = {f"{shared}-{number}" for number in range(200)}
     for job_id in sorted(jobs):
         iot.create_job(jobId=job_id, targets=[arn], document="{}")
-    body = template(bulk.service_token, {"Select": {"JobIdGlob": "shared-*"}, "ServiceTimeout": 300}, ("Force",))
-    stacks.create(bulk.aws, "sharing", body, {})
-    sweep = {"cancel": {"select": {"jobIdGlob": "shared-*"}}}
+    selected = {"Select": {"JobIdGlob": f"{shared}-*"}, "ServiceTimeout": 300}
+    stacks.create(bulk.aws, shared, template(bulk.service_token, selected, ("Force",)), {})
+    sweep = {"cancel": {"select": {"jobIdGlob": f"{shared}-*"}}}
     with bulk.environment(CANCELS_PER_SECOND="50"), ThreadPoolExecutor(3) as pool:
         running: list[Any] = [pool.submit(bulk.invoke, sweep), pool.submit(bulk.invoke, sweep)]
-        running.append(pool.submit(stacks.delete, bulk.aws, "sharing"))
+        running.append(pool.submit(stacks.delete, bulk.aws, shared))
         assert [each.result() is not None for each in running[:2]] == [True, True]
         running[2].result()
     reports = [report for report in bulk.log.reports() if any(job["jobId"] in jobs for job in report["jobs"])]

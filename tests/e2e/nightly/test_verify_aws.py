@@ -31,9 +31,13 @@ def left_behind(aws: LocalAws) -> list[str]:
     """Jobs, things and groups that bear the prefix."""
     iot = aws.client("iot")
     names = [
-        *(job["jobId"] for job in iot.list_jobs()["jobs"]),
+        *(job["jobId"] for page in iot.get_paginator("list_jobs").paginate() for job in page["jobs"]),
         *(thing["thingName"] for page in iot.get_paginator("list_things").paginate() for thing in page["things"]),
-        *(group["groupName"] for group in iot.list_thing_groups()["thingGroups"]),
+        *(
+            each["groupName"]
+            for page in iot.get_paginator("list_thing_groups").paginate()
+            for each in page["thingGroups"]
+        ),
     ]
     return [name for name in names if name.startswith(PREFIX)]
 

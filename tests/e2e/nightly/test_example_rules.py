@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ALARM_PREFIX, Canceler
+from tests.e2e.conftest import ALARM_PREFIX, Canceler, unique
 from tools.errors import NotDelivered
 from tools.localaws import sam, stacks
 from tools.localaws.aws import LocalAws
@@ -17,17 +18,27 @@ EXAMPLES = sam.ROOT / "examples"
 EVENTS = sam.ROOT / "events"
 
 
+@contextmanager
+def stack_of(aws: LocalAws, example: str, name: str, parameters: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
+    """Deploy an example for the block, which gets its outputs, and delete it afterwards."""
+    try:
+        yield stacks.create(aws, name, (EXAMPLES / example).read_text(), parameters)
+    finally:
+        stacks.delete(aws, name)
+
+
 def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Canceler) -> None:
     job_id, other = canceler.job("watched", started=2), canceler.job("other")
     parameters = {"JobId": job_id, "AlarmNamePrefix": ALARM_PREFIX, "FailedDevices": "2"}
-    alarm = stacks.create(canceler.aws, f"guard-{job_id}", (EXAMPLES / "alarm.yaml").read_text(), parameters)["Alarm"]
-    fail(canceler.aws, job_id, devices=1)
-    with pytest.raises(NotDelivered):  # the alarm goes to OK
+    with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
+        alarm = outputs["Alarm"]
+        fail(canceler.aws, job_id, devices=1)
+        with pytest.raises(NotDelivered):  # the alarm goes to OK
+            canceler.triggers.send_alarm_event(alarm)
+        assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
+        fail(canceler.aws, job_id, devices=2)
         canceler.triggers.send_alarm_event(alarm)
-    assert canceler.statuses(job_id, other) == ["IN_PROGRESS", "IN_PROGRESS"]
-    fail(canceler.aws, job_id, devices=2)
-    canceler.triggers.send_alarm_event(alarm)
-    assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
+        assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
     assert canceler.described(job_id)["comment"] == f"Requested by alarm {alarm}"
 
@@ -35,11 +46,11 @@ def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Ca
 def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Canceler) -> None:
     job_id = canceler.job("unwatched")
     parameters = {"JobId": job_id, "FailedDevices": "1"}
-    alarm = stacks.create(canceler.aws, f"guard-{job_id}", (EXAMPLES / "alarm.yaml").read_text(), parameters)["Alarm"]
-    assert alarm == f"cancel-job-{job_id}"
-    fail(canceler.aws, job_id, devices=1)
-    with pytest.raises(NotDelivered):
-        canceler.triggers.send_alarm_event(alarm)
+    with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
+        assert outputs["Alarm"] == f"cancel-job-{job_id}"
+        fail(canceler.aws, job_id, devices=1)
+        with pytest.raises(NotDelivered):
+            canceler.triggers.send_alarm_event(outputs["Alarm"])
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
 
@@ -70,9 +81,9 @@ APPROVED, ALSO_APPROVED = "fleet-deployer", "ci/fleet-deployer"
 def job_guard(canceler: Canceler) -> Iterator[Deployed]:
     account = canceler.service_token.split(":")[4]
     roles = ",".join(f"arn:aws:iam::{account}:role/{role}" for role in (APPROVED, ALSO_APPROVED))
-    template = (EXAMPLES / "unapproved-jobs.yaml").read_text()
-    yield Deployed(stacks.create(canceler.aws, "job-guard", template, {"ApprovedRoleArns": roles}), account)
-    stacks.delete(canceler.aws, "job-guard")
+    parameters = {"ApprovedRoleArns": roles}
+    with stack_of(canceler.aws, "unapproved-jobs.yaml", "job-guard", parameters) as outputs:
+        yield Deployed(outputs, account)
 
 
 def recorded(guard: Deployed, job_id: str, identity: Mapping[str, object], **changed: object) -> dict[str, Any]:
@@ -140,23 +151,22 @@ def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deploye
 
 
 def test_the_weekly_sweep_cancels_the_stale_jobs_of_its_name(canceler: Canceler) -> None:
-    stale, other = canceler.job("nightly", started=0, queued=1), canceler.job("kept")
+    stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("kept"), unique("sweep")
     due = datetime.now(UTC) + timedelta(seconds=6)  # older than that then
     parameters = {
         "JobIdGlob": stale.replace("nightly", "night*"),
         "OlderThanHours": "0.001",
         "Schedule": f"at({due:%Y-%m-%dT%H:%M:%S})",
     }
-    template = (EXAMPLES / "weekly-sweep.yaml").read_text()
-    outputs = stacks.create(canceler.aws, f"sweep-{stale}", template, parameters)
-    assert canceler.report_on(stale)["jobs"] == [
-        {"jobId": stale, "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0}
-    ]
+    with stack_of(canceler.aws, "weekly-sweep.yaml", name, parameters) as outputs:
+        assert canceler.report_on(stale)["jobs"] == [
+            {"jobId": stale, "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0}
+        ]
+        assert may_invoke(canceler.aws, outputs["Role"], canceler.service_token)
+        assert not may_invoke(canceler.aws, outputs["Role"], f"{canceler.service_token}-2")
     assert canceler.statuses(stale, other) == ["CANCELED", "IN_PROGRESS"]
     described = canceler.described(stale)
-    assert (described["reasonCode"], described["comment"]) == ("WEEKLY_SWEEP", f"swept by stack sweep-{stale}")
-    assert may_invoke(canceler.aws, outputs["Role"], canceler.service_token)
-    assert not may_invoke(canceler.aws, outputs["Role"], f"{canceler.service_token}-2")
+    assert (described["reasonCode"], described["comment"]) == ("WEEKLY_SWEEP", f"swept by stack {name}")
 
 
 def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
@@ -168,16 +178,15 @@ def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
 
 
 def test_the_weekly_sweep_is_weekly_and_spares_the_young(canceler: Canceler) -> None:
-    template = (EXAMPLES / "weekly-sweep.yaml").read_text()
-    name = stacks.create(canceler.aws, "sweep", template, {"JobIdGlob": "e2e-nightly-*"})["Schedule"]
-    schedule = canceler.aws.client("scheduler").get_schedule(Name=name)
+    glob = f"e2e-{unique('young')}-*"
+    with stack_of(canceler.aws, "weekly-sweep.yaml", "sweep", {"JobIdGlob": glob}) as outputs:
+        schedule = canceler.aws.client("scheduler").get_schedule(Name=outputs["Schedule"])
     assert schedule["ScheduleExpression"] == "cron(0 3 ? * SUN *)"
     assert schedule["State"] == "ENABLED"
     assert json.loads(schedule["Target"]["Input"]) == {
         "cancel": {
-            "select": {"jobIdGlob": "e2e-nightly-*", "olderThanHours": 168},
+            "select": {"jobIdGlob": glob, "olderThanHours": 168},
             "reasonCode": "WEEKLY_SWEEP",
             "comment": "swept by stack sweep",
         }
     }
-    stacks.delete(canceler.aws, "sweep")

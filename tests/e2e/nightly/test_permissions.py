@@ -3,18 +3,16 @@
 What test_iam.py shows of a missing permission is not shown again. Every one is given back, and the same is tried again.
 """
 
-import itertools
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import Canceler
+from tests.e2e.conftest import Canceler, unique
 from tests.e2e.test_iam import without
 from tests.support.stacks import failure_of_delete, template
 from tests.template.test_permissions import allowed
 from tools.localaws import stacks
 
-NUMBERS = itertools.count(1)
 PROTECTED = {"cancel-protection": "true"}
 
 # Taken away → the job's tags; its outcome and its state without the permission; the outcome once it is back.
@@ -128,7 +126,7 @@ def test_a_job_that_is_cancelled_with_force_needs_neither_of_them(forceful: Canc
 def test_without_a_permission_a_deletion_fails_with_the_reason_and_with_it_again_is_done(
     canceler: Canceler, action: str, properties: dict[str, Any], reason: str, status: str
 ) -> None:
-    job_id, name = canceler.job("torn", tags={"env": "dev"}), f"permission-{next(NUMBERS)}"
+    job_id, name = canceler.job("torn", tags={"env": "dev"}), unique("permission")
     attributes = ("JobId", "Force") if "JobId" in properties else ("Force",)
     body = template(canceler.service_token, filled(properties, job_id), attributes)
     stacks.create(canceler.aws, name, body, {})

@@ -15,9 +15,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from handler.version import VERSION
-from tests.e2e.conftest import Canceler
+from tests.e2e.conftest import deployed
 from tools.errors import NotReleasable
-from tools.fleet.devices import Fleet
 from tools.localaws import sam
 from tools.localaws.aws import LocalAws
 from tools.release import release
@@ -130,20 +129,15 @@ def test_the_bill_is_valid_and_tells_what_the_bundle_holds(first: Path) -> None:
     }
 
 
-@pytest.fixture(scope="module")
-def published(first: Path, aws: LocalAws) -> Canceler:
-    """What somebody has who deploys the release itself."""
-    outputs = sam.deploy(aws, {}, build_dir=first, stack_name="published")
-    return Canceler(aws, first, outputs, Fleet(aws))
-
-
-def test_the_release_runs_and_tells_its_version(published: Canceler, first: Path) -> None:
-    deployed = published.aws.client("lambda").get_function_configuration(FunctionName=published.function_name)
-    assert f"iot-job-canceler {VERSION}," in deployed["Description"]
-    assert deployed["CodeSize"] == (first / ARCHIVE).stat().st_size
-    job_id = published.job("released")
-    assert published.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
-    lines = [json.loads(line) for line in published.log.lines() if '"report"' in line]
+def test_the_release_runs_and_tells_its_version(aws: LocalAws, first: Path) -> None:
+    """Without a prefix the stack takes every request on the default bus, so it must not outlive this test."""
+    with deployed(aws, first, "published") as published:
+        function = aws.client("lambda").get_function_configuration(FunctionName=published.function_name)
+        job_id = published.job("released")
+        assert published.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
+        lines = [json.loads(line) for line in published.log.lines() if '"report"' in line]
+    assert f"iot-job-canceler {VERSION}," in function["Description"]
+    assert function["CodeSize"] == (first / ARCHIVE).stat().st_size
     assert {line["version"] for line in lines} == {VERSION}
 
 

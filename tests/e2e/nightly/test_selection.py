@@ -1,0 +1,109 @@
+"""What a selection can ask for beside the job id, and the events that select without a request."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import PREFIX, Canceler, deployed, unique
+from tests.e2e.test_selection import outcomes, population, select
+from tools.polling import wait_for
+from tools.simulators.iot_server import IotServer
+
+REGION = "eu-central-1"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"jobIdGlob": "e2e-{batch}-*", "tags": {"env": "{batch}"}}, {"tagged"}),
+        ({"jobIdGlob": "e2e-{batch}-plain*", "targetSelection": ["CONTINUOUS"]}, {"continuous"}),
+        ({"jobIdGlob": "e2e-{batch}-*", "status": ["SCHEDULED"]}, set()),
+        ({"jobIdGlob": "e2e-{batch}-*", "olderThanHours": 1}, set()),
+        ({"jobIdGlob": "e2e-{batch}-*", "thingGroupName": "no-such-group"}, set()),
+    ],
+)
+def test_each_filter_is_asked(canceler: Canceler, chosen: dict[str, Any], expected: set[str]) -> None:
+    batch = unique("filter")
+    ids = population(canceler, batch)
+    report = select(canceler, select=json.loads(json.dumps(chosen).replace("{batch}", batch)), dryRun=True)
+    assert report["status"] == "SETTLED"
+    assert outcomes(report) == {ids[kind]: "WOULD_CANCEL" for kind in expected}
+
+
+def test_a_thing_group_is_verified_against_the_jobs_targets(canceler: Canceler) -> None:
+    iot = canceler.aws.client("iot")
+    group = unique("fleet")
+    for name in (group, f"{group}-2"):
+        arn = iot.create_thing_group(thingGroupName=name)["thingGroupArn"]
+        iot.create_job(jobId=f"{PREFIX}{name}", targets=[arn], document="{}")
+    report = select(canceler, select={"jobIdGlob": f"{PREFIX}{group}*", "thingGroupName": group})
+    assert outcomes(report) == {f"{PREFIX}{group}": "CANCELED"}
+    assert canceler.statuses(f"{PREFIX}{group}-2") == ["IN_PROGRESS"]
+
+
+def test_jobs_tagged_with_a_stack_are_cancelled_when_it_is_deleted(canceler: Canceler) -> None:
+    """The event is CloudFormation's, which no one else may put on a bus; it goes to the rule's target from here."""
+    name = unique("of-jobs")
+    stack_id = f"arn:aws:cloudformation:eu-central-1:000000000000:stack/{name}/11111111-0000-4000-8000-000000000000"
+    own = canceler.job("by-tag", queued=1, started=0, tags={"iot-job-canceler:stack-id": stack_id})
+    other = canceler.job("by-tag", queued=1, started=0, tags={"iot-job-canceler:stack-id": f"{stack_id}-2"})
+    event = {
+        "version": "0",
+        "id": "e5d0c4f1-0000-4000-8000-000000000000",
+        "source": "aws.cloudformation",
+        "detail-type": "CloudFormation Stack Status Change",
+        "account": "000000000000",
+        "region": REGION,
+        "time": "2026-11-24T00:00:00Z",
+        "resources": [stack_id],
+        "detail": {"stack-id": stack_id, "status-details": {"status": "DELETE_COMPLETE", "status-reason": ""}},
+    }
+    canceler.deliver(event)
+    assert outcomes(canceler.report_on(own)) == {own: "CANCELED"}
+    assert canceler.fleet.state(other).status == "IN_PROGRESS"
+
+
+def test_the_schedule_of_the_stack_runs_its_default_sweep(canceler: Canceler) -> None:
+    old, now = timedelta(hours=3), datetime.now(UTC)
+    parameters = {
+        "SweepState": "ENABLED",
+        "SweepSchedule": "at(2099-12-31T00:00:00)",
+        "SweepJobIdGlob": "stale-*",
+        "SweepOlderThanHours": "2",
+        "JobIdPrefix": "stale-",
+    }
+    with (
+        deployed(canceler.aws, canceler.build_dir, "sweeper", **parameters) as sweeper,
+        IotServer(REGION) as iot,
+        sweeper.environment(AWS_ENDPOINT_URL_IOT=iot.url),
+    ):
+        for job_id, age in {"stale-old": old, "stale-young": timedelta(hours=1), "other-old": old}.items():
+            iot.backend.add_job(job_id, created_at=now - age)
+        make_due(sweeper)
+        wait_for("the sweep", lambda: iot.backend.cancelled or None, seconds=60)
+        (report,) = [each for each in wait_for_reports(sweeper) if each["trigger"] == "SCHEDULE"]
+        assert outcomes(report) == {"stale-old": "CANCELED"}
+        assert iot.backend.cancelled == ["stale-old"]
+
+
+def make_due(canceler: Canceler) -> None:
+    """Set the stack's schedule to a moment from now, once the function's IoT is ready for it."""
+    scheduler = canceler.aws.client("scheduler")
+    (found,) = [
+        each for each in scheduler.list_schedules()["Schedules"] if each["Target"]["Arn"] == canceler.service_token
+    ]
+    schedule = scheduler.get_schedule(Name=found["Name"])
+    assert (schedule["State"], schedule["ScheduleExpression"]) == ("ENABLED", "at(2099-12-31T00:00:00)")
+    scheduler.update_schedule(
+        Name=schedule["Name"],
+        State=schedule["State"],
+        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
+        Target=schedule["Target"],
+    )
+
+
+def wait_for_reports(canceler: Canceler) -> Any:
+    return wait_for("a report", lambda: canceler.log.reports() or None, seconds=30)

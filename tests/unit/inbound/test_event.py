@@ -1,0 +1,253 @@
+"""Every payload is parsed once into a trigger, a correlation id and its content, or a reason why it is rejected."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.cancellation.request import CancelReason
+from handler.cloudformation.request import CustomResourceRequest
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import RejectedEvent, parse_event
+
+EVENTS = Path(__file__).parents[3] / "events"
+
+NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
+
+
+def direct(document: object) -> CancelEvent:
+    reason = CancelReason("Requested by a direct request", "DIRECT_REQUEST", "Requested by a direct request")
+    return CancelEvent(document, reason)
+
+
+# File → trigger, and content: for a rejected event the reason, and None for a custom resource request.
+EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
+    "custom-resource-create.json": ("TEARDOWN", None),
+    "custom-resource-update.json": ("TEARDOWN", None),
+    "custom-resource-delete.json": ("TEARDOWN", None),
+    "request-event.json": (
+        "EVENT",
+        CancelEvent.from_event(
+            {
+                "jobIds": ["firmware-2026-11", "firmware-2026-12"],
+                "dryRun": True,
+                "reasonCode": "STALE_JOB",
+                "comment": "ticket OPS-4711",
+            },
+            "event 7bf73129-1428-4cd3-a780-95db273d1602 from fleet.console",
+        ),
+    ),
+    "alarm-to-alarm.json": (
+        "EVENT",
+        CancelEvent.from_event({"jobIds": ["firmware-2026-11"]}, "alarm iot-job-failures-firmware-2026-11"),
+    ),
+    "alarm-to-ok.json": ("EVENT", IgnoredEvent("the alarm went to OK")),
+    "canceler-report.json": ("EVENT", IgnoredEvent("it is a canceler's report")),
+    "cloudtrail-create-job.json": (
+        "EVENT",
+        CancelEvent.from_event(
+            {"jobId": "firmware-2026-11"}, "CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f"
+        ),
+    ),
+    "cloudtrail-create-job-failed.json": ("EVENT", IgnoredEvent("the CreateJob failed")),
+    "cloudtrail-cancel-job.json": ("EVENT", IgnoredEvent("the API call is 'CancelJob', not CreateJob")),
+    "scheduled-rule.json": ("SCHEDULE", NO_SWEEP),
+    "scheduled-scheduler.json": ("SCHEDULE", NO_SWEEP),
+    "stack-deleted.json": (
+        "EVENT",
+        CancelEvent.from_event(
+            {"select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}},
+            f"the deletion of {STACK}",
+        ),
+    ),
+    "select-request.json": (
+        "DIRECT",
+        direct(
+            {
+                "select": {
+                    "jobIdGlob": "firmware-*",
+                    "excludeJobIdGlobs": ["firmware-keep-*"],
+                    "status": ["IN_PROGRESS", "SCHEDULED"],
+                    "olderThanHours": 72,
+                    "ageFrom": "createdAt",
+                    "targetSelection": ["SNAPSHOT"],
+                    "tags": {"env": "dev"},
+                },
+                "dryRun": True,
+                "maxJobs": 20,
+                "reasonCode": "STALE_JOB",
+                "comment": "what would the weekly clean-up do?",
+            }
+        ),
+    ),
+    "custom-resource-select-delete.json": ("TEARDOWN", None),
+    # read_delivery unwraps the messages of the function's own queues first.
+    "backlog-message.json": ("DIRECT", NOT_AN_EVENT),
+    "teardown-message.json": ("DIRECT", NOT_AN_EVENT),
+    "bare-request.json": (
+        "DIRECT",
+        direct(
+            {
+                "jobId": "firmware-2026-11",
+                "force": False,
+                "maxJobs": 1,
+                "reasonCode": "STALE_JOB",
+                "comment": "weekly clean-up",
+            }
+        ),
+    ),
+    "foreign/sns-record.json": ("DIRECT", NOT_AN_EVENT),
+    "foreign/s3-object-created.json": ("DIRECT", NOT_AN_EVENT),
+    "foreign/api-gateway-proxy.json": ("DIRECT", NOT_AN_EVENT),
+    "foreign/sqs-batch.json": ("DIRECT", NOT_AN_EVENT),
+    "foreign/empty.json": ("DIRECT", NOT_AN_EVENT),
+    "foreign/request-type-without-response-url.json": ("DIRECT", NOT_AN_EVENT),
+}
+
+
+def load(name: str) -> Any:
+    return json.loads((EVENTS / name).read_text())
+
+
+def parsed(
+    payload: object, sweep_request: dict[str, object] | None = None
+) -> tuple[str, CancelEvent | IgnoredEvent | str | None]:
+    """Return the trigger and the content, in the form of EXPECTED."""
+    event = parse_event(payload, sweep_request)
+    match event.content:
+        case RejectedEvent(reason):
+            return event.trigger.value, reason
+        case CustomResourceRequest():
+            return event.trigger.value, None
+    return event.trigger.value, event.content
+
+
+def test_every_file_of_events_is_expected() -> None:
+    assert {str(path.relative_to(EVENTS)) for path in EVENTS.rglob("*.json")} == set(EXPECTED)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_file_of_events_is_parsed(name: str) -> None:
+    assert parsed(load(name)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_no_file_of_events_contains_a_valid_response_url(name: str) -> None:
+    text = (EVENTS / name).read_text()
+    assert ("ResponseURL" not in text) or ("/fake-path?X-Amz-Signature=not-a-real-signature" in text)
+    assert "Expires" not in text
+
+
+@pytest.mark.parametrize("payload", [None, True, 0, "cancel", "", [], [{"cancel": {"jobId": "a"}}], 1.5])
+def test_a_payload_that_is_not_an_object_is_rejected(payload: object) -> None:
+    event = parse_event(payload, None)
+    assert (event.trigger, event.correlation_id, event.content) == ("DIRECT", "", RejectedEvent(NOT_AN_EVENT))
+
+
+# Direct requests
+
+
+@pytest.mark.parametrize(
+    ("payload", "content"),
+    [
+        pytest.param({"cancel": {}}, direct({}), id="an empty document, for the parser of requests"),
+        pytest.param({"cancel": None}, "cancel: must not be null: leave it out", id="null"),
+        pytest.param(
+            {"cancel": {"jobId": "a"}, "dryRun": True},
+            "event: unknown key 'dryRun'; the keys are cancel",
+            id="dryRun beside cancel",
+        ),
+        pytest.param({}, NOT_AN_EVENT, id="empty"),
+    ],
+)
+def test_a_direct_request_has_the_single_key_cancel(payload: object, content: CancelEvent | str) -> None:
+    assert parsed(payload) == ("DIRECT", content)
+
+
+# Custom resource requests
+
+REQUEST = {
+    "RequestType": "Delete",
+    "ResponseURL": "https://x",
+    "RequestId": "r-1",
+    "StackId": STACK,
+    "LogicalResourceId": "Teardown",
+    "PhysicalResourceId": "job-1",
+    "ResourceProperties": {"JobId": "job-1"},
+}
+
+
+def test_request_type_and_response_url_make_a_custom_resource_request() -> None:
+    event = parse_event(REQUEST, None)
+    properties = {"JobId": "job-1"}
+    assert event.content == CustomResourceRequest("Delete", "https://x", "r-1", STACK, "Teardown", "job-1", properties)
+    assert (event.trigger, event.correlation_id) == ("TEARDOWN", "r-1")
+
+
+@pytest.mark.parametrize("others", [{"cancel": {"jobId": "a"}}, {"detail-type": "Scheduled Event"}, {"Records": []}])
+def test_a_custom_resource_request_takes_precedence(others: dict[str, object]) -> None:
+    assert parsed(REQUEST | others) == ("TEARDOWN", None)
+
+
+@pytest.mark.parametrize("payload", [{"RequestType": "Delete"}, {"ResponseURL": "https://x"}])
+def test_half_a_custom_resource_request_is_rejected(payload: object) -> None:
+    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
+
+
+def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> None:
+    payload = {"RequestType": 1, "ResponseURL": None, "cancel": {"jobId": "a"}, "detail-type": "Scheduled Event"}
+    assert parsed(payload) == ("TEARDOWN", "ResponseURL: must be a string that is not empty")
+    assert parsed(REQUEST | {"RequestType": "Read"}) == ("TEARDOWN", "RequestType: must be Create, Update or Delete")
+
+
+# The trigger
+
+
+@pytest.mark.parametrize(
+    ("payload", "trigger"),
+    [
+        ({"RequestType": "Delete", "ResponseURL": "x", "detail-type": "Scheduled Event"}, "TEARDOWN"),
+        ({"detail-type": "Scheduled Event", "source": "aws.events"}, "SCHEDULE"),
+        ({"detail-type": "Scheduled Event", "source": "aws.scheduler"}, "SCHEDULE"),
+        ({"detail-type": "Scheduled Event", "source": "anybody"}, "EVENT"),
+        ({"detail-type": None}, "EVENT"),
+        ({"cancel": {}}, "DIRECT"),
+        ({}, "DIRECT"),
+        ([], "DIRECT"),
+    ],
+)
+def test_an_unreadable_event_has_a_trigger(payload: object, trigger: str) -> None:
+    assert parse_event(payload, None).trigger == trigger
+
+
+def test_a_schedule_requests_the_sweep_of_the_stack() -> None:
+    sweep: dict[str, object] = {"select": {"jobIdGlob": "ota-*"}}
+    trigger, content = parsed(load("scheduled-scheduler.json"), sweep)
+    assert isinstance(content, CancelEvent)
+    assert (trigger, content.document, content.default_reason.reason_code) == ("SCHEDULE", sweep, "SCHEDULED_CLEANUP")
+
+
+# The correlation id
+
+
+@pytest.mark.parametrize(
+    ("payload", "correlation_id"),
+    [
+        ({"RequestId": "r-1"}, "r-1"),
+        ({"id": "e-1"}, "e-1"),
+        ({"RequestId": "r-1", "id": "e-1"}, "r-1"),
+        ({"RequestId": "", "id": "e-1"}, "e-1"),
+        ({"RequestId": None, "id": "e-1"}, "e-1"),
+        ({"id": "x" * 128}, "x" * 128),
+        ({"id": "x" * 129}, ""),
+        ({"id": 5}, ""),
+        ({"RequestId": ["r-1"], "id": "e-1"}, ""),
+        ({"id": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_correlation_id_is_the_request_id_or_the_id_of_the_event(payload: object, correlation_id: str) -> None:
+    assert parse_event(payload, None).correlation_id == correlation_id

@@ -1,0 +1,1 @@
+"""AWS services in memory, for tests, the benchmark and the conformance suite."""
