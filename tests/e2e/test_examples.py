@@ -1,4 +1,4 @@
-"""Stacks of examples/ and of the README whose deletion cancels their jobs, and no others."""
+"""Stacks of examples/ and of docs/getting-started.md whose deletion cancels their jobs, and no others."""
 
 import re
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ def test_deleting_the_stack_cancels_its_job(canceler: Canceler) -> None:
     check_deletion(canceler, job_id, (EXAMPLES / "teardown.yaml").read_text(), {"JobId": job_id})
 
 
-def test_deleting_the_stack_of_the_readmes_tutorial_cancels_its_job(canceler: Canceler) -> None:
-    """Its job is another one here, since the tests' canceler has a prefix."""
-    readme = (sam.ROOT / "README.md").read_text()
-    found = re.search(r"<<'END'\n(Resources:\n.*?)^END$", readme, re.DOTALL | re.MULTILINE)
+def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None:
+    """The job has another id than in the tutorial, because the tests' canceler has a prefix."""
+    tutorial = (sam.ROOT / "docs" / "getting-started.md").read_text()
+    found = re.search(r"<<'END'\n(Resources:\n.*?)^END$", tutorial, re.DOTALL | re.MULTILINE)
     assert found
     job_id = canceler.job("tutorial")
     template = found[1].replace("JobId: my-job\n", f"JobId: {job_id}\n")
