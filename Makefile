@@ -94,7 +94,7 @@ verify-aws: setup ## Check the assumptions about AWS IoT Jobs against a real acc
 	python -m tools verify-aws $(ARGS)
 
 .PHONY: document
-document: setup ## Write docs/aws-behaviour.md from the assumptions
+document: setup ## Write docs/aws-behavior.md from the assumptions
 	python -m tools document
 
 .PHONY: release
