@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from tests.support.iot_rules import Parameters
-from tests.support.iot_server import AwsError, IotServer, TokenBuckets
 from tools.localaws.aws import REGION
+from tools.simulators.faults import ServiceError, TokenBuckets
+from tools.simulators.iot_server import IotServer
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -61,7 +61,6 @@ class Service:
     """A running server, and the environment in which a program finds it."""
 
     def __init__(self, server: IotServer) -> None:
-        self._server = server
         self.backend = server.backend
         self.environment: Mapping[str, str] = {
             "PATH": os.environ["PATH"],
@@ -75,24 +74,23 @@ class Service:
 
     def begin(self, *, latency: float = 0.0, quota: float | None = None) -> Calls:
         """Forget all jobs, and count calls from now on: `latency` in seconds, `quota` in calls a second."""
-        self.backend._jobs.clear()  # noqa: SLF001 - the rules are our own
-        self.backend._newest_first = None  # noqa: SLF001
-        self._server.latency = latency
+        self.backend.jobs.clear()
+        self.backend.seconds_a_call = latency
         calls = Calls()
         buckets = TokenBuckets(dict.fromkeys(OPERATIONS, quota)) if quota else None
 
-        def pace(operation: str, parameters: Parameters) -> None:
+        def throttle(operation: str, target: str) -> None:
             try:
                 if buckets:
-                    buckets(operation, parameters)
-            except AwsError:
+                    buckets(operation, target)
+            except ServiceError:
                 calls.throttled[operation] += 1
                 raise
             calls.accepted[operation] += 1
             if operation == "CancelJob":
                 calls.cancels_at.append(time.monotonic())
 
-        self.backend.pace = pace
+        self.backend.throttle = throttle
         return calls
 
     def response_url(self, key: str = "request-1") -> str:
@@ -101,7 +99,6 @@ class Service:
 
     def answers(self, keys: Sequence[str]) -> Counter[str]:
         """How often CloudFormation was told what. Raises botocore's errors if one of them was not answered."""
-        self._server.latency = 0.0
         bodies = (self._s3.get_object(Bucket="answers", Key=key)["Body"].read() for key in keys)
         return Counter(json.loads(body)["Status"] for body in bodies)
 
@@ -119,7 +116,7 @@ class Service:
 
     def cancelled(self, job_ids: list[str]) -> int:
         """How many of them are."""
-        return sum(self.backend._jobs[job_id].status == "CANCELED" for job_id in job_ids)  # noqa: SLF001
+        return sum(self.backend.jobs[job_id].status == "CANCELED" for job_id in job_ids)
 
 
 def deletion(response_url: str, name: str = "Teardown", **properties: object) -> dict[str, Any]:

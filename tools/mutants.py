@@ -27,6 +27,7 @@ from mutmut.utils.file_utils import walk_mutatable_files
 from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 _MIN_SCORE = 0.95
+_HANDLER = Path("src/handler")
 _LIST = Path("tests/mutants.md")
 _LISTED = re.compile(r"^### `([^`]+)`\n\n```diff\n([^`]+)\n```\n\n[^#`\s]", re.MULTILINE)
 _MAX_TEST_SECONDS = 60  # a mutant whose tests run longer counts as killed
@@ -35,8 +36,9 @@ _PROPERTY, _HIDDEN = "    @property\n", "    # @property\n"  # mutmut ignores de
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of the code. It is killed if a test fails with it."""
+    """One change of the code. It is killed if a test fails with it. `module` and `place` are dotted names."""
 
+    module: str
     place: str
     diff: str
     killed: bool
@@ -62,9 +64,9 @@ def _in_functions(path: Path) -> Iterator[Mutant]:
     data.load()
     for name, exit_code in data.exit_code_by_key.items():
         function, owner = orig_function_and_class_names_from_key(name)
-        place = ".".join(filter(None, (path.stem, owner, function)))
+        place = ".".join(filter(None, (_module(path), owner, function)))
         diff = _diff(get_diff_for_mutant(name, path=path).splitlines())
-        yield Mutant(place, diff, status_by_exit_code[exit_code] in {"killed", "timeout"})
+        yield Mutant(_module(path), place, diff, status_by_exit_code[exit_code] in {"killed", "timeout"})
 
 
 def _changed_outside_functions(path: Path) -> Iterator[str]:
@@ -85,8 +87,8 @@ def _test_change(path: Path, changed: str) -> Mutant:
     source = path.read_text()
     diff = list(unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm=""))
     line = int(re.findall(r"-(\d+)", diff[2])[0])
-    place = ".".join((path.stem, *_names_around(line, ast.parse(source).body)))
-    return Mutant(place, _diff(diff), not _passes(path, changed))
+    place = ".".join((_module(path), *_names_around(line, ast.parse(source).body)))
+    return Mutant(_module(path), place, _diff(diff), not _passes(path, changed))
 
 
 def _names_around(line: int, body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -105,11 +107,12 @@ def _diff(lines: Iterable[str]) -> str:
 def _passes(path: Path, source: str) -> bool:
     """Return True if the unit tests of the module pass with `source` instead of the content of `path`."""
     with TemporaryDirectory() as directory:
-        package = Path(directory) / path.parent.name
-        shutil.copytree(path.parent, package)
-        (package / path.name).write_text(source)
+        package = Path(directory) / _HANDLER.name
+        shutil.copytree(_HANDLER, package)
+        module = path.relative_to(_HANDLER)
+        (package / module).write_text(source)
         options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={directory} ."]
-        command = [sys.executable, "-m", "pytest", *options, f"tests/unit/test_{path.stem}.py"]
+        command = [sys.executable, "-m", "pytest", *options, f"tests/unit/{module.parent}/test_{module.name}"]
         try:
             return not subprocess.run(command, capture_output=True, timeout=_MAX_TEST_SECONDS, check=False).returncode
         except subprocess.TimeoutExpired:
@@ -121,16 +124,16 @@ def _report(mutants: list[Mutant], listed: set[tuple[str, str]]) -> int:
     for title, entries in (("Not in the list", survivors - listed), ("Only in the list", listed - survivors)):
         for place, diff in sorted(entries):
             _say(f"{title}:\n\n### `{place}`\n\n```diff\n{diff}\n```\n")
-    total, killed = Counter(map(_module, mutants)), Counter(_module(each) for each in mutants if each.killed)
+    total, killed = Counter(each.module for each in mutants), Counter(each.module for each in mutants if each.killed)
     for module, number in total.items():
-        _say(f"{module:12} {killed[module]:5} of {number:5}")
+        _say(f"{module:26} {killed[module]:5} of {number:5}")
     score = killed.total() / total.total()
-    _say(f"{'all':12} {killed.total():5} of {total.total():5} are killed: {score:.1%}")
+    _say(f"{'all':26} {killed.total():5} of {total.total():5} are killed: {score:.1%}")
     return int(score < _MIN_SCORE or survivors != listed)
 
 
-def _module(mutant: Mutant) -> str:
-    return mutant.place.partition(".")[0]
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(_HANDLER).with_suffix("").parts)
 
 
 def _say(text: str) -> None:

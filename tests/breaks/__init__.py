@@ -31,7 +31,7 @@ BREAKS = [
         "cancellation/cancel",
         "return _terminal(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)",
         "return _result(job, Outcome.FAILED if refusal else Outcome.CANCELED)",
-        "tests/properties/test_convergence.py::test_running_an_event_twice_leaves_the_same_as_once",
+        "tests/unit/cancellation/test_cancel.py::test_job_has_the_expected_outcome",
     ),
     Break(
         CONVERGENT,
@@ -89,7 +89,7 @@ BREAKS = [
         "cancellation/cancel",
         "if not job_id.startswith(session.limits.job_id_prefix):\n        return _outside_prefix(session)",
         "if False:\n        return _outside_prefix(session)",
-        "tests/unit/cancellation/test_cancel.py::test_a_dry_run_and_a_job_outside_the_prefix_never_call_cancel_job",
+        "tests/unit/cancellation/test_cancel.py::test_dry_run_and_prefix_prevent_cancel_job",
     ),
     Break(
         FAILS_CLOSED,
@@ -105,7 +105,7 @@ BREAKS = [
         "cancellation/run",
         "0 if limit_checked else len(results) + len(new)",
         "0",
-        "tests/unit/cancellation/test_run.py::test_a_run_that_matches_more_than_the_cap_cancels_none",
+        "tests/unit/cancellation/test_run.py::test_selection_over_the_job_limit_is_rejected_before_any_cancel",
     ),
     Break(
         FAILS_CLOSED,
@@ -113,7 +113,7 @@ BREAKS = [
         "cancellation/run",
         "trigger, limit_checked=False)",
         "trigger, limit_checked=True)",
-        "tests/unit/cancellation/test_run.py::test_a_selection_after_a_wait_is_held_against_the_cap",
+        "tests/unit/cancellation/test_run.py::test_selection_after_a_wait_is_checked_against_the_job_limit",
     ),
     Break(
         FAILS_CLOSED,
@@ -121,7 +121,7 @@ BREAKS = [
         "cancellation/run",
         'return _unfinished(request, trigger, results.values(), f"select: {error}")',
         "break",
-        "tests/unit/cancellation/test_run.py::test_a_listing_that_may_work_later_leaves_the_run_unfinished",
+        "tests/unit/cancellation/test_run.py::test_temporary_error_of_a_listing_leaves_the_run_unfinished",
     ),
     Break(
         FAILS_CLOSED,
@@ -155,7 +155,7 @@ BREAKS = [
         "cancellation/report",
         "return self not in {Outcome.PROTECTED, Outcome.DEFERRED, Outcome.FAILED}",
         "return self not in {Outcome.PROTECTED, Outcome.FAILED}",
-        "tests/properties/test_convergence.py::test_a_job_is_called_settled_only_if_it_was_read_back_as_ended",
+        "tests/unit/cancellation/test_report.py::test_only_three_outcomes_are_not_settled",
     ),
     Break(
         ANSWERED,

@@ -14,13 +14,9 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ConnectionClosedError
-from moto.core.exceptions import JsonRESTError
+from botocore.exceptions import ConnectionClosedError
 
 from handler.cancellation.selection import GREENGRASS_NAMESPACE
-from tests.support import iot_server
-from tests.support.iot_rules import RulesBackend, backend_of, in_process
-from tests.support.iot_server import AwsError, failing
 from tools.conformance.account import Devices
 from tools.conformance.assumption import Assumption, Evidence, observe
 from tools.conformance.assumptions import ASSUMPTIONS
@@ -28,6 +24,9 @@ from tools.conformance.created_resources import CreatedResources
 from tools.conformance.differences import DIFFERENCES, Backend, expected_of
 from tools.conformance.document import PATH, document
 from tools.conformance.testbed import IotTestbed, error_code
+from tools.simulators.faults import ServiceError, answer_lost, denied, failing, throttled, unavailable
+from tools.simulators.iot import IotSimulator
+from tools.simulators.iot_server import in_process, simulator_of
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -38,20 +37,19 @@ BY_NAME = {assumption.name: assumption for assumption in ASSUMPTIONS}
 
 @dataclass
 class MotoDevices:
-    """The devices of moto, which has no jobs data plane, and a deletion that takes its time."""
+    """The devices of the simulator, which has no jobs data plane, and a deletion that takes its time."""
 
-    backend: RulesBackend
+    backend: IotSimulator
 
     def report(self, job_id: str, thing_name: str, status: str) -> None:
         act = self.backend.start_execution if status == "IN_PROGRESS" else self.backend.finish_execution
         try:
             act(job_id, thing_name, *(() if status == "IN_PROGRESS" else (status,)))
-        except JsonRESTError as error:
-            answer = {"Error": {"Code": str(error.error_type), "Message": ""}}
-            raise ClientError(answer, "UpdateJobExecution") from error  # type: ignore[arg-type] # no more is read
+        except ServiceError as error:
+            raise error.client_error("UpdateJobExecution") from error
 
     def begin_deletion(self, job_id: str) -> None:
-        self.backend.set_status(job_id, "DELETION_IN_PROGRESS")
+        self.backend.jobs[job_id].status = "DELETION_IN_PROGRESS"
 
 
 def new_testbed(client: "IoTClient", devices: Devices | MotoDevices) -> IotTestbed:
@@ -117,15 +115,15 @@ def test_the_document_is_what_the_assumptions_say() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        lambda: AwsError("LimitExceededException", 410, "10 jobs are being deleted"),
-        iot_server.throttled,
-        iot_server.unavailable,
-        iot_server.LostAnswerError,
+        lambda: ServiceError("LimitExceededException", 410, "10 jobs are being deleted"),
+        throttled,
+        unavailable,
+        answer_lost,
     ],
 )
 def test_what_can_not_be_deleted_at_first_is_deleted_later(error: Callable[[], Exception]) -> None:
     with moto() as testbed:
-        backend = backend_of(REGION)
+        backend = simulator_of(REGION)
         jobs = [testbed.job(), testbed.canceled_job(1, started=1), testbed.completed_job()]
         testbed.group()
         backend.fault = failing("DeleteJob", error, times=7)
@@ -141,14 +139,14 @@ def test_what_can_not_be_deleted_is_told() -> None:
     with moto() as testbed:
         job_id = testbed.job()
         testbed.created.timeout_seconds = 3600
-        backend_of(REGION).fault = failing("DeleteJob", iot_server.access_denied)
+        simulator_of(REGION).fault = failing("DeleteJob", denied)
         assert testbed.created.clean_up() == [f"job {job_id}: AccessDeniedException"]
         assert testbed.iot.list_things()["things"] == []
 
 
 def test_what_was_made_without_an_answer_is_deleted_too() -> None:
     with moto() as testbed:
-        backend_of(REGION).lost = failing("CreateJob", iot_server.LostAnswerError)
+        simulator_of(REGION).lost = failing("CreateJob", answer_lost)
         with pytest.raises(ConnectionClosedError):
             testbed.job()
         assert len(testbed.iot.list_jobs()["jobs"]) == 1

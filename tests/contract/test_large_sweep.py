@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, override
+from typing import TYPE_CHECKING, Any, cast, override
 
 import pytest
 
@@ -22,16 +22,18 @@ from handler.cancellation.selection import select
 from handler.cancellation.session import Session
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, Lambda
-from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, arn_of, config, session
-from tests.support.iot_rules import RulesBackend, in_process
-from tests.support.iot_server import TokenBuckets
+from tests.support.fakes import LIMITS, NOW, FakeClock, config
 from tests.support.quotas import REGION, Quotas, iot_client
 from tests.support.response_url import FakePool
+from tools.simulators.faults import TokenBuckets
+from tools.simulators.iot import IotSimulator
+from tools.simulators.iot_server import in_process
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
 
 QUOTAS = {"ListJobs": 10.0, "CancelJob": 10.0, "DescribeJob": 10.0, "ListTagsForResource": 10.0}
+ARN = "arn:aws:iot:eu-west-1:123456789012:job/"
 SCHEDULED = {"id": "e-1", "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"}
 
 
@@ -41,16 +43,16 @@ def client() -> "IoTClient":
 
 
 @pytest.fixture
-def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
+def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
     """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
-        rules.pace = Quotas(QUOTAS, clock)
+        rules.throttle = Quotas(QUOTAS, clock)
         rules.now = clock.utc_now
         yield rules
 
 
-def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
+def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
     """So many jobs; the ids of the three in 25 that a sweep of ota-* older than 168 h means."""
     old, young = NOW - timedelta(hours=169), NOW - timedelta(hours=167)
     for number in range(number_of_jobs):
@@ -64,8 +66,8 @@ def fill(backend: RulesBackend, number_of_jobs: int) -> set[str]:
                 backend.add_job(f"ota-young-{number}", created_at=young)
             case 6:
                 backend.add_job(f"ota-continuous-{number}", created_at=created_at, target_selection="CONTINUOUS")
-            case 7:
-                backend.add_job(f"ota-greengrass-{number}", created_at=created_at, namespace_id="aws-gg-deployment")
+            case 7 if number % 100 == 7:  # each of them takes a DescribeJob
+                backend.add_job(f"ota-greengrass-{number}", created_at=created_at, namespace="aws-gg-deployment")
             case 8:
                 backend.add_job(f"AFR_OTA-{number}", created_at=created_at)
             case 9 | 10 | 11:
@@ -84,55 +86,50 @@ def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
     return made
 
 
-def untouched(backend: RulesBackend, matching: set[str]) -> bool:
+def untouched(backend: IotSimulator, matching: set[str]) -> bool:
     return all(
         job.status in {"IN_PROGRESS", "SCHEDULED", "COMPLETED"}
-        for job_id, job in backend._jobs.items()
+        for job_id, job in backend.jobs.items()
         if job_id not in matching
     )
 
 
-# Kills in the middle of the cancels, and of the listing.
-@pytest.mark.parametrize("kill_at", [{250, 600}, {10, 41}])
 def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_cancelled_once(
-    kill_at: set[int], backend: RulesBackend, function: Lambda
+    backend: IotSimulator, function: Lambda
 ) -> None:
-    matching = fill(backend, 5000)
-    assert len(matching) == 600
+    matching = fill(backend, 2500)
+    assert len(matching) == 300
     first: Any = function.invoke(SCHEDULED)
-    function.kill_at, backend.fault = kill_at, function.count_call
+    function.kill_at, backend.fault = {10, 60}, function.count_call
     assert first["status"] == "UNFINISHED"
     function.run()
-    assert set(backend.jobs_cancelled) == matching
-    assert set(backend.jobs_cancelled.values()) == {1}
+    assert sorted(backend.cancelled) == sorted(matching)
     assert untouched(backend, matching)
-    assert function.ended["killed"] == len(kill_at)
+    assert (function.calls[9], function.calls[59], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
     assert function.ended["returned"] >= 4
     assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"
 
 
-def test_the_first_delivery_killed_is_delivered_again_by_lambda(backend: RulesBackend, function: Lambda) -> None:
+def test_the_first_delivery_killed_is_delivered_again_by_lambda(backend: IotSimulator, function: Lambda) -> None:
     """An asynchronous invocation that was killed has put nothing on the queue: Lambda's own retry takes it up."""
     matching = fill(backend, 1000)
-    function.kill_at, backend.fault = {120}, function.count_call
+    function.kill_at, backend.fault = {60}, function.count_call
     assert not function.deliver(Due(0, SCHEDULED))
-    assert (function.sqs.messages, function.reports) == ([], [])
+    assert (function.calls[59], function.sqs.messages, function.reports) == ("CancelJob", [], [])
     function.run()
-    assert set(backend.jobs_cancelled) == matching
-    assert set(backend.jobs_cancelled.values()) == {1}
+    assert sorted(backend.cancelled) == sorted(matching)
 
 
 def test_throttling_by_others_only_makes_it_take_longer(
-    backend: RulesBackend, clock: FakeClock, function: Lambda
+    backend: IotSimulator, clock: FakeClock, function: Lambda
 ) -> None:
     matching = fill(backend, 1000)
     slow = TokenBuckets({"CancelJob": 7.0}, clock=clock)
     backend.fault = slow
     function.invoke(SCHEDULED)
     function.run()
-    assert set(backend.jobs_cancelled) == matching
-    assert set(backend.jobs_cancelled.values()) == {1}
+    assert sorted(backend.cancelled) == sorted(matching)
     assert function.sqs.dead_letters == []
 
 
@@ -146,35 +143,30 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
         request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
         report = run(Session(IotJobs(client, gate), gate, policy, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
-        assert set(backend.jobs_cancelled.values()) == {1}
+        assert len(set(backend.cancelled)) == len(backend.cancelled) == 300
 
 
 # Memory
 
 
-class Listing(FakeJobs):
+class Listing(IotJobs):
     """A listing of so many jobs, 50 of which match; they are made when they are asked for."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
+    def __init__(self, number: int, gate: Gate) -> None:
+        super().__init__(cast("IoTClient", None), gate)
         self.number = number
         self.read = 0
 
     @override
-    def behind(self, gate: Gate) -> FakeJobs:
-        self._gate = gate
-        return self
-
-    @override
     def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
         for number in range(self.number if namespace is None and status == JobStatus.IN_PROGRESS else 0):
-            if number % 250 == 0 and self._gate:
+            if number % 250 == 0:
                 self._gate.acquire("ListJobs")
             self.read += 1
             match = number % (self.number // 50) == 0
             job_id = f"ota-{number:06}" if match else f"cmd-{number:06}"
             created_at = NOW - timedelta(days=30)
-            yield JobSummary(job_id, arn_of(job_id), "SNAPSHOT", created_at, created_at)
+            yield JobSummary(job_id, f"{ARN}{job_id}", "SNAPSHOT", created_at, created_at)
 
 
 def peak_of(work: Callable[[], object]) -> int:
@@ -192,11 +184,12 @@ def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
 ) -> None:
     peaks: dict[int, int] = {}
     for number in (10_000, 100_000):
-        listing = Listing(number)
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
         criteria = parse_request(document, LIMITS, CancelReason.default("STALE", "old")).criteria
         assert criteria is not None
-        plan = partial(select, session(listing, clock, 3600), criteria)
+        gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
+        listing = Listing(number, gate)
+        plan = partial(select, Session(listing, gate, LIMITS, clock.utc_now), criteria)
         assert len(plan().jobs) == 50  # once before, so that what is made only once does not count
         peaks[number] = peak_of(plan)
         assert listing.read == 2 * number

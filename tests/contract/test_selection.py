@@ -1,27 +1,16 @@
-"""Which jobs a selection takes, job by job, on FakeJobs and on the service's rules alike. The table is the oracle."""
+"""Which jobs a selection takes, job by job. The table is the oracle."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from handler.aws.iot import IotJobs
-from handler.cancellation.rate import Deadline, RateLimit
 from handler.cancellation.report import Report, Trigger
 from handler.cancellation.request import CancelReason, parse_request
-from handler.cancellation.run import JobsApi, Run
-from tests.support import iot_server
-from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJob, FakeJobs
-from tests.support.iot_rules import Parameters, RulesBackend, in_process
+from handler.cancellation.run import run
+from tests.support.fakes import LIMITS, NOW, FakeClock, FakeJobs, session
 
-if TYPE_CHECKING:
-    from mypy_boto3_iot import IoTClient
-
-REGION = "eu-west-1"
 GG = "aws-gg-deployment"
 GROUP_A = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
 GROUP_AA = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-aa"
@@ -162,91 +151,42 @@ LEFT_OUT: dict[str, dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class World:
-    """All of JOBS behind one API. `hides` says that a plain listing shows no job in a namespace."""
-
-    api: JobsApi
-    cancelled: Callable[[], list[str]]
-    hides: bool
-
-
 def times(row: Row) -> tuple[datetime, datetime]:
     idle = row.hours if row.idle is None else row.idle
     return NOW - timedelta(hours=row.hours), NOW - timedelta(hours=idle)
 
 
-def on_the_fake(clock: FakeClock, *, hides: bool, ignores: bool = False) -> World:
+@pytest.fixture(params=["", "hides_namespaced", "ignores_namespaces"], ids=lambda each: each or "plain")
+def api(request: pytest.FixtureRequest, clock: FakeClock) -> FakeJobs:
+    """All of JOBS; a plain listing may show no job in a namespace, or a listing of a namespace every job."""
     jobs = FakeJobs(clock=clock)
-    jobs.page_size, jobs.denied_tag, jobs.hides_namespaced = 7, "cancel-protection", hides
-    jobs.ignores_namespaces = ignores
+    jobs.page_size, jobs.denied_tag = 7, "cancel-protection"
+    if request.param:
+        setattr(jobs, request.param, True)
     for job_id, row in JOBS.items():
         created_at, updated_at = times(row)
-        jobs.jobs[job_id] = FakeJob(
-            row.status,
-            tags=dict(row.tags or {}),
-            targets=row.targets,
-            namespace=row.namespace,
-            target_selection=row.kind,
-            created_at=created_at,
-            last_updated_at=updated_at,
-        )
-    return World(jobs, lambda: jobs.cancelled, hides)
-
-
-def on_the_rules(client: "IoTClient", backend: RulesBackend, *, hides: bool) -> World:
-    backend.hides_namespaced = hides
-
-    def deny(operation: str, parameters: Parameters) -> None:
-        if operation == "CancelJob" and parameters["jobId"] in PROTECTED:
-            raise iot_server.access_denied()
-
-    backend.fault = deny
-    for job_id, row in JOBS.items():
-        created_at, updated_at = times(row)
-        backend.add_job(
+        jobs.add_job(
             job_id,
             status=row.status,
             created_at=created_at,
             last_updated_at=updated_at,
             target_selection=row.kind,
             targets=row.targets,
-            namespace_id=row.namespace,
-            tags=dict(row.tags or {}),
+            namespace=row.namespace,
+            tags=row.tags,
         )
-    return World(IotJobs(client), lambda: list(backend.jobs_cancelled.elements()), hides)
+    return jobs
 
 
-@pytest.fixture(scope="module")
-def client() -> "IoTClient":
-    return boto3.Session().client(
-        "iot",
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1, "mode": "standard"}),
-    )
-
-
-@pytest.fixture(params=["fake", "fake hides namespaces", "fake ignores namespaces", "service", "service hides"])
-def world(request: pytest.FixtureRequest, client: "IoTClient", clock: FakeClock) -> Iterator[World]:
-    if request.param.startswith("fake"):
-        yield on_the_fake(clock, hides="hides" in request.param, ignores="ignores" in request.param)
-        return
-    with in_process(REGION) as backend:
-        yield on_the_rules(client, backend, hides="hides" in request.param)
-
-
-def carry_out(api: JobsApi, name: str, clock: FakeClock, *, dry_run: bool) -> Report:
-    policy = replace(LIMITS, job_id_prefix="fw-" if name == "P" else "")
+def carry_out(api: FakeJobs, name: str, clock: FakeClock, *, dry_run: bool) -> Report:
+    limits = replace(LIMITS, job_id_prefix="fw-" if name == "P" else "")
     document = {"select": SELECTIONS[name], "dryRun": dry_run}
-    pace = RateLimit(1000, clock, clock.sleep)
-    run = Run(api, policy, pace, Deadline(300, clock), clock.sleep, lambda: NOW)
-    return run.carry_out(parse_request(document, policy, CancelReason.default("STALE", "old")), Trigger.DIRECT)
+    request = parse_request(document, limits, CancelReason.default("STALE", "old"))
+    return run(session(api, clock, limits=limits), request, Trigger.DIRECT)
 
 
-def selected(name: str, world: World | None = None) -> set[str]:
-    hidden = {"fw-other-namespace"} if world and world.hides else set()
+def selected(name: str, api: FakeJobs | None = None) -> set[str]:
+    hidden = {"fw-other-namespace"} if api and api.hides_namespaced else set()
     return {job_id for job_id, row in JOBS.items() if name in row.by} - hidden
 
 
@@ -256,25 +196,25 @@ def test_the_table_is_large_and_every_selection_takes_some_jobs_and_leaves_some(
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
-def test_a_selection_cancels_exactly_the_jobs_that_it_means(name: str, world: World, clock: FakeClock) -> None:
-    report = carry_out(world.api, name, clock, dry_run=False)
-    meant = selected(name, world)
+def test_a_selection_cancels_exactly_the_jobs_that_it_means(name: str, api: FakeJobs, clock: FakeClock) -> None:
+    report = carry_out(api, name, clock, dry_run=False)
+    meant = selected(name, api)
     assert {result.job_id: result.outcome.value for result in report.jobs} == {
         job_id: "PROTECTED" if job_id in PROTECTED else "CANCELED" for job_id in meant
     }
-    assert sorted(world.cancelled()) == sorted(meant - PROTECTED)
-    assert (report.left_out, report.reason) == ((), f"{len(meant)} live jobs matched")
+    assert sorted(api.cancelled) == sorted(meant - PROTECTED)
+    assert (report.excluded, report.reason) == ((), f"{len(meant)} live jobs matched")
 
 
 @pytest.mark.parametrize("name", SELECTIONS)
 def test_a_dry_run_tells_the_same_jobs_and_who_is_left_out_and_cancels_nothing(
-    name: str, world: World, clock: FakeClock
+    name: str, api: FakeJobs, clock: FakeClock
 ) -> None:
-    report = carry_out(world.api, name, clock, dry_run=True)
+    report = carry_out(api, name, clock, dry_run=True)
     assert {result.job_id: result.outcome.value for result in report.jobs} == {
-        job_id: "PROTECTED" if job_id in PROTECTED else "WOULD_CANCEL" for job_id in selected(name, world)
+        job_id: "PROTECTED" if job_id in PROTECTED else "WOULD_CANCEL" for job_id in selected(name, api)
     }
     # What a listing hides need not be left out.
-    shown = {job_id: why for job_id, why in LEFT_OUT[name].items() if not (world.hides and why == GREENGRASS)}
-    assert {left.job_id: left.why for left in report.left_out} == shown
-    assert world.cancelled() == []
+    shown = {job_id: why for job_id, why in LEFT_OUT[name].items() if not (api.hides_namespaced and why == GREENGRASS)}
+    assert {left.job_id: left.why for left in report.excluded} == shown
+    assert api.cancelled == []

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import PREFIX, Canceler, unique
-from tests.support.iot_server import IotServer
 from tests.support.response_url import ResponseServer, Step
+from tools.simulators.iot_server import IotServer
 
 SECRET = "X-Amz-Signature=5ec2e7"
 STACK_ID = "arn:aws:cloudformation:eu-central-1:000000000000:stack/consumer/8f7e6d5c-0000-4000-8000-000000000000"
@@ -102,7 +102,7 @@ def test_a_delete_succeeds_for_a_job_in_every_settled_state_and_changes_nothing(
             report = canceler.invoke(delete(server.url, job_id, ReasonCode="LATER"))
         assert report["counts"] == {outcomes[status]: 1}
         assert [answer["Status"] for answer in answers(server)] == ["SUCCESS"]
-        assert iot.backend.jobs_cancelled == {}
+        assert iot.backend.cancelled == []
         assert job.reason_code == "EARLIER"
 
 

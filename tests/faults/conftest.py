@@ -21,8 +21,7 @@ from tests.faults.tally import Tally
 from tests.faults.world import World
 from tests.support.aws_lambda import new_services
 from tests.support.fakes import FakeClock, config
-from tests.support.iot_rules import Parameters, RulesBackend
-from tests.support.iot_server import access_denied
+from tools.simulators.iot import IotSimulator
 
 
 @pytest.fixture
@@ -33,18 +32,6 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
 
 def _greatest_delay(_backoff: object, context: RetryContext) -> float:
     return float(2 ** (context.attempt_number - 1))
-
-
-def protect(backend: RulesBackend) -> None:
-    """As the IAM policy of template.yaml."""
-
-    def deny(operation: str, parameters: Parameters) -> None:
-        job = backend._jobs.get(parameters.get("jobId", ""))
-        tags = {key.lower(): tag.lower() for key, tag in job.tags.items()} if job else {}
-        if operation in {"CancelJob", "CancelJobExecution"} and tags.get("cancel-protection") == "true":
-            raise access_denied()
-
-    backend.fault = deny
 
 
 @pytest.fixture(scope="package")
@@ -85,9 +72,8 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             for quota in quotas:
                 quota.release(10_000)
             clock = FakeClock()
-            backend = RulesBackend("eu-west-1", "123456789012")
-            backend.now = clock.utc_now
-            protect(backend)
+            backend = IotSimulator(now=clock.utc_now)
+            backend.denied_tag = "cancel-protection"  # as the IAM policy of template.yaml
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = new_services(

@@ -11,14 +11,14 @@ from urllib.parse import parse_qsl, unquote
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel
-from moto.core.exceptions import JsonRESTError
 
 from tests.faults.sockets import Request, response
 from tests.support.bus import FakeBus
-from tests.support.iot_rules import RulesBackend
 from tests.support.response_url import Received, ResponseUrl
 from tests.support.sqs import FakeSqs
 from tools.simulators.events import RESPONSE_HOST
+from tools.simulators.faults import ServiceError
+from tools.simulators.iot import IotSimulator
 
 IOT, SQS = "iot.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"
 EVENTS, S3 = "events.eu-west-1.amazonaws.com", RESPONSE_HOST
@@ -37,15 +37,15 @@ def error(status: int, code: str, message: str) -> bytes:
     return response(status, json.dumps(body).encode(), headers={"x-amzn-ErrorType": code})
 
 
-def iot(request: Request, backend: RulesBackend) -> tuple[str, Act]:
+def iot(request: Request, backend: IotSimulator) -> tuple[str, Act]:
     """The operation that is asked for, and what carries it out."""
     operation, in_path = _operation(request)
 
     def act() -> bytes:
         try:
             answer = backend.call(operation.name, _parameters(operation, request, in_path))
-        except JsonRESTError as refusal:
-            return error(int(refusal.code), str(refusal.error_type), str(refusal.message))
+        except ServiceError as refusal:
+            return error(refusal.status, refusal.code, refusal.message)
         return response(200, json.dumps(answer, default=datetime.timestamp).encode())
 
     return operation.name, act

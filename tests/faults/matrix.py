@@ -1,5 +1,6 @@
 """Combinations, and what has to hold in each: by literal expectation, and not by the words of the code."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -67,16 +68,17 @@ def assert_all_ends_as_ever(name: str, new_world: NewWorld, tally: Tally, *, lat
 
 def whatever_happens(world: World, scenario: Scenario) -> list[str]:
     """What is wrong in any case."""
-    cancelled = world.backend.jobs_cancelled
+    cancelled = Counter(world.backend.cancelled)
+    ended = Counter(world.backend.executions_cancelled)
     rules = {
         "the fault did not happen": world.struck,
         "a job was cancelled more than once": set(cancelled.values()) <= {1},
         "a job was cancelled that was not meant": cancelled.keys() <= set(scenario.meant),
-        "an execution was ended more than once": set(world.backend.executions_cancelled.values()) <= {1},
+        "an execution was ended more than once": set(ended.values()) <= {1},
         "a device was forced": scenario.policy.force or not _forced(world, scenario),
         "the signature of ResponseURL was told": SECRET not in world.log.text + world.printed.getvalue(),
         "somebody else's job was touched": all(
-            world.backend._jobs[job_id].status == fields.get("status", "IN_PROGRESS")
+            world.backend.jobs[job_id].status == fields.get("status", "IN_PROGRESS")
             and world.executions(job_id) == fields.get("executions", {})
             for job_id, fields in scenario.others.items()
         ),
@@ -114,7 +116,7 @@ def as_ever(world: World, scenario: Scenario) -> list[str]:
     if scenario.is_teardown and not heard:
         wrong.append("CloudFormation was not answered in time")
     for job_id, end in scenario.ends.items():
-        job = world.backend._jobs[job_id]
+        job = world.backend.jobs[job_id]
         if (job.status, world.executions(job_id)) != end:
             wrong.append(f"{job_id} is {job.status}, {world.executions(job_id)}")
         if job_id in scenario.meant and (job.reason_code, job.comment) not in {scenario.told, scenario.also_told}:
@@ -132,8 +134,8 @@ def told(world: World, scenario: Scenario, status: str, code: str) -> list[str]:
     outcomes = {job["jobId"]: job["outcome"] for job in world.reports[-1]["jobs"]}
     if status == "UNSETTLED" and any(outcomes.get(each) != "FAILED" for each in world.unsettled()):
         wrong.append(f"{world.unsettled()} are not reported as FAILED")
-    if status == "REJECTED" and world.backend.jobs_cancelled:
-        wrong.append(f"{set(world.backend.jobs_cancelled)} were cancelled")
+    if status == "REJECTED" and world.backend.cancelled:
+        wrong.append(f"{set(world.backend.cancelled)} were cancelled")
     return wrong
 
 

@@ -133,7 +133,7 @@ OTHER_JOB: dict[str, Fields] = {"gateway": RUNNING}
 OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "gateway": RUNNING,
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
-    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace_id": "aws-gg-deployment"},
+    "greengrass": {**RUNNING, **OF_THE_STACK, "namespace": "aws-gg-deployment"},
 }
 # Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
 CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}
@@ -143,6 +143,7 @@ OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags"
 # Calls, in the shape of Scenario.calls.
 LIST, LIST_AGAIN = "ListJobs/rejected ", "ListJobs/- "
 ONE_JOB = "CancelJob/told DescribeJob/told "
+TAGS_AND_TARGETS = "ListTagsForResource/rejected DescribeJob/rejected ListTagsForResource/rejected "
 REPORT = "PutEvents/- "
 ANSWER = "PUT/- " + REPORT
 BACKLOG = f"SendMessage/- {REPORT}ChangeMessageVisibility/- "
@@ -282,8 +283,8 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "request of a selection": Scenario(
         cancel_event(select={"jobIdGlob": "f*", "tags": {"env": "dev"}, "thingGroupName": "fleet"}, reasonCode="STALE"),
-        calls=4 * LIST + 2 * "ListTagsForResource/rejected " + "DescribeJob/rejected " + ONE_JOB + REPORT,
-        later=BACKLOG + 4 * LIST + 2 * "ListTagsForResource/rejected " + "DescribeJob/rejected " + ONE_JOB + REPORT,
+        calls=4 * LIST + TAGS_AND_TARGETS + ONE_JOB + REPORT,
+        later=BACKLOG + 4 * LIST + TAGS_AND_TARGETS + ONE_JOB + REPORT,
         jobs={"firmware": OF_FLEET_IN_DEV},
         others=OTHERS_IN_PROD,
         ends={"firmware": GONE},
@@ -332,8 +333,8 @@ SCENARIOS: dict[str, Scenario] = {
             "CloudFormation Stack Status Change",
             {"stack-id": STACK_ID, "status-details": {"status": "DELETE_COMPLETE"}},
         ),
-        calls=6 * LIST + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
-        later=BACKLOG + 6 * LIST + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
+        calls=4 * LIST + "DescribeJob/rejected " + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
+        later=BACKLOG + 4 * LIST + "DescribeJob/rejected " + 2 * "ListTagsForResource/rejected " + ONE_JOB + REPORT,
         jobs={"firmware": {**OF_THE_STACK, "target_selection": "CONTINUOUS"}},
         others=OTHERS_OF_THE_STACK,
         ends={"firmware": GONE},

@@ -153,7 +153,7 @@ def effect(call: str, fault: Fault, new_world: NewWorld, monkeypatch: pytest.Mon
     """What the caller sees, and whether the service acted."""
     make, as_ever, fails = CALLS[call]
     world = new_world(SCENARIOS["request of ids"])
-    world.backend._jobs[JOB].tags = {"env": "dev"}
+    world.backend.jobs[JOB].tags = {"env": "dev"}
     world.fault, world.at, world.process = fault, 1, CountedProcess(1)
     acted: list[Act] = []
     answer_of = world._acted

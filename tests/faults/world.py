@@ -16,10 +16,10 @@ from tests.faults.injection import Call, Fault, Lasts
 from tests.faults.sockets import Request
 from tests.support.aws_lambda import Due, Killed, Lambda, Process
 from tests.support.fakes import FakeClock
-from tests.support.iot_rules import RulesBackend
 from tests.support.response_url import Received, ResponseUrl
 from tests.support.sqs import FakeMessage
 from tests.support.threads import waiting_thread
+from tools.simulators.iot import IotSimulator
 
 SECRET = "5e6e7a5f0c"
 OTHER_ID = "other"  # the id of another requester's event
@@ -67,7 +67,7 @@ class World(Lambda):
     max_invocations = 400
     process: CountedProcess
 
-    def __init__(self, services: Services, backend: RulesBackend, clock: FakeClock, log: Log) -> None:
+    def __init__(self, services: Services, backend: IotSimulator, clock: FakeClock, log: Log) -> None:
         super().__init__(clock, log)
         self.services, self.backend = services, backend
         self.response_url = ResponseUrl()
@@ -230,13 +230,13 @@ class World(Lambda):
 
     def executions(self, job_id: str) -> dict[str, str]:
         """The status of each."""
-        return {thing: execution.status for thing, execution in self.backend._jobs[job_id].executions.items()}
+        return dict(self.backend.jobs[job_id].executions)
 
     def unsettled(self) -> tuple[str, ...]:
         """Those meant that are live now, or whose devices are to be waited for and still at work."""
 
         def is_unsettled(job_id: str) -> bool:
-            job = self.backend._jobs[job_id]
+            job = self.backend.jobs[job_id]
             return job.status != "CANCELED" or (self.waits and "IN_PROGRESS" in self.executions(job_id).values())
 
         return tuple(filter(is_unsettled, self.meant))

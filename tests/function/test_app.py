@@ -26,7 +26,7 @@ from handler.config import Config
 from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
 from tests.conftest import Function
 from tests.support.fakes import LIMITS, NOW, FakeClock, FakeContext, FakeJob, denied, failing, refused, throttled
-from tests.support.response_url import ResponseServer, ResponseUrl
+from tests.support.response_url import ResponseUrl
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import SELECTION_ID, STACK_ID
 
@@ -865,6 +865,7 @@ def test_the_services_are_created_once_from_the_environment(clock: FakeClock) ->
         "/aws/lambda/canceler",
         None,
     )
+    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
@@ -920,11 +921,13 @@ def test_the_template_names_the_handler() -> None:
 # The response that the timer sends
 
 
-def test_a_teardown_is_not_enqueued_after_the_timer_has_responded(function: Function, server: ResponseServer) -> None:
+def test_a_teardown_is_not_enqueued_after_the_timer_has_responded(function: Function) -> None:
     """CloudFormation accepts one response, so a later delivery could not send another one."""
 
     def late_api(gate: Gate) -> JobsApi:
-        assert server.arrived.wait(10)
+        timer = function.process.timer
+        assert timer
+        timer.fire()
         return function.jobs.behind(gate)
 
     function.jobs.jobs["firmware-2026-11"] = FakeJob()

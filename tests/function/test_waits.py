@@ -367,7 +367,7 @@ def test_an_event_whose_devices_take_too_long_is_unsettled_and_comes_no_more(whi
 
 # ServiceTimeout and minutes → when it is answered: once another look and 30 s for it would be too late.
 SOON: dict[tuple[str, str], float] = {
-    ("10", "5"): 0,
+    ("50", "5"): 0,
     ("62", "5"): 0,
     ("63", "5"): 20,
     ("120", "5"): 60,

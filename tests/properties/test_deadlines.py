@@ -5,9 +5,10 @@ import math
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.rate import Deadline
-from handler.cancellation.request import CancelRequest
-from tests.support.fakes import FakeClock, FakeContext, FakeJob, FakeJobs, canceler, denied, failing
+from handler.cancellation.request import CancelReason, CancelRequest
+from tests.support.fakes import FakeClock, FakeContext, FakeJob, FakeJobs, denied, failing, session
 
 # Multiples of 1/1024 s: sums and differences of these are exact.
 moments = st.integers(-(2**20), 2**20).map(lambda number: number / 1024)
@@ -67,10 +68,11 @@ def test_no_run_goes_beyond_its_deadline_even_if_every_call_takes_its_worst(
     clock = FakeClock(0)
     names = tuple("abcdefghijklmnopqrstuvw"[:count])
     jobs = FakeJobs({name: FakeJob() for name in names}, clock)
-    jobs.seconds_a_call, jobs.lag = jobs.worst_call, lag
+    jobs.seconds_a_call, jobs.lag = 1.0, lag
     jobs.fault = failing("CancelJob", denied) if is_denied else None
-    request = CancelRequest(names, None, force=False, dry_run=dry_run, max_jobs=100, reason_code="R", comment="c")
-    results = canceler(jobs, clock, halves / 2).cancel_all(names, request)
+    reason = CancelReason.default("R", "c")
+    request = CancelRequest(names, None, force=False, dry_run=dry_run, max_jobs=100, reason=reason)
+    results = cancel_jobs(session(jobs, clock, halves / 2, call_seconds=1.0), names, request)
     assert clock.now <= halves / 2
     assert [result.job_id for result in results] == list(names)
     begun = {job_id for _, job_id in jobs.calls}

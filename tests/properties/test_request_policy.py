@@ -71,20 +71,20 @@ def test_no_request_goes_beyond_the_policy(document: Any, policy: StackLimits, a
     assert policy.force or not request.force
     assert 1 <= request.max_jobs <= policy.max_jobs
     assert len(request.job_ids) <= request.max_jobs
-    assert (request.selector is None) is (len(request.job_ids) > 0)
+    assert (request.criteria is None) is (len(request.job_ids) > 0)
     assert len(set(request.job_ids)) == len(request.job_ids)
     assert all(job_id.startswith(policy.job_id_prefix) for job_id in request.job_ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", job_id) for job_id in request.job_ids)
-    assert re.fullmatch(r"[A-Z0-9_]{1,128}", request.reason_code)
-    assert 1 <= len(request.comment) <= 2028
-    assert not any(unicodedata.category(character).startswith("C") for character in request.comment)
+    assert re.fullmatch(r"[A-Z0-9_]{1,128}", request.reason.reason_code)
+    assert 1 <= len(request.reason.comment) <= 2028
+    assert not any(unicodedata.category(character).startswith("C") for character in request.reason.comment)
 
 
 @given(document=documents, policy=policies)
 @settings(max_examples=300)
 def test_every_job_of_a_request_is_one_that_it_names(document: dict[str, Any], policy: StackLimits) -> None:
     request = parsed(document, policy, BY)
-    if request is not None and request.selector is None:
+    if request is not None and request.criteria is None:
         named = [document["jobId"]] if "jobId" in document else document["jobIds"]
         assert sorted(request.job_ids) == sorted(set(named))
 

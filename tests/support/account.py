@@ -19,21 +19,21 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast, override
 import urllib3
 from botocore.exceptions import ClientError
 
-from handler.cancellation.job import Job, JobStatus, JobSummary
-from handler.cancellation.rate import Gate
+from handler.aws.iot import IotJobs
 from handler.cancellation.request import StackLimits
-from handler.errors import ExecutionEnded
 from handler.pipeline import Services
 from tests.conftest import Log
 from tests.support.aws_lambda import Due, FakeTimer, Intercepted, Killed, Lambda, Process, new_services
 from tests.support.bus import FakeBus
-from tests.support.fakes import FakeClock, FakeJob, FakeJobs, config, not_found, throttled
+from tests.support.fakes import FakeClock, FakeJob, FakeJobs, config, throttled
 from tests.support.response_url import FakePool, Received
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID
+from tools.simulators.iot_client import SimulatedIotClient
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iot import IoTClient
     from mypy_boto3_sqs import SQSClient
 
 SECRET = "s3cr3t"
@@ -152,8 +152,9 @@ class Account(Lambda):
     def __init__(self, logs: Sequence[Log]) -> None:
         clock = FakeClock()
         super().__init__(clock, logs[0])
-        self.jobs = Jobs(clock=clock)
+        self.jobs = FakeJobs(clock=clock)
         self.jobs.denied_tag = "cancel-protection"
+        self.jobs.denied_operations = {"CancelJob"}  # AWS does not say whether CancelJobExecution looks at a job's tags
         self.policy = StackLimits(False, False, 100, "", "cancel-protection")
         self.asks: list[Ask] = []
         self.status_of_message: dict[str, str] = {}
@@ -280,19 +281,6 @@ class Account(Lambda):
             ask.was_disturbed = ask.was_disturbed or not ask.answers
 
 
-class Jobs(FakeJobs):
-    """With a service that does not look at a job's tags when an execution is cancelled: AWS does not say."""
-
-    @override
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        job = self._called("CancelJobExecution", job_id)
-        if thing_name not in job.executions:
-            raise not_found()
-        if job.executions[thing_name] not in {"QUEUED", "IN_PROGRESS"}:
-            raise ExecutionEnded("InvalidStateTransitionException", "the execution has ended")
-        job.executions[thing_name] = "CANCELED"
-
-
 class Run(Process):
     """One invocation: all that it calls passes here, where the plan says at which call what goes wrong."""
 
@@ -351,12 +339,27 @@ class Run(Process):
             replace(config(policy=self.policy), sweep_job_id_glob="ota-*"),
             account.clock,
             self.log.telemetry,
-            jobs_api=lambda gate: Api(self, gate),
+            jobs_api=partial(IotJobs, cast("IoTClient", Intercepted(SimulatedIotClient(account.jobs), self._call_iot))),
             sqs=cast("SQSClient", Intercepted(account.sqs, self._call_sqs)),
             events=cast("EventBridgeClient", Intercepted(self.bus, self._call_events)),
             http=cast("urllib3.PoolManager", Intercepted(self.response_url, self._call_response_url)),
             sleep=self.sleep,
         )
+
+    def _call_iot(self, operation: str, act: partial[Any]) -> Any:
+        def act_and_note() -> Any:
+            response = act()
+            if operation in {"cancel_job", "cancel_job_execution"}:
+                self._note_effect(**act.keywords)
+            return response
+
+        return self.call(act_and_note, lambda: throttled().client_error(operation))
+
+    def _note_effect(self, *, jobId: str, force: bool, thingName: str = "", **_texts: str) -> None:  # noqa: N803 - boto3's
+        job = self.account.jobs.jobs[jobId]
+        self.effects.append(Effect(jobId, job, force, thingName, (job.reason_code, job.comment)))
+        if not thingName:
+            self.chain[jobId] = job
 
     def _call_sqs(self, operation: str, act: partial[Any]) -> Any:
         if group := act.keywords.get("MessageGroupId"):
@@ -623,43 +626,6 @@ def physical_id(ask: Ask, status: str) -> str:
     properties = ask.event["ResourceProperties"]
     job_id: str = properties.get("JobId", SELECTION_ID)
     return job_id
-
-
-class Api:
-    """The IoT Jobs API of one run."""
-
-    def __init__(self, run: Run, gate: Gate) -> None:
-        self._run = run
-        self._jobs = run.account.jobs.behind(gate)
-
-    def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
-        def act() -> None:
-            self._jobs.cancel(job_id, force=force, reason_code=reason_code, comment=comment)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, force))
-            self._run.chain[job_id] = job
-
-        self._run.call(act, throttled)
-
-    def describe(self, job_id: str) -> Job:
-        return self._run.call(lambda: self._jobs.describe(job_id), throttled)
-
-    def tags(self, arn: str) -> Mapping[str, str]:
-        return self._run.call(lambda: self._jobs.tags(arn), throttled)
-
-    def list_jobs(self, status: JobStatus, namespace: str | None = None) -> Iterator[JobSummary]:
-        yield from self._run.call(lambda: list(self._jobs.list_jobs(status, namespace)), throttled)
-
-    def running_things(self, job_id: str) -> Iterator[str]:
-        yield from self._run.call(lambda: list(self._jobs.running_things(job_id)), throttled)
-
-    def cancel_execution(self, job_id: str, thing_name: str) -> None:
-        def act() -> None:
-            self._jobs.cancel_execution(job_id, thing_name)
-            job = self._jobs.jobs[job_id]
-            self._run.effects.append(Effect(job_id, job, True, thing_name, (job.reason_code, job.comment)))
-
-        self._run.call(act, throttled)
 
 
 def unavailable(operation: str) -> ClientError:

@@ -7,8 +7,7 @@ import boto3
 from botocore.config import Config as SdkConfig
 
 from tests.support.fakes import FakeClock
-from tests.support.iot_rules import Parameters
-from tests.support.iot_server import AwsError, TokenBuckets
+from tools.simulators.faults import ServiceError, TokenBuckets
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -41,13 +40,13 @@ class Quotas:
         self._buckets = TokenBuckets(rates, clock=clock)
         self._clock = clock
 
-    def __call__(self, operation: str, parameters: Parameters) -> None:
+    def __call__(self, operation: str, target: str) -> None:
         self._clock.advance(0.1)
         if operation in self.times:
             self.times[operation].append(self._clock())
         try:
-            self._buckets(operation, parameters)
-        except AwsError:
+            self._buckets(operation, target)
+        except ServiceError:
             self.throttled += 1
             raise
 

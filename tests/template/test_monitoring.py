@@ -119,7 +119,7 @@ def metrics_that_are_watched() -> list[Any]:
 def names_that_are_counted() -> set[str]:
     """Every name that is given to a method or function `count` or `_count` as it is written."""
     found = set()
-    for path in (ROOT / "src" / "handler").glob("*.py"):
+    for path in (ROOT / "src" / "handler").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr="count" | "_count"), args=[ast.Constant(value=str(name))]):

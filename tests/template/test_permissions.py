@@ -3,7 +3,6 @@
 import ast
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +11,15 @@ from tests.support.template import ROOT, load_template
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 ROLE: dict[str, Any] = RESOURCES["Role"]["Properties"]
-MODULES = {path.stem: ast.parse(path.read_text()) for path in sorted((ROOT / "src" / "handler").rglob("*.py"))}
+HANDLER = ROOT / "src" / "handler"
+MODULES = {
+    path.relative_to(HANDLER).with_suffix("").as_posix(): ast.parse(path.read_text())
+    for path in sorted(HANDLER.rglob("*.py"))
+}
 
 # Module → the method of its client → the action that IAM asks for.
 CALLS: dict[str, dict[str, str]] = {
-    "iot": {
+    "aws/iot": {
         "cancel_job": "iot:CancelJob",
         "describe_job": "iot:DescribeJob",
         "list_jobs": "iot:ListJobs",
@@ -24,11 +27,11 @@ CALLS: dict[str, dict[str, str]] = {
         "list_job_executions_for_job": "iot:ListJobExecutionsForJob",
         "cancel_job_execution": "iot:CancelJobExecution",
     },
-    "backlog": {
+    "aws/sqs": {
         "send_message": "sqs:SendMessage",
         "change_message_visibility": "sqs:ChangeMessageVisibility",
     },
-    "publish": {"put_events": "events:PutEvents"},
+    "aws/eventbridge": {"put_events": "events:PutEvents"},
 }
 # What the code calls only where the stack's Force is true, and IAM grants only there.
 WITH_FORCE_ALONE = {"iot:ListJobExecutionsForJob", "iot:CancelJobExecution"}
@@ -103,16 +106,16 @@ def test_every_call_of_the_sdk_is_in_the_table(module: str) -> None:
 def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
     made = {module: list(clients_made(tree)) for module, tree in MODULES.items()}
     assert {module: services for module, services in made.items() if services} == {
-        "iot": ["iot"],
-        "backlog": ["sqs"],
-        "publish": ["events"],
+        "aws/iot": ["iot"],
+        "aws/sqs": ["sqs"],
+        "aws/eventbridge": ["events"],
     }
 
 
 def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
     """Not by getattr, and not by another name: `_client` is set once, and only its attributes are used."""
     for module in CALLS:
-        source = Path(ROOT / "src" / "handler" / f"{module}.py").read_text()
+        source = (HANDLER / f"{module}.py").read_text()
         assert "getattr" not in source
         is_a_property = "    @cached_property\n    def _client(self)" in source
         elsewhere = source.count("self._client") - source.count("self._client.")
@@ -130,7 +133,7 @@ def test_the_role_allows_what_the_code_calls_and_what_others_do_in_its_name_and_
 def test_what_is_called_on_the_queues_is_allowed_on_the_two_that_lead_to_the_function(forces: bool) -> None:
     on_queues = {(action, resource) for action, resource in allowed(forces=forces) if action.startswith("sqs:")}
     sends_and_polls = {action for action in CALLED_BY_OTHERS if action.startswith("sqs:")} | set(
-        CALLS["backlog"].values()
+        CALLS["aws/sqs"].values()
     )
     own = {(action, queue) for action in sends_and_polls for queue in ("Backlog", "Teardowns")}
     assert on_queues == own | ALSO_ALLOWED.keys()

@@ -10,14 +10,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support.contract import ENVIRONMENT, STACK_ID, STACK_UUID, Stack, job
+from tests.support.contract import ENVIRONMENT, Stack, job
 from tests.support.template import ROOT, load_template
+from tools.simulators.events import STACK_ID, STACK_UUID
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -379,16 +378,9 @@ def crash(stack: Stack) -> None:
 
 
 def run_out_of_time(stack: Stack) -> None:
-    """The timer of the response guard is due at once, and AWS IoT returns only after it has responded."""
-
-    class Due(threading.Timer):
-        def __init__(self, _seconds: float, act: Callable[[], object]) -> None:
-            super().__init__(0, act)
-
-    stack.before_each_iot_call(lambda _operation, _job_id: stack.wait_for_response())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(threading, "Timer", Due)
-        stack.invoke(stack.request("Delete", "a", JobId="a"))
+    """The timer of the response guard fires before the first call to AWS IoT."""
+    stack.before_each_iot_call(lambda _operation, _job_id: stack.fire_timer())
+    stack.invoke(stack.request("Delete", "a", JobId="a"))
 
 
 COUNTED_ONE_BY_ONE = {

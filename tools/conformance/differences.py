@@ -8,7 +8,7 @@ from .assumption import Assumption
 
 
 class Backend(StrEnum):
-    """An implementation that the assumptions are checked against. MOTO has the rules of tests/support/iot_rules.py."""
+    """An implementation that the assumptions are checked against. MOTO has tools/simulators/iot.py."""
 
     AWS = "AWS"
     MINISTACK = "MiniStack"

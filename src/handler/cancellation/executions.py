@@ -7,7 +7,7 @@ from handler.cancellation.job import JobsApi
 from handler.cancellation.parallel import in_parallel
 from handler.errors import ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
 
-# More than one invocation can cancel at the service's default quota.
+# One invocation cannot cancel more at the service's default quota.
 MAX_EXECUTIONS = 3000
 
 

@@ -29,8 +29,9 @@ def wait_for_devices(report: Report, request: CancelRequest, wait: Wait | None, 
     if remaining <= 0:
         reason = f"after {request.wait_minutes} min, {_devices(running)}"
         return replace(report, status=RunStatus.UNSETTLED, reason=reason)
-    job_ids = tuple(each.job_id for each in report.jobs if each.has_running_executions or not each.outcome.settled)
-    wait = wait or Wait(job_ids, now, report.force)
+    if wait is None:
+        job_ids = (each.job_id for each in report.jobs if each.has_running_executions or not each.outcome.settled)
+        wait = Wait(tuple(job_ids), now, report.force)
     poll_seconds = min(max(MIN_POLL_SECONDS, ceil(wait_seconds / _MAX_POLLS)), ceil(remaining))
     return replace(
         report,

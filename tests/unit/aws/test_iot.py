@@ -27,8 +27,9 @@ from handler.errors import (
     OutOfTime,
 )
 from tests.support.fakes import LIMITS, FakeClock
-from tests.support.iot_rules import RulesBackend, in_process
-from tests.support.iot_server import LostAnswerError, failing, throttled, unavailable
+from tools.simulators.faults import answer_lost, failing, throttled, unavailable
+from tools.simulators.iot import IotSimulator
+from tools.simulators.iot_server import in_process
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
@@ -82,7 +83,7 @@ def stub(client: "IoTClient") -> Iterator[Stubber]:
 
 
 @pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[RulesBackend]:
+def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
     """Return a simulator with the rules of the service. The backoff of the SDK takes no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
@@ -126,7 +127,7 @@ def test_no_call_is_made_if_it_might_not_end_before_the_deadline(
     stub.assert_no_pending_responses()
 
 
-def test_every_call_passes_the_gate(iot: IotJobs, gate: RecordingGate, backend: RulesBackend) -> None:
+def test_every_call_passes_the_gate(iot: IotJobs, gate: RecordingGate, backend: IotSimulator) -> None:
     backend.add_job("a", executions={"thing": "IN_PROGRESS"})
     iot.tags(iot.describe("a").arn)
     iot.cancel("a", force=False, reason_code="R", comment="c")
@@ -310,11 +311,11 @@ def test_an_error_of_a_page_is_raised(
         listing(iot)
 
 
-def test_the_pages_of_the_simulator_are_read(iot: IotJobs, backend: RulesBackend) -> None:
+def test_the_pages_of_the_simulator_are_read(iot: IotJobs, backend: IotSimulator) -> None:
     for number in range(601):
         backend.add_job(f"job-{number:04}", status="IN_PROGRESS" if number % 2 else "SCHEDULED")
     assert sorted(listing(iot)) == [f"job-{number:04}" for number in range(1, 601, 2)]
-    assert backend.calls == [("ListJobs", None)] * 2
+    assert backend.calls == [("ListJobs", "IN_PROGRESS/1"), ("ListJobs", "IN_PROGRESS/2")]
 
 
 # Executions
@@ -416,7 +417,7 @@ def test_an_execution_is_canceled_with_force(iot: IotJobs, stub: Stubber) -> Non
     stub.assert_no_pending_responses()
 
 
-def test_a_name_with_a_colon_is_encoded_in_the_url(iot: IotJobs, backend: RulesBackend) -> None:
+def test_a_name_with_a_colon_is_encoded_in_the_url(iot: IotJobs, backend: IotSimulator) -> None:
     backend.add_job("a", status="CANCELED", executions={"b:c": "IN_PROGRESS", "b": "IN_PROGRESS"})
     iot.cancel_execution("a", "b:c")
     assert running(iot) == ["b"]
@@ -629,16 +630,16 @@ def test_the_body_of_an_error_is_not_checked(iot: IotJobs, client: "IoTClient") 
 # Against the simulator, with the attempts of the SDK
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_makes_a_second_attempt(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_the_sdk_makes_a_second_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=1)
     assert iot.describe("a").status == "IN_PROGRESS"
     assert backend.calls == [("DescribeJob", "a")] * 2
 
 
-@pytest.mark.parametrize("error", [throttled, unavailable, LostAnswerError])
-def test_the_sdk_makes_no_third_attempt(iot: IotJobs, backend: RulesBackend, error: Any) -> None:
+@pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
+def test_the_sdk_makes_no_third_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", error, times=2)
     with pytest.raises(JobsUnavailable):
@@ -654,7 +655,7 @@ def session(iot: IotJobs, gate: Gate, clock: FakeClock) -> Session:
 @pytest.mark.parametrize("dry_run", [False, True])
 def test_a_job_is_canceled_unless_the_run_is_dry(
     dry_run: bool,
-    backend: RulesBackend,
+    backend: IotSimulator,
     session: Session,
 ) -> None:
     backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
@@ -665,12 +666,12 @@ def test_a_job_is_canceled_unless_the_run_is_dry(
         "detail": "",
         "executionsLeftInProgress": 1,
     }
-    assert backend.jobs_cancelled == ({} if dry_run else {"a": 1})
+    assert backend.cancelled == ([] if dry_run else ["a"])
 
 
-def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: Session, backend: RulesBackend) -> None:
+def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: Session, backend: IotSimulator) -> None:
     backend.add_job("a")
-    backend.lost = failing("CancelJob", LostAnswerError, times=1)
+    backend.lost = failing("CancelJob", answer_lost, times=1)
     (result,) = cancel_jobs(session, ["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
-    assert backend.jobs_cancelled == {"a": 1}
+    assert backend.cancelled == ["a"]

@@ -49,7 +49,7 @@ def test_only_executions_in_progress_of_this_job_are_canceled(jobs: FakeJobs) ->
         "j": "REMOVED",
     }
     jobs.jobs |= {"x": FakeJob("CANCELED", dict(executions)), "y": FakeJob("CANCELED", dict(executions))}
-    assert end_executions(jobs, "x") == EndedExecutions(2, None)
+    assert end_executions(jobs.api, "x") == EndedExecutions(2, None)
     assert jobs.jobs["x"].executions == executions | {"a": "CANCELED", "e:f": "CANCELED"}
     assert jobs.jobs["y"].executions == executions
     assert jobs.executions_cancelled == [("x", "a"), ("x", "e:f")]
@@ -59,7 +59,7 @@ def test_only_executions_in_progress_of_this_job_are_canceled(jobs: FakeJobs) ->
 def test_every_page_is_listed_before_the_first_execution_is_canceled(number: int, pages: int, jobs: FakeJobs) -> None:
     jobs.page_size = 3
     jobs.jobs["x"] = FakeJob("CANCELED", running(number))
-    assert end_executions(jobs, "x") == EndedExecutions(number, None)
+    assert end_executions(jobs.api, "x") == EndedExecutions(number, None)
     operations = [operation for operation, _ in jobs.calls]
     assert operations == ["ListJobExecutionsForJob"] * pages + ["CancelJobExecution"] * number
     assert len(jobs.executions_cancelled) == number
@@ -69,7 +69,7 @@ def test_every_page_is_listed_before_the_first_execution_is_canceled(number: int
 def test_execution_that_ended_in_between_counts_as_ended(error: Callable[[], JobsError], jobs: FakeJobs) -> None:
     jobs.jobs["x"] = FakeJob("CANCELED", running(3))
     jobs.fault = failing("CancelJobExecution", error, job_id="x/thing-0001")
-    assert end_executions(jobs, "x") == EndedExecutions(3, None)
+    assert end_executions(jobs.api, "x") == EndedExecutions(3, None)
     assert jobs.executions_cancelled == [("x", "thing-0000"), ("x", "thing-0002")]
 
 
@@ -80,7 +80,7 @@ def test_failed_execution_does_not_stop_the_others(
     """Only a refusal is returned: another error may not occur in the next attempt."""
     jobs.jobs["x"] = FakeJob("CANCELED", running(3))
     jobs.fault = failing("CancelJobExecution", error, job_id="x/thing-0001")
-    executions = end_executions(jobs, "x")
+    executions = end_executions(jobs.api, "x")
     assert (executions.ended, str(executions.refusal)) == (2, str(error()) if is_refusal else "None")
     assert jobs.executions_cancelled == [("x", "thing-0000"), ("x", "thing-0002")]
 
@@ -94,7 +94,7 @@ def test_first_refusal_is_returned(jobs: FakeJobs) -> None:
             raise errors[called_for]
 
     jobs.fault = fault
-    executions = end_executions(jobs, "x")
+    executions = end_executions(jobs.api, "x")
     assert (executions.ended, str(executions.refusal)) == (1, "A: a")
 
 
@@ -114,7 +114,7 @@ def test_any_other_error_is_raised(
     jobs.jobs["x"] = FakeJob("CANCELED", running(1))
     jobs.fault = failing(operation, error)
     with pytest.raises(kind):
-        end_executions(jobs, "x")
+        end_executions(jobs.api, "x")
     assert jobs.executions_cancelled == []
 
 
@@ -131,5 +131,5 @@ def test_executions_without_time_are_not_canceled(seconds: float, ended: int, jo
 def test_at_most_3000_executions_are_canceled_at_once(number: int, ended: int, jobs: FakeJobs) -> None:
     assert MAX_EXECUTIONS == 3000
     jobs.jobs["x"] = FakeJob("CANCELED", running(number))
-    assert end_executions(jobs, "x") == EndedExecutions(ended, None)
+    assert end_executions(jobs.api, "x") == EndedExecutions(ended, None)
     assert list(jobs.jobs["x"].executions.values()).count("IN_PROGRESS") == number - ended
