@@ -49,7 +49,7 @@ def is_caught(root: Path, each: Break) -> bool:
 
 def main() -> int:
     """Exit code: 0 if every break is caught."""
-    table = Table("promise", "break", "test that fails", "caught")
+    table = Table("guarantee", "break", "test that fails", "caught")
     caught = 0
     with copy() as root:
         for each in BREAKS:
