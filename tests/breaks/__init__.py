@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 
 class Break(NamedTuple):
-    """A violation of the guarantee `promise`: `text` of the module is replaced by `instead`, and the test must fail."""
+    """A violation of the guarantee: `text` of the module is replaced by `instead`, and the test must fail."""
 
-    promise: str
+    guarantee: str
     what: str
     module: str
     text: str
@@ -21,7 +21,7 @@ CONVERGENT = "1 convergent"
 SAFER = "2 only safer"
 FAILS_CLOSED = "3 fails closed"
 NOTHING_LOST = "4 nothing lost"
-ANSWERED = "5 always answered"
+RESPONDS = "5 always responds"
 NO_SECRET = "6 no secret"
 
 BREAKS = [
@@ -158,7 +158,7 @@ BREAKS = [
         "tests/unit/cancellation/test_report.py::test_only_three_outcomes_are_not_settled",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "an error status is treated as delivered",
         "cloudformation/response",
         "if 200 <= response.status < 300 else",
@@ -166,7 +166,7 @@ BREAKS = [
         "tests/unit/cloudformation/test_lifecycle.py::test_an_error_status_is_not_delivery",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "the timer and the handler both respond",
         "cloudformation/lifecycle",
         "return self._claimant == claimant",
@@ -174,7 +174,7 @@ BREAKS = [
         "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "the timer never responds for an invocation that hangs",
         "cloudformation/lifecycle",
         "        self._timer.start()\n",
@@ -182,7 +182,7 @@ BREAKS = [
         "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "an undelivered response is not raised to Lambda",
         "app",
         "    if result.delivery_error:\n",
@@ -190,7 +190,7 @@ BREAKS = [
         "tests/unit/cloudformation/test_lifecycle.py::test_an_undelivered_response_is_raised",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "a short outage of SQS fails a deletion",
         "inbound/delivery",
         "return not is_last and respond_by",
@@ -199,7 +199,7 @@ BREAKS = [
         "test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "a deletion gets no response if SQS stays unavailable",
         "inbound/delivery",
         "return not is_last and respond_by",
@@ -207,7 +207,7 @@ BREAKS = [
         "tests/function/test_app.py::test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach",
     ),
     Break(
-        ANSWERED,
+        RESPONDS,
         "the response to a Delete has another PhysicalResourceId",
         "cloudformation/request",
         'return self.physical_id or f"{_FAILED_CREATE}',

@@ -42,7 +42,7 @@ def test_the_application_keeps_the_repositorys_limits(name: str) -> None:
     assert len(APPLICATION[name]) <= longest
 
 
-def test_the_application_has_its_licence_its_readme_and_at_most_ten_labels() -> None:
+def test_the_application_has_its_license_its_readme_and_at_most_ten_labels() -> None:
     assert APPLICATION["SpdxLicenseId"] == "Apache-2.0"
     assert "Apache License" in (ROOT / APPLICATION["LicenseUrl"]).read_text()
     assert (ROOT / APPLICATION["ReadmeUrl"]).read_text().startswith("# iot-job-canceler\n")
