@@ -91,12 +91,12 @@ class Deliveries:
 
 
 DELIVERIES: dict[str, Deliveries] = {
-    "twice": Deliveries(twice, 263),
-    "twice, the second one late": Deliveries(twice_the_second_late, 249),
-    "another one in between": Deliveries(with_another_in_between, 226),
-    "a message once its lease has ended": Deliveries(once, 203, message_late=True),
-    "once more in the middle of a call, before it acts": Deliveries(once, 163, middle="before it acts"),
-    "once more in the middle of a call, after it acted": Deliveries(once, 163, middle="after it acted"),
+    "twice": Deliveries(twice, 261),
+    "twice, the second one late": Deliveries(twice_the_second_late, 247),
+    "another one in between": Deliveries(with_another_in_between, 225),
+    "a message once its lease has ended": Deliveries(once, 202, message_late=True),
+    "once more in the middle of a call, before it acts": Deliveries(once, 162, middle="before it acts"),
+    "once more in the middle of a call, after it acted": Deliveries(once, 162, middle="after it acted"),
     "with another RequestId in the middle of a call, before it acts": Deliveries(
         once, 83, middle="before it acts", other_request=True
     ),

@@ -56,7 +56,7 @@ class Lifecycle(CfnResource):
         self._lock = threading.Lock()
         self._claimant: _Claimant | None = None
         self._is_postponed = False
-        self._unexpected: Exception | None = None
+        self._unexpected: BaseException | None = None
         self.delivery_error = ""
 
     def dispatch(self, validate: Callable[[], Response], tear_down: Callable[[], Response]) -> Response:
@@ -124,11 +124,9 @@ class Lifecycle(CfnResource):
     @override
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
         """Send FAILED from crhelper's own `except`, which swallows what it caught."""
-        unexpected = sys.exception() or self._init_failed
-        if isinstance(unexpected, Exception):
-            self._unexpected = unexpected
+        self._unexpected = sys.exception() or self._init_failed
         if self._claim("error"):
-            self._respond(FAILED, f"unexpected {type(unexpected).__name__}")
+            self._respond(FAILED, f"unexpected {type(self._unexpected).__name__}")
 
     def _respond(self, status: str, reason: str, response: Response | None = None) -> None:
         resource = self._resource

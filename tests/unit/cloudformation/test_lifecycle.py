@@ -543,7 +543,7 @@ def test_an_error_while_crhelper_is_created_is_sent_and_raised(harness: Harness)
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr("crhelper.log_helper.setup")
         lifecycle = harness.lifecycle(harness.resource())
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="setup"):
         lifecycle.dispatch(response, response)
     assert [(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent] == [("FAILED", "job-1")]
 
