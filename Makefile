@@ -94,7 +94,7 @@ verify-aws: setup ## Check the assumptions about AWS IoT Jobs against a real acc
 	python -m tools verify-aws $(ARGS)
 
 .PHONY: document
-document: setup ## Write docs/aws-behaviour.md from the assumptions
+document: setup ## Write docs/aws-behavior.md from the assumptions
 	python -m tools document
 
 .PHONY: release
@@ -154,10 +154,11 @@ soak: setup ## Play the promises against a model of the account for some minutes
 EXAMPLES := 5000
 
 .PHONY: lint
-lint: setup ## ruff, mypy --strict, cfn-lint, sam validate: all clean or it fails
+lint: setup ## Run ruff, mypy, codespell, cfn-lint and sam validate
 	ruff format --check
 	ruff check
 	mypy
+	codespell
 	cfn-lint template.yaml examples/*.yaml examples/*/*.yaml
 	sam validate --lint
 

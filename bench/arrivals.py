@@ -1,4 +1,4 @@
-"""From an event on the bus to a cancelled job: against a function that makes the one call and nothing else.
+"""From an event on the bus to a canceled job: against a function that makes the one call and nothing else.
 
 All of it is MiniStack's: EventBridge, Lambda and IoT.
 """
@@ -67,10 +67,10 @@ class _Arriving:
         time.sleep(_REST)
         began = time.monotonic()
         self._events.put_events(Entries=[{"Source": "bench", "DetailType": detail_type, "Detail": detail}])
-        wait_for(f"{job_id} to be cancelled", lambda: self._is_cancelled(job_id), seconds=_SECONDS, every=_POLL)
+        wait_for(f"{job_id} to be canceled", lambda: self._is_canceled(job_id), seconds=_SECONDS, every=_POLL)
         return time.monotonic() - began
 
-    def _is_cancelled(self, job_id: str) -> Literal[True] | None:
+    def _is_canceled(self, job_id: str) -> Literal[True] | None:
         return True if self._iot.describe_job(jobId=job_id)["job"]["status"] == "CANCELED" else None
 
 
@@ -95,4 +95,4 @@ def section(rows: list[Arrival]) -> Section:
     """For the page."""
     told = ((row.start, f"{1000 * row.ours:,.0f}", f"{1000 * row.bare:,.0f}", f"{row.ratio:.2f}") for row in rows)
     head = ("", "this function, ms", "the bare one, ms", "ratio")
-    return Section("From an event to a cancelled job", [_TEXT, table(head, told)])
+    return Section("From an event to a canceled job", [_TEXT, table(head, told)])

@@ -22,7 +22,7 @@ GIGABYTES = 0.5  # the function's MemorySize
 CANCELS_PER_SECOND = 8  # the parameter's default
 RUN = 285.0  # seconds of one invocation that work, of 300
 ALARMS = 9
-METRICS = 6  # of a sweep: runs settled, jobs cancelled, executions left; each by trigger, and for the stack
+METRICS = 6  # of a sweep: runs settled, jobs canceled, executions left; each by trigger, and for the stack
 HOURS_OF_A_MONTH = 720
 MONTH = 30 * 24 * 3600.0  # seconds
 POLLS_A_QUEUE = 5 * MONTH / 20  # five pollers of Lambda, each asking for 20 s
@@ -43,7 +43,7 @@ class Item:
 
 
 def of_a_thousand_jobs(bytes_logged_a_job: float) -> Iterator[Item]:
-    """1,000 jobs, cancelled by one sweep at the default pace."""
+    """1,000 jobs, canceled by one sweep at the default pace."""
     seconds = 1000 / CANCELS_PER_SECOND
     yield Item("1,000 jobs at 8/s, 0.5 GB", seconds * GIGABYTES, "Lambda, arm64, per GB-second")
     yield Item("invocations of at most 285 s", 1 + seconds // RUN, "Lambda, per request")
@@ -64,7 +64,7 @@ def section(bytes_logged_a_job: float) -> Section:
     """For the page."""
     text = f"Prices of {PRICES_OF} ({SOURCES})."
     parts = [
-        *_bill("1,000 jobs cancelled", of_a_thousand_jobs(bytes_logged_a_job)),
+        *_bill("1,000 jobs canceled", of_a_thousand_jobs(bytes_logged_a_job)),
         *_bill("An idle month", of_an_idle_month()),
     ]
     return Section("Cost", [text, *parts])

@@ -47,7 +47,7 @@ class Growth:
         return sum(self.calls.values())
 
     @property
-    def modelled(self) -> int:
+    def modeled(self) -> int:
         """The calls that the model has for it."""
         return Selection(self.listed, MATCHES, **KINDS[self.kind]).calls
 
@@ -77,7 +77,7 @@ def _measured(service: Service, kind: str, event: Mapping[str, Any], listed: int
             targets=[_GROUP],
         )
     done = play("ours", json.dumps({"events": [event]}), {**service.environment, "CANCELS_PER_SECOND": "100000"})
-    lost = MATCHES - service.cancelled([f"old-{number}" for number in range(0, listed, every)])
+    lost = MATCHES - service.canceled([f"old-{number}" for number in range(0, listed, every)])
     peak, logged = int(done.errors), len(done.output.encode())
     return Growth(kind, listed, dict(calls.accepted), done.cpu, peak, logged, lost)
 
@@ -106,7 +106,7 @@ def _goals(rows: list[Growth]) -> Iterator[Goal]:
     for kind, more in KINDS.items():
         own = [row for row in rows if row.kind == kind]
         off = [
-            f"{row.all_calls:,} for {row.modelled:,} at {row.listed:,}" for row in own if row.all_calls != row.modelled
+            f"{row.all_calls:,} for {row.modeled:,} at {row.listed:,}" for row in own if row.all_calls != row.modeled
         ]
         calls = " and ".join(
             ["pages" if more.get("passes", 1) == 1 else "pages of each pass", "two a match"]

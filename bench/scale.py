@@ -18,7 +18,7 @@ _TEXT = "By the model of `bench/scale.py`, at the default pace; places work at t
 class Selection:
     """`matches` of `listed` live jobs, as many of either status, in one account and Region.
 
-    `questions` that each match is asked before it is cancelled: tags, thing group. `passes`: how often it is made, the
+    `questions` that each match is asked before it is canceled: tags, thing group. `passes`: how often it is made, the
     last of them without a match.
     """
 

@@ -114,7 +114,7 @@ class Service:
         client.create_bucket(Bucket="answers")
         return client
 
-    def cancelled(self, job_ids: list[str]) -> int:
+    def canceled(self, job_ids: list[str]) -> int:
         """How many of them are."""
         return sum(self.backend.jobs[job_id].status == "CANCELED" for job_id in job_ids)
 

@@ -1,7 +1,7 @@
 """From DeleteStack to DELETE_COMPLETE: one resource for all jobs of a stack, or one for each, ours and CDK's.
 
 CloudFormation and Lambda are MiniStack's, IoT is the service with the real rules and the real quota. MiniStack deletes
-one resource after the other, where AWS deletes at once what does not depend on each other: in favour of one resource
+one resource after the other, where AWS deletes at once what does not depend on each other: in favor of one resource
 for each job, whose calls are less throttled so. bench/throughput.py has them all at once.
 """
 
@@ -39,7 +39,7 @@ type _Resources = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Deletion:
-    """One stack: seconds until its deletion ended, in which status, and how many of its jobs are not cancelled."""
+    """One stack: seconds until its deletion ended, in which status, and how many of its jobs are not canceled."""
 
     seconds: float
     status: str
@@ -134,7 +134,7 @@ def _delete(service: Service, account: Account, kind: str, jobs: int) -> Deletio
     began = time.monotonic()
     cloudformation.delete_stack(StackName=name)
     status = wait_for(f"the deletion of {name}", end, seconds=_SECONDS, every=_POLL)
-    return Deletion(time.monotonic() - began, status, jobs - service.cancelled(job_ids))
+    return Deletion(time.monotonic() - began, status, jobs - service.canceled(job_ids))
 
 
 def section(rows: list[Teardown]) -> Section:

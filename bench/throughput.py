@@ -68,15 +68,15 @@ def _measured(service: Service, program: str, latency: float) -> Throughput:
             for number, key in enumerate(keys)
         ]
     done = play(program, json.dumps({"events": asked}), service.environment)
-    cancelled = service.cancelled(job_ids)
+    canceled = service.canceled(job_ids)
     took = calls.cancels_at[-1] - calls.cancels_at[0]
     return Throughput(
         program,
         latency,
         took,
-        (cancelled - 1) / took / QUOTA,
+        (canceled - 1) / took / QUOTA,
         calls.throttled.total() / calls.all,
-        JOBS - cancelled,
+        JOBS - canceled,
         service.answers(keys) if program == TEARDOWNS else json.loads(done.errors) if program == CDK else {},
     )
 

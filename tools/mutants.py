@@ -1,7 +1,7 @@
-"""`make mutants`: run mutation tests of the pure modules, and compare the survivors with docs/mutants.md.
+"""`make mutants`: run mutation tests of the pure modules, and compare the survivors with tests/mutants.md.
 
 mutmut changes functions and methods, but neither constants nor properties. This module applies its operators to those.
-docs/mutants.md lists every mutant that survives the unit tests, with the reason, and no other mutant.
+tests/mutants.md lists every mutant that survives the unit tests, with the reason, and no other mutant.
 """
 
 import ast
@@ -28,7 +28,7 @@ from mutmut.utils.format_utils import orig_function_and_class_names_from_key
 
 _MIN_SCORE = 0.95
 _HANDLER = Path("src/handler")
-_LIST = Path("docs/mutants.md")
+_LIST = Path("tests/mutants.md")
 _LISTED = re.compile(r"^### `([^`]+)`\n\n```diff\n([^`]+)\n```\n\n[^#`\s]", re.MULTILINE)
 _MAX_TEST_SECONDS = 60  # a mutant whose tests run longer counts as killed
 _PROPERTY, _HIDDEN = "    @property\n", "    # @property\n"  # mutmut ignores decorated functions
@@ -45,7 +45,7 @@ class Mutant:
 
 
 def main() -> int:
-    """Return exit code 0 if the score is high enough and docs/mutants.md lists exactly the survivors."""
+    """Return exit code 0 if the score is high enough and tests/mutants.md lists exactly the survivors."""
     shutil.rmtree("mutants", ignore_errors=True)  # mutmut reuses results, even of other tests
     subprocess.run([sys.executable, "-m", "mutmut", "run"], check=True)
     paths = sorted(walk_mutatable_files())

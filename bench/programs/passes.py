@@ -1,4 +1,4 @@
-"""aws-nuke's way: what is IN_PROGRESS is listed and cancelled one by one, every 5 s, until none is left."""
+"""aws-nuke's way: what is IN_PROGRESS is listed and canceled one by one, every 5 s, until none is left."""
 
 import json
 import sys

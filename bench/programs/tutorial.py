@@ -38,7 +38,7 @@ def cancel(job_id: str) -> None:
         iot.cancel_job(jobId=job_id)
         metrics.add_metric(name="JobsCanceled", unit=MetricUnit.Count, value=1)
     except ClientError:
-        logger.exception("the job can't be cancelled")
+        logger.exception("the job can't be canceled")
 
 
 @logger.inject_lambda_context

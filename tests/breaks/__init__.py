@@ -1,15 +1,15 @@
-"""Each promise, the test that holds it, and what happens to that test when the code no longer keeps the promise.
+"""Breaks: changes of the code that violate a guarantee, and the test that must fail with each of them.
 
-A break is a piece of src/handler and what stands there instead. `make breaks` tries them all in a copy of the project.
+A break replaces a piece of src/handler. `make breaks` tries all of them in a copy of the project.
 """
 
 from typing import NamedTuple
 
 
 class Break(NamedTuple):
-    """A break of a promise: in this module, this text is replaced, and this test has to fail."""
+    """A violation of the guarantee: `text` of the module is replaced by `instead`, and the test must fail."""
 
-    promise: str
+    guarantee: str
     what: str
     module: str
     text: str
@@ -21,13 +21,13 @@ CONVERGENT = "1 convergent"
 SAFER = "2 only safer"
 FAILS_CLOSED = "3 fails closed"
 NOTHING_LOST = "4 nothing lost"
-ANSWERED = "5 always answered"
+RESPONDS = "5 always responds"
 NO_SECRET = "6 no secret"
 
 BREAKS = [
     Break(
         CONVERGENT,
-        "a refusal decides, and not the status that is read",
+        "the refusal of CancelJob decides, not the status that is read back",
         "cancellation/cancel",
         "return _terminal(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)",
         "return _result(job, Outcome.FAILED if refusal else Outcome.CANCELED)",
@@ -35,7 +35,7 @@ BREAKS = [
     ),
     Break(
         CONVERGENT,
-        "a repeated deletion forgets the devices of the first",
+        "a repeated deletion ignores the jobs that the first one canceled",
         "cancellation/run",
         "if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):",
         "if False:",
@@ -44,7 +44,7 @@ BREAKS = [
     ),
     Break(
         CONVERGENT,
-        "a wait cancels whatever has the id by now",
+        "a poll cancels another job that reuses the id",
         "cancellation/cancel",
         "if request.criteria is None:\n        return None",
         "return None",
@@ -77,7 +77,7 @@ BREAKS = [
     ),
     Break(
         SAFER,
-        "a request raises the cap",
+        "a request raises the job limit",
         "cancellation/request",
         "not 1 <= value <= limits.max_jobs:",
         "value < 1:",
@@ -85,7 +85,7 @@ BREAKS = [
     ),
     Break(
         SAFER,
-        "the prefix is not looked at",
+        "JobIdPrefix is ignored",
         "cancellation/cancel",
         "if not job_id.startswith(session.limits.job_id_prefix):\n        return _outside_prefix(session)",
         "if False:\n        return _outside_prefix(session)",
@@ -93,7 +93,7 @@ BREAKS = [
     ),
     Break(
         FAILS_CLOSED,
-        "unknown keys are overlooked",
+        "unknown keys are ignored",
         "cancellation/validation",
         "if unknown:",
         "if False:",
@@ -101,7 +101,7 @@ BREAKS = [
     ),
     Break(
         FAILS_CLOSED,
-        "a selection over the cap is carried out",
+        "a selection over the job limit is canceled",
         "cancellation/run",
         "0 if limit_checked else len(results) + len(new)",
         "0",
@@ -109,7 +109,7 @@ BREAKS = [
     ),
     Break(
         FAILS_CLOSED,
-        "the selection after a wait is not held against the cap",
+        "the selection after a wait is not checked against the job limit",
         "cancellation/run",
         "trigger, limit_checked=False)",
         "trigger, limit_checked=True)",
@@ -117,7 +117,7 @@ BREAKS = [
     ),
     Break(
         FAILS_CLOSED,
-        "a listing that fails is an empty one",
+        "a failed listing is treated as empty",
         "cancellation/run",
         'return _unfinished(request, trigger, results.values(), f"select: {error}")',
         "break",
@@ -125,7 +125,7 @@ BREAKS = [
     ),
     Break(
         FAILS_CLOSED,
-        "a flag of a deletion that can't be read counts as left out",
+        "an unreadable flag of a deletion is treated as omitted",
         "cloudformation/properties",
         "if key in _SAFE_VALUES:",
         "if False:",
@@ -134,7 +134,7 @@ BREAKS = [
     ),
     Break(
         NOTHING_LOST,
-        "an unfinished event is not put on the backlog",
+        "an unfinished event is not enqueued",
         "pipeline",
         "self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)",
         "pass",
@@ -142,7 +142,7 @@ BREAKS = [
     ),
     Break(
         NOTHING_LOST,
-        "a message is deleted though its event is unfinished",
+        "a message is deleted although its event is unfinished",
         "app",
         "retry_seconds = result.next.seconds if result.next and result.next.attributes is None else None",
         "retry_seconds = None",
@@ -158,40 +158,40 @@ BREAKS = [
         "tests/unit/cancellation/test_report.py::test_only_three_outcomes_are_not_settled",
     ),
     Break(
-        ANSWERED,
-        "an error status counts as delivered",
+        RESPONDS,
+        "an error status is treated as delivered",
         "cloudformation/response",
         "if 200 <= response.status < 300 else",
         "if 200 <= response.status < 600 else",
         "tests/unit/cloudformation/test_lifecycle.py::test_an_error_status_is_not_delivery",
     ),
     Break(
-        ANSWERED,
-        "the timer and the run both answer",
+        RESPONDS,
+        "the timer and the handler both respond",
         "cloudformation/lifecycle",
         "return self._claimant == claimant",
         "return True",
         "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
-        ANSWERED,
-        "nobody answers for a run that hangs",
+        RESPONDS,
+        "the timer never responds for an invocation that hangs",
         "cloudformation/lifecycle",
         "        self._timer.start()\n",
         "",
         "tests/unit/cloudformation/test_lifecycle.py::test_the_timer_responds_and_the_late_response_is_not_sent",
     ),
     Break(
-        ANSWERED,
-        "an answer that did not arrive is not told to Lambda",
+        RESPONDS,
+        "an undelivered response is not raised to Lambda",
         "app",
         "    if result.delivery_error:\n",
         "    if False:\n",
         "tests/unit/cloudformation/test_lifecycle.py::test_an_undelivered_response_is_raised",
     ),
     Break(
-        ANSWERED,
-        "a queue that is out of order for a moment fails a deletion",
+        RESPONDS,
+        "a short outage of SQS fails a deletion",
         "inbound/delivery",
         "return not is_last and respond_by",
         "return False and respond_by",
@@ -199,16 +199,16 @@ BREAKS = [
         "test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda",
     ),
     Break(
-        ANSWERED,
-        "a deletion whose queue stays out of order is never answered",
+        RESPONDS,
+        "a deletion gets no response if SQS stays unavailable",
         "inbound/delivery",
         "return not is_last and respond_by",
         "return True or respond_by",
         "tests/function/test_app.py::test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach",
     ),
     Break(
-        ANSWERED,
-        "a deletion answers with another id",
+        RESPONDS,
+        "the response to a Delete has another PhysicalResourceId",
         "cloudformation/request",
         'return self.physical_id or f"{_FAILED_CREATE}',
         'return f"{_FAILED_CREATE}',
@@ -224,7 +224,7 @@ BREAKS = [
     ),
     Break(
         NO_SECRET,
-        "the event bus is told what the log is not",
+        "a published report is not redacted",
         "aws/eventbridge",
         "json.loads(redact(json.dumps(report.as_dict(), ensure_ascii=False)))",
         "report.as_dict()",
@@ -232,7 +232,7 @@ BREAKS = [
     ),
     Break(
         NO_SECRET,
-        "crhelper logs what it does",
+        "crhelper writes its own log lines",
         "cloudformation/lifecycle",
         'for name in ("crhelper.resource_helper", "crhelper.utils"):',
         "for name in ():",

@@ -49,13 +49,13 @@ def is_caught(root: Path, each: Break) -> bool:
 
 def main() -> int:
     """Exit code: 0 if every break is caught."""
-    table = Table("promise", "break", "test that fails", "caught")
+    table = Table("guarantee", "break", "test that fails", "caught")
     caught = 0
     with copy() as root:
         for each in BREAKS:
             is_noticed = is_caught(root, each)
             caught += is_noticed
-            table.add_row(each.promise, each.what, each.test.rpartition("::")[2], "yes" if is_noticed else "NO")
+            table.add_row(each.guarantee, each.what, each.test.rpartition("::")[2], "yes" if is_noticed else "NO")
     Console(width=200 if not sys.stdout.isatty() else None).print(table)
     print(f"{caught} of {len(BREAKS)} breaks are caught")  # noqa: T201 - what the command is for
     return 0 if caught == len(BREAKS) else 1

@@ -153,7 +153,7 @@ def told(**changes: Any) -> dict[str, Any]:
         {"force": "false"},
         {"dryRun": None},
         {"reason": None},
-        {"counts": {"CANCELLED": 1}},
+        {"counts": {"CANCELLED": 1}},  # codespell:ignore cancelled
         {"counts": {"CANCELED": 0}},
         {"executionsLeftInProgress": -1},
         {"jobs": [{"jobId": "a"}]},

@@ -18,6 +18,7 @@ TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 FUNCTION: dict[str, Any] = RESOURCES["Function"]["Properties"]
+RULES = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Events::Rule")
 
 DEFAULTS = {
     "Force": "false",
@@ -250,10 +251,9 @@ def test_what_fails_for_good_ends_on_the_encrypted_failure_queue() -> None:
     queue = {"Fn::GetAtt": ["FailureQueue", "Arn"]}
     assert RESOURCES["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
-    rules = {name: rule for name, rule in RESOURCES.items() if rule["Type"] == "AWS::Events::Rule"}
-    assert sorted(rules) == ["AlarmRule", "RequestRule", "StackRule"]
-    for rule in rules.values():
-        (target,) = rule["Properties"]["Targets"]
+    assert RULES == ["AlarmRule", "RequestRule", "StackRule"]
+    for rule in RULES:
+        (target,) = RESOURCES[rule]["Properties"]["Targets"]
         assert target["DeadLetterConfig"] == {"Arn": queue}
 
 
@@ -265,6 +265,7 @@ def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> Non
         {"Fn::If": ["HasAlarms", {"Fn::GetAtt": ["AlarmRule", "Arn"]}, {"Ref": "AWS::NoValue"}]},
         {"Fn::If": ["CancelsOnStackDelete", {"Fn::GetAtt": ["StackRule", "Arn"]}, {"Ref": "AWS::NoValue"}]},
     ]
+    assert all(f'["{rule}", "Arn"]' in json.dumps(allow["Condition"]) for rule in RULES)
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
     assert deny["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"},
@@ -272,7 +273,7 @@ def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> Non
     }
 
 
-@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule", "StackRule"])
+@pytest.mark.parametrize("rule", RULES)
 def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> None:
     permission = RESOURCES[f"{rule}Permission"]
     assert permission.get("Condition") == RESOURCES[rule].get("Condition")
@@ -307,7 +308,7 @@ def test_the_stack_rule_takes_no_other_status_than_the_end_of_a_deletion() -> No
         assert not pattern.matches_event(event)
 
 
-@pytest.mark.parametrize("rule", ["RequestRule", "AlarmRule", "StackRule"])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_rule_takes_no_event_of_another_account(rule: str) -> None:
     assert RESOURCES[rule]["Properties"]["EventPattern"]["account"] == [{"Ref": "AWS::AccountId"}]
 

@@ -1,4 +1,4 @@
-"""`make document`: write docs/aws-behaviour.md, which lists the assumptions."""
+"""`make document`: write docs/aws-behavior.md, which lists the assumptions."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,33 +9,44 @@ from .assumption import Assumption
 from .assumptions import ASSUMPTIONS
 from .differences import DIFFERENCES
 
-PATH = Path(__file__).parents[2] / "docs" / "aws-behaviour.md"
+PATH = Path(__file__).parents[2] / "docs" / "aws-behavior.md"
 
 _HEAD = """\
-# What the code assumes about AWS IoT Jobs
+# Assumptions about AWS IoT Jobs
 
-Made of [`tools/conformance/assumptions`](../tools/conformance/assumptions) by `make document`: change it there.
+For maintainers, and for operators who want to check the function against their own account. This page lists what the
+code assumes about AWS IoT Jobs, the evidence for each assumption, and where a local AWS differs.
 
-Each of these is data with a probe, and is held against three backends: in `make test` against moto with the IoT Jobs
-rules put right, in `make nightly` against MiniStack with IAM enforced, and by `make verify-aws` against a real account.
-**The last one has never been done:** nothing of this was tried by us on AWS itself. The evidence says where an
-assumption comes from: **D** is documented by AWS or stands in the service model, **O** was observed by others against
-the real service, **I** is inferred, and **?** is not established. For the last two, everything that the code copes
-with is expected, and it is our own code that is held against the service.
+`make document` writes this page from [`tools/conformance/assumptions`](../tools/conformance/assumptions). Change the
+assumptions there.
+
+Each assumption is data with a probe. `make test` checks them against moto with the rules of IoT Jobs
+(`tests/support/iot_rules.py`). `make nightly` checks them against MiniStack. `make verify-aws` checks them against a
+real account. The [README](../README.md) says whether that was done.
+
+| Evidence | Source of the assumption |
+| --- | --- |
+| **D** | AWS documents it, or the service model contains it |
+| **O** | other users of the service observed it |
+| **I** | inferred |
+| **?** | unknown |
+
+For **I** and **?**, every result that the function handles is expected. Their probes call the function's own code.
 
 ```sh
 make verify-aws                                   # asks first; your credentials, your Region
-make verify-aws ARGS="--yes --endpoint-url http://localhost:4566"    # a MiniStack stands in (`make up` starts one)
+make verify-aws ARGS="--yes --endpoint-url http://localhost:4566"    # against a MiniStack (`make up` starts one)
 ```
 
-It makes things, a group and jobs of its own, at up to 5 calls a second, and deletes them again: also after Ctrl-C or a
-SIGTERM, but not after a SIGKILL. Their names begin with a prefix that it prints. The permissions that it needs are
-`iotjobsdata:UpdateJobExecution` and, of `iot`, AddThingToThingGroup, CancelJob, CancelJobExecution, CreateJob,
-CreateThing, CreateThingGroup, DeleteJob, DeleteThing, DeleteThingGroup, DescribeEndpoint, DescribeJob, DescribeThing,
-DescribeThingGroup, ListJobExecutionsForJob, ListJobs, ListTagsForResource and TagResource.
+The command creates things, a thing group and jobs, with at most 5 calls per second. It deletes them at the end, and
+also after Ctrl-C or a SIGTERM, but not after a SIGKILL. Their names start with a prefix that the command prints. It
+needs the permission `iotjobsdata:UpdateJobExecution` and, in the service `iot`, these permissions:
+AddThingToThingGroup, CancelJob, CancelJobExecution, CreateJob, CreateThing, CreateThingGroup, DeleteJob, DeleteThing,
+DeleteThingGroup, DescribeEndpoint, DescribeJob, DescribeThing, DescribeThingGroup, ListJobExecutionsForJob, ListJobs,
+ListTagsForResource and TagResource.
 
-Not among the assumptions, since nobody can have them to order on a real account: throttling, AccessDenied (the end to
-end tests have it on MiniStack), an answer that is lost, and a lag of known length.
+Some behavior cannot be provoked on a real account, and is not in the list: throttling, AccessDenied (the end-to-end
+tests provoke it on MiniStack), a lost response, and a delay of known length.
 
 ## Assumptions
 """
@@ -43,15 +54,17 @@ end tests have it on MiniStack), an answer that is lost, and a lag of known leng
 _DIFFERENCES = """\
 ## Where a local AWS differs
 
-Each of these is asserted: a difference that goes away fails the tests, as a new one does.
+The tests assert each difference. They fail if a difference disappears, and if a new one appears.
 """
 
 
 def document() -> str:
     """Return the whole text."""
-    assumptions = _table(("Assumption", "", "Evidence", "Expected"), (_row(assumption) for assumption in ASSUMPTIONS))
+    assumptions = _table(
+        ("Name", "Assumption", "Evidence", "Expected"), (_row(assumption) for assumption in ASSUMPTIONS)
+    )
     differences = _table(
-        ("Backend", "Assumption", "What it does instead"),
+        ("Backend", "Name", "Result of its probe"),
         ((each.backend, f"`{each.assumption}`", f"`{each.instead}`") for each in DIFFERENCES),
     )
     return f"{_HEAD}\n{assumptions}\n\n{_DIFFERENCES}\n{differences}\n"
@@ -60,7 +73,7 @@ def document() -> str:
 def write(screen: Screen) -> int:
     """Write the document, and return exit code 0."""
     PATH.write_text(document())
-    screen.say(f"{PATH.relative_to(Path.cwd(), walk_up=True)} is written.")
+    screen.say(f"{PATH.relative_to(Path.cwd(), walk_up=True)} was written.")
     return 0
 
 

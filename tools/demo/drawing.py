@@ -14,7 +14,7 @@ _COLUMN, _ROW, _GAP, _NOTE = 50, 40, 5, 46  # pixels
 _PLOT_LEFT, _PLOT_TOP, _X_AXIS, _LEGEND_ROW, _LEGEND_LEFT = 44, 34, 18, 15, 10
 _CHARACTER = 6.8  # pixels; slightly more than the width of 10 px text
 _ALARMS_IN_ROW, _ALARM_HEIGHT = 5, 34
-_RED, _GREY, _PALE, _LINE = "#d62728", "#545b64", "#9aa5b1", "#eaeded"
+_RED, _GRAY, _PALE, _LINE = "#d62728", "#545b64", "#9aa5b1", "#eaeded"
 _STATES: Final = {"OK": "#2ca02c", "ALARM": _RED, "INSUFFICIENT_DATA": _PALE}
 _SMALL, _BOLD = "font-size:10px", "font-weight:bold;font-size:12px"
 _END, _MIDDLE = "text-anchor:end", "text-anchor:middle"
@@ -37,7 +37,7 @@ def draw(widgets: Sequence[Widget], data: Data, states: Mapping[str, str], secon
             "<style>text{font:11px Helvetica,Arial,sans-serif}</style>",
             f'<rect width="{width}" height="{height + _NOTE}" fill="{_LINE}"/>',
             *(part for widget in widgets for part in _panel(widget, data, states, axis)),
-            *(_text(2 * _GAP, height + 16 + 18 * row, note, _GREY) for row, note in enumerate(_NOTES)),
+            *(_text(2 * _GAP, height + 16 + 18 * row, note, _GRAY) for row, note in enumerate(_NOTES)),
             "</svg>\n",
         ]
     )
@@ -74,9 +74,9 @@ def _chart(widget: Widget, data: Data, width: int, height: int, seconds: int) ->
     yield f'<g transform="translate({_PLOT_LEFT} {bottom})">'
     for value in (0.0, highest / 2, highest):
         yield f'<path d="M0 {-value * y_scale:.1f}h{right}" stroke="{_LINE}"/>'
-        yield _text(-5, 4 - value * y_scale, _number(value), _GREY, f"{_SMALL};{_END}")
+        yield _text(-5, 4 - value * y_scale, _number(value), _GRAY, f"{_SMALL};{_END}")
     for share, anchor in ((0.0, ""), (0.5, _MIDDLE), (1.0, _END)):
-        yield _text(share * right, 14, f"{share * seconds:g} s", _GREY, f"{_SMALL};{anchor}")
+        yield _text(share * right, 14, f"{share * seconds:g} s", _GRAY, f"{_SMALL};{anchor}")
     yield from (_bars if widget.is_stacked else _curves)(widget, data, x_scale, y_scale)
     for value, label in widget.limits:
         yield f'<path d="M0 {-value * y_scale:.1f}h{right}" stroke="{_RED}" stroke-dasharray="4 3"/>'

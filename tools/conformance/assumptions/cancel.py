@@ -62,19 +62,19 @@ def _reason_and_comment(testbed: IotTestbed) -> Callable[[], str]:
 CANCEL = (
     documented(
         "cancel",
-        "CancelJob without force ends QUEUED executions; those that devices have started run on",
+        "CancelJob without force cancels QUEUED executions, and leaves those running that devices have started",
         "CANCELED: CANCELED, IN_PROGRESS",
         lambda testbed: _cancels(testbed, force=False),
     ),
     documented(
         "cancel-force",
-        "CancelJob with force ends QUEUED executions, and those that devices have started",
+        "CancelJob with force cancels QUEUED executions and those that devices have started",
         "CANCELED: CANCELED, CANCELED",
         lambda testbed: _cancels(testbed, force=True),
     ),
     documented(
         "cancel-force-ended",
-        "CancelJob with force leaves an execution that has ended as it is",
+        "CancelJob with force does not change an execution that has ended",
         "CANCELED: SUCCEEDED, CANCELED",
         _ended_executions_stay,
     ),
@@ -90,17 +90,17 @@ CANCEL = (
         "InvalidStateTransitionException",
         _report_after_force,
     ),
-    documented("cancel-answer", "CancelJob answers no status", "description, jobArn, jobId", _response_fields),
+    documented("cancel-answer", "CancelJob returns no status", "description, jobArn, jobId", _response_fields),
     Assumption(
         "cancel-canceled",
-        "CancelJob on a CANCELED job is refused, and the first reason stays",
+        "CancelJob on a CANCELED job is refused, and does not change the reasonCode",
         Evidence.OBSERVED,
         ("InvalidRequestException; ASSUMPTION",),
         lambda testbed: _canceled_refuses(testbed, force=False),
     ),
     Assumption(
         "cancel-canceled-force",
-        "CancelJob with force on a CANCELED job is refused, and the first reason stays",
+        "CancelJob with force on a CANCELED job is refused, and does not change the reasonCode",
         Evidence.OBSERVED,
         ("InvalidRequestException; ASSUMPTION",),
         lambda testbed: _canceled_refuses(testbed, force=True),
@@ -121,13 +121,13 @@ CANCEL = (
     ),
     documented(
         "cancel-absent",
-        "CancelJob on a job that is not there is not found",
+        "CancelJob on an absent job returns ResourceNotFoundException",
         "ResourceNotFoundException",
         lambda testbed: error_code(lambda: testbed.cancel(f"{testbed.prefix}absent")),
     ),
     documented(
         "settle-absent",
-        "Our code calls a job that is not there GONE, with force and without",
+        "The function reports an absent job as GONE, with force and without",
         "GONE, GONE",
         lambda testbed: ", ".join(
             testbed.cancel_by_handler(f"{testbed.prefix}absent", force=each).outcome for each in (False, True)
@@ -135,7 +135,7 @@ CANCEL = (
     ),
     documented(
         "cancel-history",
-        "DescribeJob tells the reasonCode and the comment of the cancel, letter by letter",
+        "DescribeJob returns the reasonCode and the comment of the cancel unchanged",
         "WHY_2: for a reason: é ✓",
         _reason_and_comment,
     ),

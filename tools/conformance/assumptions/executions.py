@@ -83,7 +83,7 @@ def _ended(testbed: IotTestbed) -> str:
 EXECUTIONS = (
     documented(
         "cancel-execution",
-        "CancelJobExecution with force ends an execution that its device has started, and no other one",
+        "CancelJobExecution with force cancels an execution that its device has started, and no other one",
         "IN_PROGRESS: CANCELED, IN_PROGRESS",
         _ends_one,
     ),
@@ -95,38 +95,38 @@ EXECUTIONS = (
     ),
     Assumption(
         "cancel-execution-ended",
-        "CancelJobExecution on an execution that has ended is refused in a way that our code takes for the end",
+        "CancelJobExecution on an execution that has ended is refused with an error that the function treats as ended",
         Evidence.INFERRED,
         ("ExecutionEnded", "JobNotCancelable", "JobNotFound"),
         _ended,
     ),
     documented(
         "cancel-execution-absent",
-        "CancelJobExecution for a thing without an execution is not found",
+        "CancelJobExecution for a thing without an execution returns ResourceNotFoundException",
         "ResourceNotFoundException",
         _absent_execution,
     ),
     documented(
         "executions-absent",
-        "CancelJobExecution and ListJobExecutionsForJob of a job that is not there are not found",
+        "CancelJobExecution and ListJobExecutionsForJob of an absent job return ResourceNotFoundException",
         "ResourceNotFoundException, ResourceNotFoundException",
         _absent_job,
     ),
     documented(
         "executions-names",
-        "ListJobExecutionsForJob gives thing ARNs: what follows `:thing/` is the name, colons and all",
+        "ListJobExecutionsForJob returns thing ARNs: the name, which may contain colons, follows `:thing/`",
         "its name",
         _names_with_colons,
     ),
     documented(
         "executions-filter",
-        "ListJobExecutionsForJob gives executions in one status, if asked",
+        "ListJobExecutionsForJob filters executions by status",
         "IN_PROGRESS",
         _running_only,
     ),
     documented(
         "executions-paging",
-        "ListJobExecutionsForJob pages: each execution once, no page longer than asked",
+        "ListJobExecutionsForJob returns each execution once, in pages of at most the requested size",
         "3, 3 different, at most 1 a page",
         _pages,
     ),

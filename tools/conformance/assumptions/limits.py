@@ -12,7 +12,7 @@ def _refuses_text(name: str, text: str, *, reason: str = REASON, comment: str = 
         code = error_code(lambda: testbed.cancel(job_id, reason=reason, comment=comment))
         return f"{code}; {testbed.status(job_id)}"
 
-    claim = f"CancelJob refuses {text}, and cancels nothing"
+    claim = f"CancelJob refuses {text}, and does not cancel the job"
     return documented(name, claim, "InvalidRequestException; IN_PROGRESS", probe)
 
 
@@ -49,7 +49,7 @@ LIMITS = (
     _refuses_id("id-length", "a job id of 65 characters", "x" * 65),
     documented(
         "id-longest",
-        "CancelJob takes a job id of 64 characters, and does not find it",
+        "CancelJob accepts a job id of 64 characters, and returns ResourceNotFoundException",
         "ResourceNotFoundException",
         _longest_id,
     ),
@@ -59,7 +59,7 @@ LIMITS = (
     _refuses_text("comment-pattern", "a comment with a line feed", comment="a\nb"),
     documented(
         "longest-texts",
-        "CancelJob takes a reasonCode of 128 and a comment of 2028 characters",
+        "CancelJob accepts a reasonCode of 128 and a comment of 2028 characters",
         "CANCELED, as given",
         _longest,
     ),

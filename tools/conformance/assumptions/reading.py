@@ -63,7 +63,7 @@ def _filter(testbed: IotTestbed) -> Callable[[], str]:
     def read() -> str:
         statuses = (JobStatus.IN_PROGRESS, JobStatus.CANCELED)
         listed = [testbed.list_own_jobs(status).keys() & {active, canceled} for status in statuses]
-        names = {frozenset({active}): "the live one", frozenset({canceled}): "the other one"}
+        names = {frozenset({active}): "the active one", frozenset({canceled}): "the other one"}
         return ", ".join(names.get(frozenset(each), f"{len(each)} of 2") for each in listed)
 
     return read
@@ -122,7 +122,7 @@ READING = (
     ),
     documented(
         "describe-absent",
-        "DescribeJob of a job that is not there is not found",
+        "DescribeJob of an absent job returns ResourceNotFoundException",
         "ResourceNotFoundException",
         lambda testbed: error_code(lambda: testbed.iot.describe_job(jobId=f"{testbed.prefix}absent")),
     ),
@@ -134,29 +134,34 @@ READING = (
     ),
     documented(
         "describe-drained",
-        "A cancelled job comes to read as neither concurrent nor with QUEUED executions, while a device still runs it",
+        "A canceled job eventually has neither isConcurrent nor QUEUED executions, while a device still runs it",
         "1 in progress, drained",
         _counts_after_cancel,
     ),
-    documented("describe-targets", "DescribeJob tells the ARNs of things and thing groups", "group, thing", _targets),
+    documented(
+        "describe-targets",
+        "DescribeJob returns the ARNs of the targeted things and thing groups",
+        "group, thing",
+        _targets,
+    ),
     documented(
         "list-filter",
-        "ListJobs gives jobs in one status, if asked; a cancelled one is listed as CANCELED",
-        "the live one, the other one",
+        "ListJobs filters jobs by status, and lists a canceled job as CANCELED",
+        "the active one, the other one",
         _filter,
     ),
     documented(
         "list-summary",
-        "ListJobs tells the target selection, and when a job was created and changed last",
+        "ListJobs returns the target selection, and the times of creation and last update",
         "SNAPSHOT, CONTINUOUS; zoned times",
         _summary,
     ),
     documented(
         "list-paging",
-        "ListJobs pages: each job once, no page longer than asked",
+        "ListJobs returns each job once, in pages of at most the requested size",
         "3, 3 different, at most 2 a page",
         _pages,
     ),
-    documented("tags", "ListTagsForResource tells the tags that a job was created with", "as given", _tags),
-    documented("tags-none", "ListTagsForResource of a job without tags tells none", "{}", _no_tags),
+    documented("tags", "ListTagsForResource returns the tags with which a job was created", "as given", _tags),
+    documented("tags-none", "ListTagsForResource of a job without tags returns no tags", "{}", _no_tags),
 )

@@ -71,7 +71,7 @@ def _selection_result(testbed: IotTestbed, job_id: str) -> str:
     selection = select(testbed.session(), Criteria(job_id_glob=f"{testbed.prefix}*"))
     if job_id in {each.job_id for each in selection.jobs}:
         return "selected"
-    return next((f"left out: {each.why}" for each in selection.excluded if each.job_id == job_id), "not listed")
+    return next((f"excluded: {each.why}" for each in selection.excluded if each.job_id == job_id), "not listed")
 
 
 UNDOCUMENTED = (
@@ -84,48 +84,48 @@ UNDOCUMENTED = (
     ),
     Assumption(
         "cancel-deleted",
-        "CancelJob on a job that is being deleted is an error; our code calls the job GONE",
+        "CancelJob on a job that is being deleted returns an error; the function reports the job as GONE",
         Evidence.UNKNOWN,
         ("GONE", "DEFERRED"),
         _being_deleted,
     ),
     Assumption(
         "cancel-again",
-        "A second CancelJob, as after a lost answer, is a success for our code",
+        "A second CancelJob, as after a lost response, is a success for the function",
         Evidence.INFERRED,
         ("CANCELED, ALREADY_CANCELED",),
         _again,
     ),
     Assumption(
         "force-later",
-        "With force, our code ends the executions that an earlier cancel without it has left",
+        "With force, the function cancels the executions that an earlier cancel without force left running",
         Evidence.INFERRED,
         ("ALREADY_CANCELED, 0 left", "CANCELED, 0 left", "FAILED, 2 left"),
         _force_later,
     ),
     Assumption(
         "tags-absent",
-        "ListTagsForResource of a job that is not there is not found, or tells no tags",
+        "ListTagsForResource of an absent job returns ResourceNotFoundException, or no tags",
         Evidence.UNKNOWN,
         ("JobNotFound", "{}"),
         _tags_of_absent,
     ),
     Assumption(
         "list-unknown-namespace",
-        "ListJobs in a namespace that nobody has gives no jobs, or ignores the namespace",
+        "ListJobs in an unknown namespace returns no jobs, or ignores the namespace",
         Evidence.UNKNOWN,
         ("not listed", "listed"),
         _unknown_namespace,
     ),
     Assumption(
-        "select", "A selection works, in an account without Greengrass too", Evidence.UNKNOWN, ("selected",), _selects
+        "select", "A selection also works in an account without Greengrass", Evidence.UNKNOWN, ("selected",), _selects
     ),
     Assumption(
         "select-greengrass",
-        "A selection never takes a job in Greengrass's namespace, whether a plain ListJobs shows those or not",
+        "A selection never includes a job in Greengrass's namespace, whether or not a plain ListJobs lists such jobs",
         Evidence.UNKNOWN,
         (
-            "left out: owned by AWS IoT Greengrass",
+            "excluded: owned by AWS IoT Greengrass",
             "not listed",
             "CreateJob: InvalidRequestException",
             "CreateJob: AccessDeniedException",
