@@ -258,7 +258,7 @@ def test_executions_are_listed_in_pages(simulator: IotSimulator, iot: SimulatedI
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"maxResults": 251}, {"nextToken": "?"}, {"nextToken": ""}, {"nextToken": "1.W10="}, {"targetSelection": "SOME"}],
+    [{"maxResults": 251}, {"nextToken": "?"}, {"nextToken": ""}, {"nextToken": "1.W10="}],
 )
 def test_a_page_that_does_not_exist_is_refused(parameters: dict[str, Any], iot: SimulatedIotClient) -> None:
     assert refusal(iot.list_jobs, **parameters) == INVALID

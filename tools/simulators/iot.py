@@ -30,7 +30,6 @@ JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_RESULTS, MAX_REASON_CODE, MAX_COMMENT = 250, 128, 2028
 JOB_STATUSES = frozenset({"IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED"})
 CANCELABLE = frozenset({"IN_PROGRESS", "SCHEDULED"})
-TARGET_SELECTIONS = frozenset({"SNAPSHOT", "CONTINUOUS"})
 COUNTERS = {  # of JobProcessDetails, by the execution status that each counts
     "QUEUED": "numberOfQueuedThings",
     "IN_PROGRESS": "numberOfInProgressThings",
@@ -78,7 +77,7 @@ class IotSimulator:
         lag: reads after an accepted cancel that still show the job as it was.
         seconds_a_call: how long each call takes, by `sleep`.
         page_size: the most jobs or executions in a page.
-        denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true, in any case.
+        denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true; case does not count.
         hides_namespaced: ListJobs without a namespace leaves out jobs in a namespace (AWS documents neither).
         ignores_namespaces: ListJobs with a namespace shows every job, as some local AWS does.
         now: the clock, timezone-aware.
@@ -207,8 +206,7 @@ class IotSimulator:
     def _list_jobs(self, parameters: Parameters) -> Response:
         """Newest first, as sorted when the first page was read."""
         _require(parameters.get("status", "CANCELED") in JOB_STATUSES, "Invalid status")
-        _require(parameters.get("targetSelection", "SNAPSHOT") in TARGET_SELECTIONS, "Invalid targetSelection")
-        status, selection, namespace = map(parameters.get, ("status", "targetSelection", "namespaceId"))
+        status, namespace = parameters.get("status"), parameters.get("namespaceId")
         group = f":thinggroup/{parameters['thingGroupName']}" if "thingGroupName" in parameters else ""
 
         def is_listed(job_id: str) -> bool:
@@ -221,7 +219,6 @@ class IotSimulator:
                 is_in_namespace = self.ignores_namespaces or namespace == job.namespace
             return (
                 status in {None, job.status}
-                and selection in {None, job.target_selection}
                 and is_in_namespace
                 and (not group or any(target.endswith(group) for target in job.targets))
             )
