@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Self
 
 from handler.cancellation.criteria import Criteria, check_prefix, parse_criteria
@@ -59,7 +60,7 @@ class CancelReason:
     @classmethod
     def default(cls, reason_code: str, comment: str) -> Self:
         """Return what a job gets where the request gives nothing, so that its history names this tool."""
-        visible = "".join(filter(_is_visible, comment))[:_MAX_COMMENT_LENGTH]
+        visible = "".join(islice(filter(_is_visible, comment), _MAX_COMMENT_LENGTH))  # the text may have megabytes
         return cls(visible[:_MAX_ASKED_BY_LENGTH], reason_code, visible)
 
 
