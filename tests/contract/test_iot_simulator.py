@@ -203,7 +203,7 @@ def test_one_of_many_threads_cancels(called: tuple[Any, IotSimulator]) -> None:
     for thread in threads:
         thread.join()
     assert sorted(refusals, key=str) == [*[INVALID] * 7, None]
-    assert simulator.cancelled.count("contended") == 1
+    assert simulator.canceled.count("contended") == 1
 
 
 # Pages and tokens

@@ -103,7 +103,7 @@ def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_c
     function.kill_at, backend.fault = {10, 60}, function.count_call
     assert first["status"] == "UNFINISHED"
     function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
+    assert sorted(backend.canceled) == sorted(matching)
     assert untouched(backend, matching)
     assert (function.calls[9], function.calls[59], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
     assert function.ended["returned"] >= 4
@@ -118,7 +118,7 @@ def test_the_first_delivery_killed_is_delivered_again_by_lambda(backend: IotSimu
     assert not function.deliver(Due(0, SCHEDULED))
     assert (function.calls[59], function.sqs.messages, function.reports) == ("CancelJob", [], [])
     function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
+    assert sorted(backend.canceled) == sorted(matching)
 
 
 def test_throttling_by_others_only_makes_it_take_longer(
@@ -129,7 +129,7 @@ def test_throttling_by_others_only_makes_it_take_longer(
     backend.fault = slow
     function.invoke(SCHEDULED)
     function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
+    assert sorted(backend.canceled) == sorted(matching)
     assert function.sqs.dead_letters == []
 
 
@@ -143,7 +143,7 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
         request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
         report = run(Session(IotJobs(client, gate), gate, policy, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
-        assert len(set(backend.cancelled)) == len(backend.cancelled) == 300
+        assert len(set(backend.canceled)) == len(backend.canceled) == 300
 
 
 # Memory

@@ -96,8 +96,8 @@ def statuses(job: Job) -> Counter[str]:
 
 def ended_once(backend: IotSimulator) -> set[tuple[str, str]]:
     """The executions that CancelJobExecution ended, none of them twice."""
-    assert len(backend.executions_cancelled) == len(set(backend.executions_cancelled))
-    return set(backend.executions_cancelled)
+    assert len(backend.executions_canceled) == len(set(backend.executions_canceled))
+    return set(backend.executions_canceled)
 
 
 def operations(backend: IotSimulator) -> set[str]:
@@ -126,7 +126,7 @@ def test_a_run_with_force_ends_600_executions_that_were_left_over_several_invoca
         {"ALREADY_CANCELED": 1},
         0,
     )
-    assert backend.cancelled == []
+    assert backend.canceled == []
     assert quotas.throttled == 0
     assert {operation: quotas.most_in_a_second(operation) <= 10 for operation in QUOTAS} == dict.fromkeys(QUOTAS, True)
     assert len(quotas.times["CancelJobExecution"]) == 600
@@ -287,13 +287,13 @@ def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_n
     function.run()
     reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
-    assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, [])
+    assert (statuses(job), backend.executions_canceled) == ({"IN_PROGRESS": 500}, [])
     function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", "firmware", **properties))
     function.run()
     assert answers(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(job), len(ended_once(backend))) == ({"CANCELED": 500}, 500)
-    assert (function.sqs.messages, function.sqs.dead_letters, backend.cancelled) == ([], [], ["firmware"])
+    assert (function.sqs.messages, function.sqs.dead_letters, backend.canceled) == ([], [], ["firmware"])
 
 
 HISTORIES = [
@@ -330,7 +330,7 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     assert (statuses(large), statuses(small)) == ({"CANCELED": 200}, {"CANCELED": 1})
     assert (other.status, statuses(other)) == ("IN_PROGRESS", {"IN_PROGRESS": 2})
     assert len(ended_once(backend)) == 201
-    assert sorted(backend.cancelled) == ["ota-1", "ota-2"]
+    assert sorted(backend.canceled) == ["ota-1", "ota-2"]
     assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
 
 
@@ -367,7 +367,7 @@ def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_wit
     assert statuses(mine) == {"CANCELED": 2}
     assert statuses(job)["IN_PROGRESS"] == (0 if is_ours else 3)
     assert ("ListJobExecutionsForJob", job_id) in backend.calls or not is_ours
-    assert {name for name, _ in backend.executions_cancelled if name == job_id} == ({job_id} if is_ours else set())
+    assert {name for name, _ in backend.executions_canceled if name == job_id} == ({job_id} if is_ours else set())
 
 
 def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_mean(

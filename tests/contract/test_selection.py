@@ -202,7 +202,7 @@ def test_a_selection_cancels_exactly_the_jobs_that_it_means(name: str, api: Fake
     assert {result.job_id: result.outcome.value for result in report.jobs} == {
         job_id: "PROTECTED" if job_id in PROTECTED else "CANCELED" for job_id in meant
     }
-    assert sorted(api.cancelled) == sorted(meant - PROTECTED)
+    assert sorted(api.canceled) == sorted(meant - PROTECTED)
     assert (report.excluded, report.reason) == ((), f"{len(meant)} live jobs matched")
 
 
@@ -217,4 +217,4 @@ def test_a_dry_run_tells_the_same_jobs_and_who_is_left_out_and_cancels_nothing(
     # What a listing hides need not be left out.
     shown = {job_id: why for job_id, why in LEFT_OUT[name].items() if not (api.hides_namespaced and why == GREENGRASS)}
     assert {left.job_id: left.why for left in report.excluded} == shown
-    assert api.cancelled == []
+    assert api.canceled == []

@@ -102,7 +102,7 @@ def test_a_delete_succeeds_for_a_job_in_every_settled_state_and_changes_nothing(
             report = canceler.invoke(delete(server.url, job_id, ReasonCode="LATER"))
         assert report["counts"] == {outcomes[status]: 1}
         assert [answer["Status"] for answer in answers(server)] == ["SUCCESS"]
-        assert iot.backend.cancelled == []
+        assert iot.backend.canceled == []
         assert job.reason_code == "EARLIER"
 
 

@@ -127,9 +127,9 @@ def test_the_stacks_own_sweep_is_planned_with_the_stacks_parameters(canceler: Ca
         code, output = planned(canceler, event_file, event)
         assert (code, rows(output)) == (0, {"e2e-stale-old": "would be cancelled", "e2e-stale-young": "left out"})
         assert "not older than 2 h" in output
-        assert iot.backend.cancelled == []
+        assert iot.backend.canceled == []
         assert canceler.invoke(event)["counts"] == {"CANCELED": 1}
-        assert iot.backend.cancelled == ["e2e-stale-old"]
+        assert iot.backend.canceled == ["e2e-stale-old"]
 
 
 # In this process, where more can be seen

@@ -68,8 +68,8 @@ def assert_all_ends_as_ever(name: str, new_world: NewWorld, tally: Tally, *, lat
 
 def whatever_happens(world: World, scenario: Scenario) -> list[str]:
     """What is wrong in any case."""
-    cancelled = Counter(world.backend.cancelled)
-    ended = Counter(world.backend.executions_cancelled)
+    cancelled = Counter(world.backend.canceled)
+    ended = Counter(world.backend.executions_canceled)
     rules = {
         "the fault did not happen": world.struck,
         "a job was cancelled more than once": set(cancelled.values()) <= {1},
@@ -134,8 +134,8 @@ def told(world: World, scenario: Scenario, status: str, code: str) -> list[str]:
     outcomes = {job["jobId"]: job["outcome"] for job in world.reports[-1]["jobs"]}
     if status == "UNSETTLED" and any(outcomes.get(each) != "FAILED" for each in world.unsettled()):
         wrong.append(f"{world.unsettled()} are not reported as FAILED")
-    if status == "REJECTED" and world.backend.cancelled:
-        wrong.append(f"{set(world.backend.cancelled)} were cancelled")
+    if status == "REJECTED" and world.backend.canceled:
+        wrong.append(f"{set(world.backend.canceled)} were cancelled")
     return wrong
 
 

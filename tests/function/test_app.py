@@ -138,7 +138,7 @@ def test_an_event_ends_in_its_report(name: str, function: Function) -> None:
     trigger, status, reason, outcomes, cancelled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
-    assert function.jobs.cancelled == cancelled
+    assert function.jobs.canceled == cancelled
     assert function.sqs.messages == []
     assert len(function.server.received) == (1 if report["trigger"] == "TEARDOWN" else 0)
 
@@ -239,7 +239,7 @@ def test_a_dry_run_of_the_stack_holds_for_every_trigger(function: Function) -> N
     told = [(report["dryRun"], report["counts"]) for report in function.reports]
     assert names
     assert told == [(True, {"WOULD_CANCEL": 1})] * len(names)
-    assert function.jobs.cancelled == []
+    assert function.jobs.canceled == []
 
 
 def test_a_run_with_a_job_that_cannot_be_cancelled_is_unsettled_and_not_delivered_again(function: Function) -> None:
@@ -261,7 +261,7 @@ def test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_cam
     (report,) = function.drain()
     assert (report["status"], report["trigger"]) == ("SETTLED", "DIRECT")
     assert report["counts"] == {"CANCELED": 2, "ALREADY_CANCELED": 1}
-    assert sorted(function.jobs.cancelled) == ["a", "b", "c"]
+    assert sorted(function.jobs.canceled) == ["a", "b", "c"]
 
 
 def test_a_finished_run_puts_nothing_on_the_backlog(function: Function) -> None:
@@ -317,7 +317,7 @@ def test_the_run_of_an_event_stops_seven_seconds_before_the_end_of_the_invocatio
 ) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}}, seconds)
-    assert function.jobs.cancelled == (["a"] if begun else [])
+    assert function.jobs.canceled == (["a"] if begun else [])
     assert len(function.sqs.messages) == (0 if begun else 1)
 
 
@@ -471,7 +471,7 @@ def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, func
     fill(function, 101)
     report = function(load(name, function.server))
     assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
-    assert (function.jobs.cancelled, function.sqs.messages) == ([], [])
+    assert (function.jobs.canceled, function.sqs.messages) == ([], [])
     assert [answer["Reason"] for answer in function.answers] == (
         [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
     )
@@ -494,7 +494,7 @@ def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function
         report = function(event)
         assert report["status"] == "REJECTED"
         assert "means 101 jobs, and a run may cancel at most 100" in report["reason"]
-    assert function.jobs.cancelled == []
+    assert function.jobs.canceled == []
 
 
 SWEEP = {"cancel": {"select": {"jobIdGlob": "firmware-*"}}}
@@ -506,7 +506,7 @@ def test_the_job_limit_is_checked_once(function: Function) -> None:
     assert (report["status"], report["counts"]["DEFERRED"] > 0) == ("UNFINISHED", True)
     function.jobs.jobs |= {f"firmware-late-{each}": firmware() for each in range(101)}
     reports = function.drain()
-    assert (reports[-1]["status"], len(function.jobs.cancelled)) == ("SETTLED", 201)
+    assert (reports[-1]["status"], len(function.jobs.canceled)) == ("SETTLED", 201)
 
 
 def test_the_job_limit_is_checked_later_if_the_first_listing_failed(function: Function) -> None:
@@ -514,7 +514,7 @@ def test_the_job_limit_is_checked_later_if_the_first_listing_failed(function: Fu
     function.jobs.fault = failing("ListJobs", throttled, times=1)
     assert function(SWEEP)["status"] == "UNFINISHED"
     (report,) = function.drain()
-    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+    assert (report["status"], report["reason"], function.jobs.canceled) == ("REJECTED", OVER, [])
 
 
 def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) -> None:
@@ -522,7 +522,7 @@ def test_the_cap_is_judged_for_a_message_without_attributes(function: Function) 
     fill(function, 101)
     function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=json.dumps(SWEEP))
     (report,) = function.drain()
-    assert (report["status"], report["reason"], function.jobs.cancelled) == ("REJECTED", OVER, [])
+    assert (report["status"], report["reason"], function.jobs.canceled) == ("REJECTED", OVER, [])
 
 
 # A look-up that fails
@@ -547,7 +547,7 @@ def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
     assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
     assert report["reason"] == "select: ThrottlingException: Rate exceeded"
     assert function.sqs.events == [event]
-    assert function.jobs.cancelled == []
+    assert function.jobs.canceled == []
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
 
 
@@ -566,7 +566,7 @@ def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
     function.jobs.page_size = 2
     function.jobs.fault = failing(operation, denied, job_id=page)
     report = function(load("stack-deleted.json", function.server))
-    assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
+    assert (report["status"], report["jobs"], function.jobs.canceled) == ("REJECTED", [], [])
     assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
     assert function.sqs.messages == []
 
@@ -606,7 +606,7 @@ def test_a_deleted_stack_cancels_its_continuous_jobs_too_and_no_other_stacks(fun
         "nobodys": FakeJob(),
     }
     function(load("stack-deleted.json", function.server))
-    assert sorted(function.jobs.cancelled) == ["mine", "mine-continuous", "mine-new"]
+    assert sorted(function.jobs.canceled) == ["mine", "mine-continuous", "mine-new"]
 
 
 # Teardown of a selection
@@ -625,7 +625,7 @@ def test_a_teardown_of_a_selection_is_answered_when_nothing_live_matches_any_mor
     (answer,) = function.answers
     assert (report["counts"], answer["Status"], answer["Data"]) == ({"CANCELED": 2}, "SUCCESS", {"Force": "false"})
     assert answer["PhysicalResourceId"] == SELECTION_ID
-    assert sorted(function.jobs.cancelled) == ["firmware-1", "firmware-2"]
+    assert sorted(function.jobs.canceled) == ["firmware-1", "firmware-2"]
 
 
 def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(function: Function) -> None:
@@ -635,7 +635,7 @@ def test_a_teardown_of_a_selection_of_more_than_one_invocation_is_answered_once(
     reports = function.drain(36)
     (answer,) = function.answers
     assert (answer["Status"], reports[-1]["status"]) == ("SUCCESS", "SETTLED")
-    assert len(function.jobs.cancelled) == len(set(function.jobs.cancelled)) == 90
+    assert len(function.jobs.canceled) == len(set(function.jobs.canceled)) == 90
 
 
 # A message of a queue
@@ -954,7 +954,7 @@ def test_a_sweep_that_was_begun_and_is_rejected_later_ends_in_the_failure_queue(
     while function.sqs.messages:
         function.poll()
     assert len(function.sqs.dead_letters) == 1
-    assert function.jobs.cancelled == []
+    assert function.jobs.canceled == []
 
 
 def test_an_event_that_passes_the_cap_only_on_a_later_delivery_is_admitted_from_then_on(function: Function) -> None:
@@ -1082,7 +1082,7 @@ def test_a_dry_run_of_a_teardown_waits_as_a_real_one_does(function: Function) ->
     assert function.answers == []
     function.drain()
     assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
-    assert function.jobs.cancelled == []
+    assert function.jobs.canceled == []
 
 
 def test_a_selection_that_the_prefix_rules_out_does_not_pass_for_an_empty_one(

@@ -38,20 +38,20 @@ def send(function: Function, event: object, attributes: Any) -> None:
 def test_the_cap_is_one_of_each_event_and_no_limit_to_whoever_sends_many(capped: Function) -> None:
     for job_id in ("ota-1", "ota-2", "ota-3"):
         capped({"cancel": {"jobId": job_id}})
-    assert capped.jobs.cancelled == ["ota-1", "ota-2", "ota-3"]
+    assert capped.jobs.canceled == ["ota-1", "ota-2", "ota-3"]
 
 
 def test_a_message_that_somebody_put_on_the_backlog_may_say_that_it_was_held_against_the_cap(capped: Function) -> None:
     send(capped, {"cancel": {"select": {"jobIdGlob": "*"}}}, ADMITTED)
     capped.drain()
-    assert sorted(capped.jobs.cancelled) == ["ota-1", "ota-2", "ota-3"]
+    assert sorted(capped.jobs.canceled) == ["ota-1", "ota-2", "ota-3"]
     assert all(job.executions == {"thing": "IN_PROGRESS"} for job in capped.jobs.jobs.values())
 
 
 def test_and_may_name_other_jobs_than_its_event_but_none_outside_the_prefix(capped: Function) -> None:
     send(capped, {"cancel": {"jobId": "ota-1"}}, WAITS)
     capped.drain()
-    assert capped.jobs.cancelled == ["ota-2"]
+    assert capped.jobs.canceled == ["ota-2"]
 
 
 def test_a_message_that_was_never_on_the_queue_does_nothing(capped: Function) -> None:

@@ -186,7 +186,7 @@ def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_sel
         *(("DescribeJob", f"firmware-{number}") for number in (1, 2, 3)),
         *(("ListJobs", f"{status}/1") for status in ("CANCELED", "IN_PROGRESS", "SCHEDULED")),
     ]
-    assert sorted(world.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
+    assert sorted(world.jobs.canceled) == ["firmware-1", "firmware-2", "firmware-3"]
     assert world.ended.total() == 5
 
 
@@ -209,7 +209,7 @@ def test_an_event_waits_on_the_backlog_and_answers_nobody(which: str, new_world:
     assert (world.looks, world.ended.total(), world.responses) == ([20, 40, 60], 4, [])
     assert {operation for operation, _ in world.jobs.calls[told:]} == {"DescribeJob"}
     assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 3, "SETTLED"]
-    assert len(world.jobs.cancelled) == len(set(world.jobs.cancelled))
+    assert len(world.jobs.canceled) == len(set(world.jobs.canceled))
 
 
 # Minutes → the first looks of a deletion, whose queue has a delay of its own, and of an event; how many there are.
@@ -414,7 +414,7 @@ def test_many_jobs_that_were_cancelled_long_ago_do_not_keep_a_deletion_from_canc
     world.jobs.page_size = 1
     world(deletion(world.server, which="Select"), 60)
     world.drain(60)
-    assert world.jobs.cancelled == ["firmware"]
+    assert world.jobs.canceled == ["firmware"]
     assert len(world.responses) == 1
 
 
@@ -467,7 +467,7 @@ def test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_t
     event = deletion(world.server, "20", which=which)
     world.run_all(*((at, event) for at in times), messages_first=looks_first)
     assert world.responses == [(at, "answer", "SUCCESS", "") for at in answered_at]
-    assert (world.jobs.cancelled, len(world.groups.get("r-1", ()))) == (["firmware"], 1)
+    assert (world.jobs.canceled, len(world.groups.get("r-1", ()))) == (["firmware"], 1)
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
@@ -495,7 +495,7 @@ def test_two_deliveries_with_urls_of_their_own_are_each_answered_at_their_own(
     world.run_all((0, first), (at, second))
     assert sorted(answer[1:] for answer in world.responses) == [("first", "SUCCESS", ""), ("second", "SUCCESS", "")]
     assert min(when for when, *_ in world.responses) >= 130
-    assert world.jobs.cancelled == ["firmware"]
+    assert world.jobs.canceled == ["firmware"]
     assert {len(groups) for groups in world.groups.values()} == {1}
     assert len(set().union(*world.groups.values())) == len(world.groups)
 
@@ -549,7 +549,7 @@ def test_a_run_that_begins_after_its_lease_has_ended_does_nothing_and_leaves_the
     assert world.sqs.messages[0].visible_at < world.clock()
     world.run_all()
     assert {answer[1:] for answer in world.responses} == {("answer", "SUCCESS", "")}
-    assert world.jobs.cancelled == ["firmware"]
+    assert world.jobs.canceled == ["firmware"]
 
 
 def test_of_two_runs_with_one_message_only_the_one_that_has_its_lease_works(new_world: NewWorld) -> None:
@@ -603,7 +603,7 @@ def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_u
     world.poll()
     world.configure(limits=FORCED)
     world.run_all()
-    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert (world.looks, world.jobs.executions_canceled) == ([20, 40, 60, 80], [])
     assert world.reports[-1]["force"] is False
 
 
@@ -615,7 +615,7 @@ def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: 
     assert world.responses == []
     world.configure(limits=FORCED)
     world.run_all((30, deletion(world.server, which=which, request_id="r-2", path="second")))
-    assert sorted(world.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
+    assert sorted(world.jobs.executions_canceled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
     assert world.responses == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
 
 
@@ -641,7 +641,7 @@ def test_force_that_a_request_has_turned_off_stays_off_though_it_is_switched_on(
     world.poll()
     world.configure(limits=FORCED)
     world.run_all()
-    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert (world.looks, world.jobs.executions_canceled) == ([20, 40, 60, 80], [])
     assert set(world.jobs.jobs["firmware"].executions.values()) == {"SUCCEEDED", "CANCELED", "FAILED"}
 
 

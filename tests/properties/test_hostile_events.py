@@ -231,7 +231,7 @@ def check_one(log: Log, policy: StackLimits, event: Any) -> None:
     # A message whose attributes say that the limit was checked is trusted: only the function may write to the queues.
     records = event.get("Records") if isinstance(event, dict) else None
     if not re.search("Admitted|Waits", repr(records)):
-        assert len(run.jobs.cancelled) <= policy.max_jobs
+        assert len(run.jobs.canceled) <= policy.max_jobs
     assert {operation for operation, _ in run.jobs.calls}.isdisjoint({"CancelJob"} if policy.dry_run else ())
     assert len(run.pool.received) <= 1
     for request in run.pool.received:

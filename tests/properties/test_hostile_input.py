@@ -118,7 +118,7 @@ def test_a_hostile_value_in_any_place_is_one_report_and_cancels_no_other_job(one
             run = Run(one_log, LIMITS, with_value(FILES[name], path, value))
             try:
                 check_log(run, one_log)
-                assert set(run.jobs.cancelled) <= MEANT.get(name, {NAMED})
+                assert set(run.jobs.canceled) <= MEANT.get(name, {NAMED})
                 assert all(job.executions == {"thing": "IN_PROGRESS"} for job in run.jobs.jobs.values())
             except AssertionError as failure:
                 raise AssertionError(f"{kind} at {path}") from failure

@@ -127,7 +127,7 @@ def test_what_a_dry_run_plans_is_what_the_real_run_does(
         assert jobs.jobs == found
         return
     assert done == {job_id: "CANCELED" if would == "WOULD_CANCEL" else would for job_id, would in plan.items()}
-    assert sorted(jobs.cancelled) == sorted(job_id for job_id, would in plan.items() if would == "WOULD_CANCEL")
+    assert sorted(jobs.canceled) == sorted(job_id for job_id, would in plan.items() if would == "WOULD_CANCEL")
 
 
 # Age

@@ -109,12 +109,12 @@ class Stack:
     @property
     def canceled(self) -> list[str]:
         """Ids of the jobs that were really canceled."""
-        return sorted(self.function.jobs.cancelled)
+        return sorted(self.function.jobs.canceled)
 
     @property
     def executions_canceled(self) -> list[tuple[str, str]]:
         """(job id, thing) of each execution that was canceled by itself."""
-        return self.function.jobs.executions_cancelled
+        return self.function.jobs.executions_canceled
 
     def before_each_iot_call(self, act: Any) -> None:
         """Call `act` with the name of the operation and the job id before each call of AWS IoT."""

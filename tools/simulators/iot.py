@@ -67,8 +67,8 @@ class IotSimulator:
         calls: (operation, target) of every call in order, failed ones too. The target of ListJobs is its status and
             the number of the page, such as IN_PROGRESS/2, or IN_PROGRESS/2@namespace; that of CancelJobExecution is
             job/thing; that of any other call is the job id.
-        cancelled: the ids of the jobs that CancelJob really canceled, in order, with repetition if that ever happened.
-        executions_cancelled: (job id, thing) of each execution that CancelJobExecution really canceled, in order.
+        canceled: the ids of the jobs that CancelJob really canceled, in order, with repetition if that ever happened.
+        executions_canceled: (job id, thing) of each execution that CancelJobExecution really canceled, in order.
 
     Attributes to change, which have no effect at first:
         jobs: by their ids. Tests may change the jobs at any time, as devices and other people do.
@@ -94,8 +94,8 @@ class IotSimulator:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.calls: list[tuple[str, str]] = []
-        self.cancelled: list[str] = []
-        self.executions_cancelled: list[tuple[str, str]] = []
+        self.canceled: list[str] = []
+        self.executions_canceled: list[tuple[str, str]] = []
         self.jobs = dict(jobs or {})
         self.throttle: Hook | None = None
         self.fault: Hook | None = None
@@ -193,7 +193,7 @@ class IotSimulator:
         job.reason_code, job.comment = parameters.get("reasonCode"), parameters.get("comment")
         ends = ACTIVE if parameters.get("force") else {"QUEUED"}
         job.executions.update({thing: "CANCELED" for thing, status in job.executions.items() if status in ends})
-        self.cancelled.append(job_id)
+        self.canceled.append(job_id)
         return self._identity(job_id) | ({} if job.description is None else {"description": job.description})
 
     def _delete_job(self, parameters: Parameters) -> Response:
@@ -260,7 +260,7 @@ class IotSimulator:
         if job.executions[thing] not in (ACTIVE if parameters.get("force") else {"QUEUED"}):
             raise wrong_state(f"Execution of {job_id} on {thing} in status {job.executions[thing]} cannot be canceled")
         self._move(job, thing, "CANCELED")
-        self.executions_cancelled.append((job_id, thing))
+        self.executions_canceled.append((job_id, thing))
         return {}
 
     def _list_tags_for_resource(self, parameters: Parameters) -> Response:

@@ -64,11 +64,11 @@ def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_thoug
         iot.backend.throttle = TokenBuckets(QUOTA)
         bulk.invoke_asynchronously({"cancel": {"select": {"jobIdGlob": "stale-*"}}})
         for reached in (20, 90):
-            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.cancelled), seconds=90)
+            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.canceled), seconds=90)
             wait_for("a running function to kill", lambda: kill_workers(bulk) or None, seconds=30)
-        wait_for("all jobs", lambda: set(iot.backend.cancelled) == matching or None, seconds=240)
+        wait_for("all jobs", lambda: set(iot.backend.canceled) == matching or None, seconds=240)
         wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
-        assert sorted(iot.backend.cancelled) == sorted(matching)
+        assert sorted(iot.backend.canceled) == sorted(matching)
     assert depth(bulk, "FailureQueueUrl") == 0
 
 

@@ -59,7 +59,7 @@ def test_an_event_that_fails_for_a_moment_is_finished_by_its_next_delivery(cance
             return True if canceler.report_on(job_id)["status"] == "SETTLED" else None
 
         wait_for("a settled run", finished, seconds=60)
-        assert iot.backend.cancelled == [job_id]
+        assert iot.backend.canceled == [job_id]
 
 
 def test_an_invocation_that_fails_for_good_ends_in_the_failure_queue(canceler: Canceler) -> None:

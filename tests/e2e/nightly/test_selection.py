@@ -82,10 +82,10 @@ def test_the_schedule_of_the_stack_runs_its_default_sweep(canceler: Canceler) ->
         for job_id, age in {"stale-old": old, "stale-young": timedelta(hours=1), "other-old": old}.items():
             iot.backend.add_job(job_id, created_at=now - age)
         make_due(sweeper)
-        wait_for("the sweep", lambda: iot.backend.cancelled or None, seconds=60)
+        wait_for("the sweep", lambda: iot.backend.canceled or None, seconds=60)
         (report,) = [each for each in wait_for_reports(sweeper) if each["trigger"] == "SCHEDULE"]
         assert outcomes(report) == {"stale-old": "CANCELED"}
-        assert iot.backend.cancelled == ["stale-old"]
+        assert iot.backend.canceled == ["stale-old"]
 
 
 def make_due(canceler: Canceler) -> None:

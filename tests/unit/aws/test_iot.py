@@ -666,7 +666,7 @@ def test_a_job_is_canceled_unless_the_run_is_dry(
         "detail": "",
         "executionsLeftInProgress": 1,
     }
-    assert backend.cancelled == ([] if dry_run else ["a"])
+    assert backend.canceled == ([] if dry_run else ["a"])
 
 
 def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: Session, backend: IotSimulator) -> None:
@@ -674,4 +674,4 @@ def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: 
     backend.lost = failing("CancelJob", answer_lost, times=1)
     (result,) = cancel_jobs(session, ["a"], REQUEST)
     assert result.outcome == "ALREADY_CANCELED"
-    assert backend.cancelled == ["a"]
+    assert backend.canceled == ["a"]

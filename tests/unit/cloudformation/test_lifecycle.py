@@ -580,7 +580,7 @@ def test_an_undelivered_response_is_raised(function: Function) -> None:
     with pytest.raises(ResponseUndelivered) as caught:
         function(payload(function.server))
     assert str(caught.value) == "no answer reached CloudFormation: HTTP 403"
-    assert function.jobs.cancelled == ["job-1"]
+    assert function.jobs.canceled == ["job-1"]
 
 
 @pytest.mark.parametrize(
@@ -594,7 +594,7 @@ def test_http_is_accepted_only_for_the_local_endpoint(
     function.configure(endpoint_url=function.server.url if endpoint == "same" else endpoint)
     report = function(payload(function.server))
     assert bool(function.server.received) is is_accepted
-    assert function.jobs.cancelled == (["job-1"] if is_accepted else [])
+    assert function.jobs.canceled == (["job-1"] if is_accepted else [])
     assert (report["status"] == "REJECTED") is not is_accepted
 
 
