@@ -129,7 +129,7 @@ reports = st.builds(
             executions_left_in_progress=st.integers(0, 10_000),
         )
     ).map(tuple),
-    left_out=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
+    excluded=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
 )
 
 
