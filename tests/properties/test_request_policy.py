@@ -37,7 +37,7 @@ documents = st.fixed_dictionaries(
     },
 )
 attributions = st.builds(
-    CancelReason, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
+    CancelReason.default, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
 )
 
 
