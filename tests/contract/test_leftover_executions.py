@@ -100,14 +100,10 @@ def ended_once(backend: IotSimulator) -> set[tuple[str, str]]:
     return set(backend.executions_cancelled)
 
 
-def operations(backend: IotSimulator) -> set[str]:
-    return {operation for operation, _ in backend.calls}
-
-
 # By id
 
 
-def test_a_run_with_force_ends_600_executions_that_were_left_over_several_invocations_within_the_quota(
+def test_run_with_force_ends_600_executions_within_the_quotas(
     backend: IotSimulator, quotas: Quotas, new_lambda: NewLambda
 ) -> None:
     job = add_leftover(backend, 600)
@@ -134,9 +130,7 @@ def test_a_run_with_force_ends_600_executions_that_were_left_over_several_invoca
 
 # The calls of the first invocation from the queue: four about the job, three pages, and then the cancels.
 @pytest.mark.parametrize("hook", ["fault", "lost"], ids=["before-the-call-acts", "after-it"])
-def test_a_run_that_is_killed_in_the_listing_and_in_the_cancels_ends_each_of_600_executions_exactly_once(
-    hook: str, backend: IotSimulator, new_lambda: NewLambda
-) -> None:
+def test_killed_run_ends_each_execution_exactly_once(hook: str, backend: IotSimulator, new_lambda: NewLambda) -> None:
     job = add_leftover(backend, 600)
     function = new_lambda(FORCED)
     function.invoke(REQUEST)
@@ -152,9 +146,7 @@ def test_a_run_that_is_killed_in_the_listing_and_in_the_cancels_ends_each_of_600
     assert function.reports[-1]["status"] == "SETTLED"
 
 
-def test_executions_that_end_while_the_run_goes_on_are_as_they_should_be(
-    backend: IotSimulator, new_lambda: NewLambda
-) -> None:
+def test_executions_that_end_during_the_run_keep_their_status(backend: IotSimulator, new_lambda: NewLambda) -> None:
     """Every tenth device reports success just before its execution would be cancelled, and one before it is listed."""
     job = add_leftover(backend, 300)
     ended = set(things(300)[::10])
@@ -176,89 +168,6 @@ def test_executions_that_end_while_the_run_goes_on_are_as_they_should_be(
     assert (function.reports[-1]["status"], function.sqs.dead_letters) == ("SETTLED", [])
 
 
-def test_with_force_off_executions_that_were_left_are_counted_and_not_touched(
-    backend: IotSimulator, new_lambda: NewLambda
-) -> None:
-    job = add_leftover(backend, 2000)
-    report: Any = new_lambda(GENTLE).invoke(REQUEST)
-    assert (report["status"], report["counts"]) == ("SETTLED", {"ALREADY_CANCELED": 1})
-    assert report["executionsLeftInProgress"] == 2000
-    assert statuses(job) == {"SUCCEEDED": 1, "CANCELED": 1, "IN_PROGRESS": 2000}
-    assert backend.calls == [("CancelJob", "firmware"), ("DescribeJob", "firmware")]
-
-
-def test_a_dry_run_with_force_tells_what_it_would_end_and_ends_nothing(
-    backend: IotSimulator, new_lambda: NewLambda
-) -> None:
-    job = add_leftover(backend, 20)
-    report: Any = new_lambda(replace(FORCED, dry_run=True)).invoke(REQUEST)
-    assert [row["detail"] for row in report["jobs"]] == ["the executions that it has left would be ended"]
-    assert statuses(job)["IN_PROGRESS"] == 20
-    assert operations(backend) == {"DescribeJob", "ListTagsForResource"}
-
-
-def test_only_running_executions_are_listed_and_each_call_is_made_once(
-    backend: IotSimulator, new_lambda: NewLambda
-) -> None:
-    ended = {f"ended-{number}": "SUCCEEDED" for number in range(600)}
-    executions = ended | dict.fromkeys(things(3), "IN_PROGRESS")
-    backend.add_job("firmware", executions=executions, status="CANCELED")
-    report: Any = new_lambda(FORCED).invoke(REQUEST)
-    assert [(row["outcome"], row["detail"]) for row in report["jobs"]] == [
-        ("ALREADY_CANCELED", "3 executions that an earlier cancel had left were ended")
-    ]
-    assert [operation for operation, _ in backend.calls] == [
-        *("CancelJob", "DescribeJob", "DescribeJob", "ListTagsForResource", "ListJobExecutionsForJob"),
-        *["CancelJobExecution"] * 3,
-        "DescribeJob",
-    ]
-
-
-def test_pages_of_executions_come_at_the_pace_of_the_run(
-    backend: IotSimulator, quotas: Quotas, new_lambda: NewLambda
-) -> None:
-    add_leftover(backend, 600)
-    function = new_lambda(FORCED)
-    function.configure(cancels_per_second=2)
-    function.invoke(REQUEST)
-    first, second, third = quotas.times["ListJobExecutionsForJob"]
-    assert (round(second - first, 3), round(third - second, 3)) == (0.5, 0.5)
-
-
-def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocations(
-    backend: IotSimulator, new_lambda: NewLambda, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("handler.cancellation.executions.MAX_EXECUTIONS", 10)
-    job = add_leftover(backend, 25)
-    function = new_lambda(FORCED)
-    function.invoke(REQUEST)
-    function.run()
-    told = [(report["status"], report["jobs"][0]["detail"]) for report in function.reports]
-    assert told == [
-        ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
-        ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
-        ("SETTLED", "5 executions that an earlier cancel had left were ended"),
-    ]
-    assert (statuses(job), len(ended_once(backend))) == ({"SUCCEEDED": 1, "CANCELED": 26}, 25)
-
-
-def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not_touched(
-    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
-) -> None:
-    protected = add_leftover(backend, 3, "ota-1", tags={"Cancel-Protection": "TRUE"})
-    outside = add_leftover(backend, 3, "cmd-1")
-    function = new_lambda(replace(FORCED, job_id_prefix="ota-"))
-    report: Any = function.invoke({"cancel": {"jobId": "ota-1"}})
-    assert [(job["outcome"], job["detail"], job["executionsLeftInProgress"]) for job in report["jobs"]] == [
-        ("ALREADY_CANCELED", "its executions run on: the job is tagged cancel-protection=true", 3)
-    ]
-    function.seconds = 60
-    report = function.invoke(deletion(server, "first", "cmd-1", JobId="cmd-1"))
-    assert report["counts"] == {"ALREADY_CANCELED": 1}
-    assert (statuses(protected)["IN_PROGRESS"], statuses(outside)["IN_PROGRESS"]) == (3, 3)
-    assert "CancelJobExecution" not in operations(backend)
-
-
 # By a teardown that is tried again
 
 
@@ -277,7 +186,7 @@ def add_running(backend: IotSimulator, job_id: str, number: int) -> Job:
     return backend.add_job(job_id, executions=dict.fromkeys(things(number), "IN_PROGRESS"))
 
 
-def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_no_execution(
+def test_repeated_deletion_with_force_ends_all_executions(
     backend: IotSimulator, new_lambda: NewLambda, server: FakePool
 ) -> None:
     job = add_running(backend, "firmware", 500)
@@ -306,7 +215,7 @@ HISTORIES = [
 # Without a wait, the second deletion with force ends them all the same; the first one fails for other reasons then.
 @pytest.mark.parametrize("wait", [{"WaitForExecutionsMinutes": "5"}, {}], ids=["waiting", "not-waiting"])
 @pytest.mark.parametrize(("history", "known_by"), HISTORIES)
-def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_first_try_has_left(
+def test_repeated_deletion_of_a_selection_with_force_ends_the_remaining_executions(
     history: dict[str, str],
     known_by: tuple[str, str],
     wait: dict[str, str],
@@ -332,72 +241,3 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     assert len(ended_once(backend)) == 201
     assert sorted(backend.cancelled) == ["ota-1", "ota-2"]
     assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
-
-
-# A job in the scope of Select, and whether the second deletion ends its executions: what it was cancelled with decides.
-OTHERS: dict[str, tuple[str, dict[str, Any], bool]] = {
-    "by the first try": ("ota-own", {"reason_code": MADE_BY_DEFAULT[0], "comment": MADE_BY_DEFAULT[1]}, True),
-    "by a person, without a reason": ("ota-x", {}, False),
-    "for another reason": ("ota-x", {"reason_code": "BY_HAND", "comment": MADE_BY_DEFAULT[1]}, False),
-    "with another comment": ("ota-x", {"reason_code": "STACK_TEARDOWN", "comment": "Teardown was deleted"}, False),
-    "by another resource of the stack": (
-        "ota-x",
-        {"reason_code": "STACK_TEARDOWN", "comment": f"Teardown2 was deleted in {STACK_ID}"},
-        False,
-    ),
-    "by the first try of a selection that had another glob": (
-        "cmd-x",
-        {"reason_code": MADE_BY_DEFAULT[0], "comment": MADE_BY_DEFAULT[1]},
-        False,
-    ),
-}
-
-
-@pytest.mark.parametrize("who", OTHERS)
-def test_a_job_that_somebody_else_has_cancelled_is_not_touched_by_a_deletion_with_force(
-    who: str, backend: IotSimulator, new_lambda: NewLambda, server: FakePool
-) -> None:
-    job_id, fields, is_ours = OTHERS[who]
-    job = add_leftover(backend, 3, job_id, **fields)
-    mine = add_running(backend, "ota-live", 2)
-    function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", SELECTION_ID, Select={"JobIdGlob": "ota-*"}))
-    function.run()
-    assert answers(server) == [("/first", "SUCCESS", "")]
-    assert statuses(mine) == {"CANCELED": 2}
-    assert statuses(job)["IN_PROGRESS"] == (0 if is_ours else 3)
-    assert ("ListJobExecutionsForJob", job_id) in backend.calls or not is_ours
-    assert {name for name, _ in backend.executions_cancelled if name == job_id} == ({job_id} if is_ours else set())
-
-
-def test_a_deletion_with_force_ends_no_execution_of_a_job_that_its_tags_do_not_mean(
-    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
-) -> None:
-    """Two stacks of one template that gives the same Comment: what tells their jobs apart is the tag."""
-    theirs = add_leftover(
-        backend, 3, "ota-theirs", tags={"stack": "b"}, reason_code="STACK_TEARDOWN", comment="rolled back"
-    )
-    function = new_lambda(FORCED, seconds=60)
-    function.invoke(deletion(server, "first", SELECTION_ID, Select={"Tags": {"stack": "a"}}, Comment="rolled back"))
-    function.run()
-    assert answers(server) == [("/first", "SUCCESS", "")]
-    assert statuses(theirs)["IN_PROGRESS"] == 3
-
-
-def test_a_run_that_waits_ends_no_execution_of_a_job_that_another_request_has_cancelled(
-    backend: IotSimulator, new_lambda: NewLambda
-) -> None:
-    """All direct requests without a comment give the same one: it does not tell whose a job was."""
-    theirs = add_leftover(
-        backend,
-        3,
-        "ota-theirs",
-        tags={"site": "b"},
-        reason_code="DIRECT_REQUEST",
-        comment="Requested by a direct request",
-    )
-    function = new_lambda(FORCED, seconds=60)
-    function.invoke({"cancel": {"select": {"tags": {"site": "a"}}, "waitForExecutionsMinutes": 5}})
-    function.run()
-    assert function.reports[-1]["status"] == "SETTLED"
-    assert statuses(theirs)["IN_PROGRESS"] == 3

@@ -125,6 +125,6 @@ def assert_as_if_delivered_once(name: str, faults: Sequence[Fault], new_world: N
 
 
 @pytest.mark.parametrize("name", DELIVERIES)
-def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_world: NewWorld, tally: Tally) -> None:
+def test_repeated_delivery_does_not_change_the_result(name: str, new_world: NewWorld, tally: Tally) -> None:
     faults = (NOTHING, KILLED) if DELIVERIES[name].middle else (KILLED,)
     assert_as_if_delivered_once(name, faults, new_world, tally)

@@ -77,7 +77,7 @@ def end_of(world: World, scenario: Scenario) -> str:
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_fault_without_an_end_is_not_silent(name: str, new_world: NewWorld, tally: Tally) -> None:
+def test_permanent_fault_is_reported_or_ends_in_a_failure_queue(name: str, new_world: NewWorld, tally: Tally) -> None:
     known = SCENARIOS[name]
     scenario = known.answered_within(SERVICE_TIMEOUT[bool(known.reports_at)])
     ends = OF_TEARDOWNS if scenario.is_teardown else OF_EVENTS
@@ -97,7 +97,7 @@ TEARDOWNS = [name for name, scenario in SCENARIOS.items() if scenario.is_teardow
 
 @pytest.mark.parametrize("name", TEARDOWNS)
 @pytest.mark.parametrize("fault", [for_ever(UNAVAILABLE), for_ever(DENIED)], ids=str)
-def test_a_teardown_that_comes_no_further_and_finds_no_queue_is_answered(
+def test_teardown_gets_a_response_though_its_queue_stays_unavailable(
     name: str, fault: Fault, new_world: NewWorld
 ) -> None:
     """As many of Lambda's deliveries as there are: the service is out of reach in each, and its queue too."""
@@ -108,6 +108,6 @@ def test_a_teardown_that_comes_no_further_and_finds_no_queue_is_answered(
     assert world.calls[0] == "SendMessage"
 
 
-def test_the_matrix_has_not_shrunk() -> None:
+def test_matrix_has_all_combinations() -> None:
     each = [list(combinations(scenario.points(later=False), FAULTS)) for scenario in SCENARIOS.values()]
     assert sum(map(len, each)) == 688

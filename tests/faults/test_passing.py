@@ -11,12 +11,12 @@ from tests.faults.tally import Tally
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)
-def test_all_ends_as_if_it_had_not_been(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
+def test_temporary_fault_does_not_change_the_result(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
     assert_all_ends_as_ever(name, new_world, tally, later=later, classes=True)
 
 
 @pytest.mark.parametrize(("classes", "number"), [(True, 2171), (False, 6273)], ids=["gate", "nightly"])
-def test_the_matrix_has_not_shrunk(classes: bool, number: int) -> None:
+def test_matrix_has_all_combinations(classes: bool, number: int) -> None:
     each = [passing_combinations(name, later=later, classes=classes) for name, later in WAYS]
     assert len(WAYS) == 38
     assert sum(map(len, each)) == number

@@ -25,7 +25,7 @@ CODES = {
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)
-def test_what_the_service_does_not_want_is_told(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
+def test_refusal_is_reported(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
     scenario = SCENARIOS[name]
     for at, point, fault in combinations(scenario.points(later=later), REFUSALS):
         world = played(new_world, scenario, fault, at, later=later)
@@ -42,6 +42,6 @@ def test_what_the_service_does_not_want_is_told(name: str, later: bool, new_worl
     tally.assert_nothing_lost()
 
 
-def test_the_matrix_has_not_shrunk() -> None:
+def test_matrix_has_all_combinations() -> None:
     each = [list(combinations(SCENARIOS[name].points(later=later), REFUSALS)) for name, later in WAYS]
     assert sum(map(len, each)) == 1113

@@ -35,26 +35,26 @@ def send(function: Function, event: object, attributes: Any) -> None:
     function.sqs.send_message(QueueUrl=FakeSqs.url, MessageBody=json.dumps(event), MessageAttributes=attributes)
 
 
-def test_the_cap_is_one_of_each_event_and_no_limit_to_whoever_sends_many(capped: Function) -> None:
+def test_job_limit_applies_to_each_event_separately(capped: Function) -> None:
     for job_id in ("ota-1", "ota-2", "ota-3"):
         capped({"cancel": {"jobId": job_id}})
     assert capped.jobs.cancelled == ["ota-1", "ota-2", "ota-3"]
 
 
-def test_a_message_that_somebody_put_on_the_backlog_may_say_that_it_was_held_against_the_cap(capped: Function) -> None:
+def test_sender_to_the_backlog_can_skip_the_job_limit_but_not_the_prefix(capped: Function) -> None:
     send(capped, {"cancel": {"select": {"jobIdGlob": "*"}}}, ADMITTED)
     capped.drain()
     assert sorted(capped.jobs.cancelled) == ["ota-1", "ota-2", "ota-3"]
     assert all(job.executions == {"thing": "IN_PROGRESS"} for job in capped.jobs.jobs.values())
 
 
-def test_and_may_name_other_jobs_than_its_event_but_none_outside_the_prefix(capped: Function) -> None:
+def test_sender_to_the_backlog_can_name_other_jobs_within_the_prefix(capped: Function) -> None:
     send(capped, {"cancel": {"jobId": "ota-1"}}, WAITS)
     capped.drain()
     assert capped.jobs.cancelled == ["ota-2"]
 
 
-def test_a_message_that_was_never_on_the_queue_does_nothing(capped: Function) -> None:
+def test_forged_message_starts_no_run(capped: Function) -> None:
     """Whoever may only invoke the function has no receipt, and comes round no cap in this way."""
     event = sqs_event(
         FakeSqs.arn,
@@ -71,16 +71,16 @@ def test_a_message_that_was_never_on_the_queue_does_nothing(capped: Function) ->
 NAMED = re.findall(r"`(tests/[a-z_0-9/]+\.py)(?:::(test_[a-z_0-9]+))?`", (ROOT / "SECURITY.md").read_text())
 
 
-def test_the_threat_model_names_tests() -> None:
+def test_threat_model_names_tests() -> None:
     assert len(NAMED) > 20
 
 
 @pytest.mark.parametrize(("path", "test"), NAMED)
-def test_every_test_that_the_threat_model_names_is_there(path: str, test: str) -> None:
+def test_every_test_in_the_threat_model_exists(path: str, test: str) -> None:
     assert f"def {test}(" in (ROOT / path).read_text() if test else (ROOT / path).is_file()
 
 
-def test_the_threat_model_speaks_of_every_parameter() -> None:
+def test_threat_model_names_every_parameter() -> None:
     parameters = re.findall(
         r"^  ([A-Z][A-Za-z]+):$", (ROOT / "template.yaml").read_text().split("\nConditions:")[0], re.MULTILINE
     )

@@ -142,7 +142,7 @@ def three_jobs() -> dict[str, FakeJob]:
 # The looks
 
 
-def test_a_deletion_waits_for_its_devices_and_is_answered_once_when_all_have_reported(new_world: NewWorld) -> None:
+def test_deletion_gets_one_response_when_all_devices_have_reported(new_world: NewWorld) -> None:
     world = new_world()
     world.reports_at = {("firmware", "thing-1"): 45, ("firmware", "thing-2"): 95}
     world(deletion(world.server))
@@ -168,7 +168,7 @@ def test_a_deletion_waits_for_its_devices_and_is_answered_once_when_all_have_rep
     }
 
 
-def test_a_deletion_of_a_selection_waits_for_the_devices_of_all_its_jobs_and_selects_again_at_the_end(
+def test_deletion_of_a_selection_waits_for_all_its_jobs_and_selects_again(
     new_world: NewWorld,
 ) -> None:
     world = new_world(three_jobs())
@@ -198,7 +198,7 @@ EVENTS: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("which", EVENTS)
-def test_an_event_waits_on_the_backlog_and_answers_nobody(which: str, new_world: NewWorld) -> None:
+def test_event_waits_in_the_backlog(which: str, new_world: NewWorld) -> None:
     world = new_world(three_jobs(), ends_at=50)
     event = {"cancel": {**EVENTS[which], "waitForExecutionsMinutes": 5}}
     world(event)
@@ -212,45 +212,7 @@ def test_an_event_waits_on_the_backlog_and_answers_nobody(which: str, new_world:
     assert len(world.jobs.cancelled) == len(set(world.jobs.cancelled))
 
 
-# Minutes → the first looks of a deletion, whose queue has a delay of its own, and of an event; how many there are.
-INTERVALS: dict[int, tuple[list[float], list[float], int, int]] = {
-    1: ([20, 40, 60], [20, 40, 60], 3, 3),
-    5: ([20, 40, 60, 80], [20, 40, 60, 80], 15, 15),
-    16: ([20, 40, 60, 80], [20, 40, 60, 80], 48, 48),
-    17: ([20, 41, 62, 83], [21, 42, 63, 84], 49, 49),
-    20: ([20, 44, 68, 92], [24, 48, 72, 96], 51, 50),
-    50: ([20, 80, 140, 200], [60, 120, 180, 240], 51, 50),
-}
-
-
-@pytest.mark.parametrize("minutes", INTERVALS)
-def test_a_longer_wait_is_looked_at_less_often(minutes: int, new_world: NewWorld) -> None:
-    of_a_deletion, of_an_event, looks_of_a_deletion, looks_of_an_event = INTERVALS[minutes]
-    world = new_world()
-    world.run_all((0, deletion(world.server, str(minutes))))
-    assert (world.looks[:4], len(world.looks)) == (of_a_deletion, looks_of_a_deletion)
-    assert world.jobs.calls[2:] == [("DescribeJob", "firmware")] * looks_of_a_deletion
-    world = new_world()
-    world.run_all((0, {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}))
-    assert (world.looks[:4], len(world.looks)) == (of_an_event, looks_of_an_event)
-
-
-@pytest.mark.parametrize("which", ["JobId", "Select"])
-def test_nothing_waits_where_no_device_is_at_work(which: str, new_world: NewWorld) -> None:
-    world = new_world({"firmware": FakeJob(executions={"thing-1": "QUEUED"})})
-    world.run_all((0, deletion(world.server, which=which)))
-    assert (world.looks, world.responses) == ([], [(0, "answer", "SUCCESS", "")])
-
-
-@pytest.mark.parametrize("wait", ["0", "51", "soon"])
-def test_a_wait_of_nothing_or_one_that_can_not_be_read_is_none(wait: str, new_world: NewWorld) -> None:
-    """Create and Update refuse the others; a Delete never fails on properties."""
-    world = new_world()
-    world.run_all((0, deletion(world.server, wait)))
-    assert (world.looks, [status for *_, status, _ in world.responses]) == ([], ["SUCCESS"])
-
-
-def test_a_throttled_look_is_one_more_look(new_world: NewWorld) -> None:
+def test_throttled_poll_is_retried(new_world: NewWorld) -> None:
     world = new_world(ends_at=30)
     world(deletion(world.server))
     world.jobs.fault = failing("DescribeJob", throttled, times=2)
@@ -259,25 +221,7 @@ def test_a_throttled_look_is_one_more_look(new_world: NewWorld) -> None:
     assert world.responses == [(35, "answer", "SUCCESS", "")]
 
 
-def test_a_job_that_is_deleted_in_the_middle_of_a_wait_is_waited_for_no_more(new_world: NewWorld) -> None:
-    world = new_world()
-    world(deletion(world.server))
-    del world.jobs.jobs["firmware"]
-    world.run_all()
-    assert world.responses == [(20, "answer", "SUCCESS", "")]
-    assert world.reports[-1]["counts"] == {"GONE": 1}
-
-
-def test_a_wait_does_not_begin_before_the_job_is_cancelled(new_world: NewWorld) -> None:
-    world = new_world()
-    world.jobs.fault = failing("CancelJob", throttled, times=2)
-    world.run_all((0, deletion(world.server, "1")))
-    assert world.looks == [20, 25, 45, 65, 85]
-    reason = "after 1 min, 2 devices still run job firmware" + where_to_look()
-    assert world.responses == [(85, "answer", "FAILED", reason)]
-
-
-def test_devices_are_waited_for_though_another_job_can_not_be_cancelled_and_that_one_is_told_in_the_end(
+def test_failed_job_is_reported_after_the_wait_for_the_others(
     new_world: NewWorld,
 ) -> None:
     world = new_world(three_jobs(), ends_at=50)
@@ -287,7 +231,7 @@ def test_devices_are_waited_for_though_another_job_can_not_be_cancelled_and_that
     assert (world.looks, world.responses) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
 
 
-def test_a_wait_does_not_begin_before_every_job_is_cancelled(new_world: NewWorld) -> None:
+def test_wait_begins_when_every_job_is_canceled(new_world: NewWorld) -> None:
     world = new_world(three_jobs())
     world.jobs.fault = failing("CancelJob", throttled, times=2, job_id="firmware-2")
     world.run_all((0, {"cancel": {"jobIds": ["firmware-1", "firmware-2"], "waitForExecutionsMinutes": 1}}))
@@ -295,23 +239,14 @@ def test_a_wait_does_not_begin_before_every_job_is_cancelled(new_world: NewWorld
     assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 5, "UNSETTLED"]
 
 
-def test_devices_that_run_a_job_that_can_not_be_cancelled_are_not_waited_for(new_world: NewWorld) -> None:
-    world = new_world()
-    world.jobs.fault = failing("CancelJob", denied)
-    world.run_all((0, deletion(world.server)))
-    reason = "job firmware FAILED: AccessDeniedException: not authorized" + where_to_look()
-    assert (world.looks, world.responses) == ([], [(0, "answer", "FAILED", reason)])
-
-
 # The time is up
 
-SEVEN = {f"firmware-{number}": running(f"thing-{number}") for number in range(7)}
 UP = "after {} min, 2 devices still run job firmware"
 
 
 @pytest.mark.parametrize(("minutes", "at"), [(1, 60), (5, 300), (17, 1020), (20, 1200), (50, 3000)])
 @pytest.mark.parametrize("which", ["JobId", "Select"])
-def test_a_deletion_whose_devices_take_too_long_fails_when_the_time_is_up_and_says_which_job(
+def test_deletion_fails_and_names_the_job_when_its_wait_times_out(
     which: str, minutes: int, at: float, new_world: NewWorld
 ) -> None:
     world = new_world()
@@ -322,18 +257,7 @@ def test_a_deletion_whose_devices_take_too_long_fails_when_the_time_is_up_and_sa
     assert levels == ["INFO"] * (len(levels) - 1) + ["WARNING"]
 
 
-def test_the_reason_tells_five_jobs_and_how_many_more(new_world: NewWorld) -> None:
-    world = new_world(SEVEN)
-    world.run_all((0, deletion(world.server, which="Select")))
-    ((_, _, status, reason),) = world.responses
-    told, _, more = reason.removesuffix(where_to_look()).partition(", and ")
-    after, *each = told.split(", ")
-    assert (status, after, more) == ("FAILED", "after 5 min", "devices still run 2 more jobs")
-    assert len(set(each)) == 5
-    assert set(each) <= {f"1 device still runs job firmware-{number}" for number in range(7)}
-
-
-def test_a_deletion_that_continues_goes_on_when_the_time_is_up_and_warns_only_then(
+def test_deletion_with_continue_succeeds_with_a_warning_after_its_wait(
     new_world: NewWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world = new_world()
@@ -354,7 +278,7 @@ def test_a_deletion_that_continues_goes_on_when_the_time_is_up_and_warns_only_th
 
 
 @pytest.mark.parametrize("which", ["jobId", "select"])
-def test_an_event_whose_devices_take_too_long_is_unsettled_and_comes_no_more(which: str, new_world: NewWorld) -> None:
+def test_event_is_unsettled_when_its_wait_times_out(which: str, new_world: NewWorld) -> None:
     world = new_world()
     meant: object = "firmware" if which == "jobId" else {"jobIdGlob": "firmware*"}
     world.run_all((0, {"cancel": {which: meant, "waitForExecutionsMinutes": 5}}))
@@ -381,7 +305,7 @@ SOON: dict[tuple[str, str], float] = {
 
 @pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
 @pytest.mark.parametrize(("timeout", "minutes"), SOON)
-def test_a_deletion_is_answered_in_time_though_its_wait_is_longer_than_cloudformations(
+def test_deletion_gets_its_response_before_the_service_timeout(
     timeout: str, minutes: str, on_incomplete: str, status: str, new_world: NewWorld
 ) -> None:
     world = new_world()
@@ -394,16 +318,8 @@ def test_a_deletion_is_answered_in_time_though_its_wait_is_longer_than_cloudform
     assert at <= int(timeout)
 
 
-def test_a_deletion_that_fails_since_cloudformation_waits_no_longer_is_logged_as_a_warning(
-    new_world: NewWorld,
-) -> None:
-    world = new_world()
-    world.run_all((0, deletion(world.server, ServiceTimeout="120")))
-    assert world.log.lines[-1]["level"] == "WARNING"
-
-
 @pytest.mark.parametrize("policy", [LIMITS, FORCED], ids=["gentle", "forced"])
-def test_many_jobs_that_were_cancelled_long_ago_do_not_keep_a_deletion_from_cancelling(
+def test_many_canceled_jobs_do_not_prevent_a_cancellation(
     policy: StackLimits, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stay listed for two years, and here are more than one invocation has the time to list."""
@@ -455,7 +371,7 @@ LATE_DUPLICATES: dict[tuple[float, ...], list[float]] = {
     [(times, 130, DUPLICATES[times]) for times in DUPLICATES]
     + [(times, 700, LATE_DUPLICATES[times]) for times in LATE_DUPLICATES],
 )
-def test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_the_devices_are_done(
+def test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done(
     times: tuple[float, ...],
     ends_at: float,
     answered_at: Sequence[float],
@@ -472,7 +388,7 @@ def test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_t
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 @pytest.mark.parametrize("times", [(0, 0), (0, 150), (0, 20, 299), (0, 301), (0, 300, 1000), (0, 600, 1199), (0, 1300)])
-def test_a_deletion_that_is_delivered_again_fails_alike_if_the_devices_never_report(
+def test_redelivered_deletion_fails_with_the_same_response(
     times: tuple[float, ...], which: str, new_world: NewWorld
 ) -> None:
     world = new_world()
@@ -480,24 +396,6 @@ def test_a_deletion_that_is_delivered_again_fails_alike_if_the_devices_never_rep
     world.run_all(*((at, event) for at in times))
     assert {answer[1:] for answer in world.responses} == {("answer", "FAILED", UP.format(20) + where_to_look())}
     assert world.responses[0][0] == 1200
-
-
-@pytest.mark.parametrize("which", ["JobId", "Select"])
-@pytest.mark.parametrize("second_id", ["r-1", "r-2"])
-@pytest.mark.parametrize("at", [0, 10, 20, 139, 140, 141, 299, 301, 2000])
-def test_two_deliveries_with_urls_of_their_own_are_each_answered_at_their_own(
-    at: float, second_id: str, which: str, new_world: NewWorld
-) -> None:
-    world = new_world(ends_at=130)
-    server = world.server
-    first = deletion(server, "20", which=which, path="first")
-    second = deletion(server, "20", which=which, path="second", request_id=second_id)
-    world.run_all((0, first), (at, second))
-    assert sorted(answer[1:] for answer in world.responses) == [("first", "SUCCESS", ""), ("second", "SUCCESS", "")]
-    assert min(when for when, *_ in world.responses) >= 130
-    assert world.jobs.cancelled == ["firmware"]
-    assert {len(groups) for groups in world.groups.values()} == {1}
-    assert len(set().union(*world.groups.values())) == len(world.groups)
 
 
 # The lease
@@ -510,9 +408,7 @@ def fleet(number: int) -> dict[str, FakeJob]:
 # How late the function begins with a message that it was handed under a lease of 330 s.
 @pytest.mark.parametrize("late", [0, 29, 100, 329])
 @pytest.mark.parametrize("kind", ["deletion", "deletion of a selection that waits", "event"])
-def test_a_message_stays_leased_while_it_is_worked_on_for_as_long_as_lambda_lets_a_run_work(
-    kind: str, late: float, new_world: NewWorld
-) -> None:
+def test_visibility_timeout_outlasts_every_invocation(kind: str, late: float, new_world: NewWorld) -> None:
     world = new_world(fleet(400))
     world.configure(cancels_per_second=1, limits=replace(LIMITS, max_jobs=1000))
     world.jobs.seconds_a_call = 0.1
@@ -535,9 +431,7 @@ def test_a_message_stays_leased_while_it_is_worked_on_for_as_long_as_lambda_lets
 
 
 @pytest.mark.parametrize("stage", ["waiting", "cancelling"])
-def test_a_run_that_begins_after_its_lease_has_ended_does_nothing_and_leaves_the_message_to_another(
-    stage: str, new_world: NewWorld
-) -> None:
+def test_run_that_begins_after_its_visibility_timeout_does_nothing(stage: str, new_world: NewWorld) -> None:
     world = new_world(ends_at=30)
     if stage == "cancelling":
         world.jobs.fault = failing("CancelJob", throttled, times=1)
@@ -552,38 +446,6 @@ def test_a_run_that_begins_after_its_lease_has_ended_does_nothing_and_leaves_the
     assert world.jobs.cancelled == ["firmware"]
 
 
-def test_of_two_runs_with_one_message_only_the_one_that_has_its_lease_works(new_world: NewWorld) -> None:
-    world = new_world(ends_at=30)
-    world(deletion(world.server))
-
-    (message,) = world.sqs.messages
-    calls: list[object] = []
-
-    def another_run(_operation: str) -> None:
-        world.sqs.fault = None
-        world.poll(message)
-        calls.extend(world.jobs.calls)
-
-    world.sqs.fault = another_run
-    world.poll(message, delay=331)
-    assert world.jobs.calls == calls
-    assert world.responses == [(351, "answer", "SUCCESS", "")]
-    assert world.sqs.messages == []
-
-
-# Crashes
-
-
-def test_a_look_that_crashes_is_taken_up_again_when_its_lease_ends(new_world: NewWorld) -> None:
-    """The invocation had 300 s left, and had made the visibility timeout 310 s."""
-    world = new_world(ends_at=70)
-    world(deletion(world.server, "20"))
-    world.kill_at, world.jobs.fault = {1}, world.count_call
-    world.run_all()
-    assert (world.calls[0], world.looks) == ("DescribeJob", [20, 330])
-    assert world.responses == [(330, "answer", "SUCCESS", "")]
-
-
 def story(world: World, kind: str, minutes: int = 5) -> object:
     if kind == "event":
         return {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}
@@ -594,9 +456,7 @@ def story(world: World, kind: str, minutes: int = 5) -> object:
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
-def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_under_way(
-    kind: str, new_world: NewWorld
-) -> None:
+def test_new_force_ends_no_execution_of_a_wait_in_progress(kind: str, new_world: NewWorld) -> None:
     world = new_world(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     world(selecting if kind == "event that selects" else story(world, kind))
@@ -608,7 +468,7 @@ def test_force_that_is_switched_on_for_another_one_ends_no_execution_of_a_wait_u
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
-def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: str, new_world: NewWorld) -> None:
+def test_new_deletion_with_force_ends_the_executions_of_an_unfinished_one(which: str, new_world: NewWorld) -> None:
     world = new_world()
     world(deletion(world.server, which=which))
     world.poll()
@@ -620,7 +480,7 @@ def test_a_new_deletion_with_force_ends_what_the_one_under_way_waits_for(which: 
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
-def test_a_prefix_that_is_set_meanwhile_ends_no_wait(kind: str, new_world: NewWorld) -> None:
+def test_new_prefix_does_not_end_a_wait(kind: str, new_world: NewWorld) -> None:
     """The cancel is done. To answer SUCCESS now would take the bucket away from the devices."""
     world = new_world(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
@@ -631,22 +491,3 @@ def test_a_prefix_that_is_set_meanwhile_ends_no_wait(kind: str, new_world: NewWo
     assert world.looks == [20, 40, 60, 80]
     assert [report["status"] for report in world.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
     assert world.responses == ([(80, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
-
-
-@pytest.mark.parametrize("kind", ["deletion", "event"])
-def test_force_that_a_request_has_turned_off_stays_off_though_it_is_switched_on(kind: str, new_world: NewWorld) -> None:
-    world = new_world(ends_at=70)
-    event = {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": 5, "force": False}}
-    world(event if kind == "event" else deletion(world.server, Force="false"))
-    world.poll()
-    world.configure(limits=FORCED)
-    world.run_all()
-    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
-    assert set(world.jobs.jobs["firmware"].executions.values()) == {"SUCCEEDED", "CANCELED", "FAILED"}
-
-
-def test_with_force_from_the_start_nothing_is_waited_for(new_world: NewWorld) -> None:
-    world = new_world()
-    world.configure(limits=FORCED)
-    world.run_all((0, deletion(world.server)))
-    assert (world.looks, world.responses) == ([], [(0, "answer", "SUCCESS", "")])

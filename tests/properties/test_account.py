@@ -509,7 +509,7 @@ def play(machine: type[AccountMachine], histories: int, record_property: Callabl
     )
 
 
-def test_the_promises_hold_whatever_happens_in_an_account(
+def test_account_keeps_the_guarantees(
     machine: type[AccountMachine], record_property: Callable[[str, object], None]
 ) -> None:
     play(machine, 200, record_property)
@@ -534,7 +534,7 @@ def begun(machine: type[AccountMachine], *, force: bool = False) -> AccountMachi
     return started
 
 
-def test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancelled(
+def test_deletion_waits_for_jobs_canceled_by_its_second_delivery(
     machine: type[AccountMachine],
 ) -> None:
     """The message of the second delivery is dropped, for it differs from the first one's only in what it waits for."""
@@ -546,14 +546,14 @@ def test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancel
     state.queue_delivers(0, {}, is_late=False)
 
 
-def test_a_look_does_not_cancel_another_job_that_has_got_the_id(machine: type[AccountMachine]) -> None:
+def test_poll_does_not_cancel_a_new_job_with_the_same_id(machine: type[AccountMachine]) -> None:
     state = begun(machine)
     state.cloudformation_asks("Delete", {"tags": {"env": "dev"}}, FIVE_MINUTES, is_made_up=False, plan={})
     state.job_is_replaced(0, running())
     state.queue_delivers(0, {}, is_late=False)
 
 
-def test_a_deployment_that_is_cancelled_while_it_is_selected_runs_on(machine: type[AccountMachine]) -> None:
+def test_executions_of_a_deployment_canceled_during_the_selection_continue(machine: type[AccountMachine]) -> None:
     """The plain listing shows it live, the one of its namespace does not any more: so it passes for a plain job."""
     state = begun(machine, force=True)
     state.job_is_replaced(0, running(namespace="aws-gg-deployment"))

@@ -211,7 +211,7 @@ for _ in range(400):
 @example(event={"Records": [{"eventSource": "aws:sqs", "body": json.dumps({"cancel": {"jobId": NAMED}})}]})
 @example(event={"body": {"cancel": {"jobId": NAMED}}})
 @example(event=[{"cancel": {"jobId": NAMED}}])
-def test_what_is_no_request_is_rejected_without_a_call(one_log: Log, event: object) -> None:
+def test_unknown_event_is_rejected_without_a_call(one_log: Log, event: object) -> None:
     run = Run(one_log, LIMITS, event)
     assert (run.report["status"], run.jobs.calls, run.pool.received) == ("REJECTED", [], [])
 
@@ -305,9 +305,7 @@ def test_no_event_breaks_an_invariant(one_log: Log, policy: StackLimits, event: 
 @given(event=whole_custom_resources)
 @settings(max_examples=200)
 @example(event=DELETE)
-def test_a_request_of_cloudformation_is_answered_with_its_ids_unless_it_waits(
-    one_log: Log, event: dict[str, Any]
-) -> None:
+def test_response_has_the_ids_of_the_request(one_log: Log, event: dict[str, Any]) -> None:
     run = Run(one_log, LIMITS, event)
     if run.queues.messages:
         assert (run.queues.events, run.report["status"], run.pool.received) == ([event], "UNFINISHED", [])

@@ -113,7 +113,7 @@ EVERY: dict[str, Any] = {"select": {"jobIdGlob": "*"}}
 @example(found=KEPT, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, policy=LIMITS)
 @example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, policy=LIMITS)
 @example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(LIMITS, max_jobs=1))
-def test_what_a_dry_run_plans_is_what_the_real_run_does(
+def test_real_run_cancels_what_the_dry_run_reported(
     found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: StackLimits
 ) -> None:
     clock = FakeClock()
@@ -159,7 +159,7 @@ HOUR = 3_600_000_000
 @example(now=YEAR, quarters=288, beyond=-1, zones=(ZONES[0], ZONES[0]), age_from="createdAt")
 @example(now=YEAR, quarters=288, beyond=0, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
 @example(now=YEAR, quarters=288, beyond=1, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
-def test_a_job_is_older_if_more_microseconds_have_passed_whatever_the_clocks_show(
+def test_age_is_compared_in_elapsed_microseconds_in_any_time_zone(
     now: int, quarters: int, beyond: int, zones: tuple[ZoneInfo, ZoneInfo], age_from: Any
 ) -> None:
     """`beyond` is how much more than the hours has passed since; the other time is on the other side."""

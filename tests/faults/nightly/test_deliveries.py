@@ -9,5 +9,5 @@ from tests.faults.test_deliveries import DELIVERIES, assert_as_if_delivered_once
 
 
 @pytest.mark.parametrize("name", DELIVERIES)
-def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_world: NewWorld, tally: Tally) -> None:
+def test_repeated_delivery_does_not_change_the_result(name: str, new_world: NewWorld, tally: Tally) -> None:
     assert_as_if_delivered_once(name, [LOST], new_world, tally)

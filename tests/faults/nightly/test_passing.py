@@ -7,5 +7,5 @@ from tests.faults.tally import Tally
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)
-def test_all_ends_as_if_it_had_not_been(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
+def test_temporary_fault_does_not_change_the_result(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
     assert_all_ends_as_ever(name, new_world, tally, later=later, classes=False)

@@ -8,7 +8,7 @@ from tests.support.account import totals
 __all__ = ["machine"]  # a fixture
 
 
-def test_the_promises_hold_whatever_happens_in_an_account(
+def test_account_keeps_the_guarantees(
     machine: type[AccountMachine],
     record_property: Callable[[str, object], None],
 ) -> None:
