@@ -28,9 +28,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many combinations of the fault matrix there were, in whatever process."""
-    if told := summary(terminalreporter.stats):
-        terminalreporter.write_line(told)
+    """Print how many combinations of the fault matrix all processes ran."""
+    if figures := summary(terminalreporter.stats):
+        terminalreporter.write_line(figures)
 
 
 _service_numbers = itertools.count(1)
@@ -163,7 +163,7 @@ class Function(Lambda):
         return self.reports[before:]
 
     @property
-    def answers(self) -> list[dict[str, Any]]:
+    def responses(self) -> list[dict[str, Any]]:
         """The responses that CloudFormation got."""
         return self.server.responses
 

@@ -37,7 +37,7 @@ BY_NAME = {assumption.name: assumption for assumption in ASSUMPTIONS}
 
 @dataclass
 class MotoDevices:
-    """The devices of the simulator, which has no jobs data plane, and a deletion that takes its time."""
+    """The devices of the simulator, which has no jobs data plane, and a slow deletion."""
 
     backend: IotSimulator
 

@@ -29,7 +29,7 @@ WRONG_STATE = ("InvalidStateTransitionException", 409)
 
 @pytest.fixture
 def simulator() -> IotSimulator:
-    """Under a clock that stands still."""
+    """On a stopped clock."""
     return IotSimulator(now=lambda: NOON)
 
 

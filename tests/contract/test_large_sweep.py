@@ -43,7 +43,7 @@ def client() -> "IoTClient":
 
 @pytest.fixture
 def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
-    """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
+    """Ten calls a second for each operation, each of which lasts 0.1 s; the SDK's backoff lasts no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
         rules.throttle = Quotas(QUOTAS, clock)
@@ -52,7 +52,7 @@ def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSi
 
 
 def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
-    """So many jobs; the ids of the three in 25 that a sweep of ota-* older than 168 h means."""
+    """Add jobs. Return the ids of the three in 25 that match a sweep of ota-* older than 168 h."""
     old, young = NOW - timedelta(hours=169), NOW - timedelta(hours=167)
     for number in range(number_of_jobs):
         created_at = old - timedelta(minutes=number)
@@ -65,7 +65,7 @@ def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
                 backend.add_job(f"ota-young-{number}", created_at=young)
             case 6:
                 backend.add_job(f"ota-continuous-{number}", created_at=created_at, target_selection="CONTINUOUS")
-            case 7 if number % 100 == 7:  # each of them takes a DescribeJob
+            case 7 if number % 100 == 7:  # each of them needs a DescribeJob
                 backend.add_job(f"ota-greengrass-{number}", created_at=created_at, namespace="aws-gg-deployment")
             case 8:
                 backend.add_job(f"AFR_OTA-{number}", created_at=created_at)
@@ -80,7 +80,7 @@ def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
 def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
     """The function with a timeout of 25 s, and a sweep of up to 1,000 jobs."""
     made = Lambda(clock, log, 25)
-    sweep = replace(config(policy=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
+    sweep = replace(config(limits=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
     made.wire(sweep, partial(IotJobs, client), FakePool())
     return made
 
@@ -113,10 +113,10 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
     with in_process(REGION) as backend:
         for number in range(300):
             backend.add_job(f"job-{number}", tags={"env": "dev"})
-        policy = replace(LIMITS, max_jobs=300)
+        limits = replace(LIMITS, max_jobs=300)
         gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
-        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
-        report = run(Session(IotJobs(client, gate), gate, policy, lambda: NOW), request, Trigger.DIRECT)
+        request = parse_request({"select": {"tags": {"env": "dev"}}}, limits, CancelReason.default("STALE", "old"))
+        report = run(Session(IotJobs(client, gate), gate, limits, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
         assert len(set(backend.cancelled)) == len(backend.cancelled) == 300
 
@@ -125,7 +125,7 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
 
 
 class Listing(IotJobs):
-    """A listing of so many jobs, 50 of which match; they are made when they are asked for."""
+    """A listing of `number` jobs, 50 of which match. It creates them when they are read."""
 
     def __init__(self, number: int, gate: Gate) -> None:
         super().__init__(cast("IoTClient", None), gate)

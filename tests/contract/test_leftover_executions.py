@@ -1,4 +1,4 @@
-"""Executions that a cancel without force has left, and a later run with force ends: over the rules and quotas of AWS.
+"""Executions that a cancel without force left running, and that a later run with force ends within AWS's quotas.
 
 In process and by a fake clock: nothing waits.
 """
@@ -35,8 +35,8 @@ QUOTAS = dict.fromkeys(
 )
 FORCED, GENTLE = replace(LIMITS, force=True), LIMITS
 REQUEST = {"cancel": {"jobId": "firmware"}}
-MADE_BY_DEFAULT = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
-WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id first)"
+DEFAULT_REASON = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
+LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id first)"
 
 type NewLambda = Callable[..., Lambda]
 
@@ -53,7 +53,7 @@ def quotas(clock: FakeClock) -> Quotas:
 
 @pytest.fixture
 def backend(quotas: Quotas, clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
-    """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
+    """Ten calls a second for each operation, each of which lasts 0.1 s; the SDK's backoff lasts no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
         rules.throttle = quotas
@@ -70,9 +70,9 @@ def server() -> FakePool:
 def new_lambda(client: "IoTClient", clock: FakeClock, log: Log, server: FakePool) -> NewLambda:
     """At the service's default quota, with a timeout of 25 s if it is given no other."""
 
-    def new(policy: StackLimits, seconds: float = 25) -> Lambda:
+    def new(limits: StackLimits, seconds: float = 25) -> Lambda:
         function = Lambda(clock, log, seconds)
-        function.wire(replace(config(policy=policy), cancels_per_second=10), partial(IotJobs, client), server)
+        function.wire(replace(config(limits=limits), cancels_per_second=10), partial(IotJobs, client), server)
         return function
 
     return new
@@ -84,7 +84,7 @@ def things(number: int) -> list[str]:
 
 
 def add_leftover(backend: IotSimulator, number: int, job_id: str = "firmware", **fields: Any) -> Job:
-    """A job that was cancelled without force while so many devices ran it."""
+    """Add a job that was canceled without force while `number` devices ran it."""
     running = dict.fromkeys(things(number), "IN_PROGRESS")
     done = {"gateway-early": "SUCCEEDED", "gateway-late": "CANCELED"}
     return backend.add_job(job_id, executions=done | running, status="CANCELED", **fields)
@@ -146,29 +146,7 @@ def test_killed_run_ends_each_execution_exactly_once(hook: str, backend: IotSimu
     assert function.reports[-1]["status"] == "SETTLED"
 
 
-def test_executions_that_end_during_the_run_keep_their_status(backend: IotSimulator, new_lambda: NewLambda) -> None:
-    """Every tenth device reports success just before its execution would be cancelled, and one before it is listed."""
-    job = add_leftover(backend, 300)
-    ended = set(things(300)[::10])
-
-    def report(operation: str, target: str) -> None:
-        thing = target.removeprefix("firmware/")
-        if operation == "CancelJobExecution" and thing in ended:
-            backend.finish_execution("firmware", thing, "SUCCEEDED")
-        if operation == "CancelJob" and job.executions["gateway-1"] == "IN_PROGRESS":
-            backend.finish_execution("firmware", "gateway-1", "SUCCEEDED")
-
-    backend.fault = report
-    function = new_lambda(FORCED)
-    function.invoke(REQUEST)
-    function.run()
-    assert {thing: job.executions[thing] for thing in ended} == dict.fromkeys(ended, "SUCCEEDED")
-    assert statuses(job) == {"SUCCEEDED": 32, "CANCELED": 270}
-    assert len(ended_once(backend)) == 269
-    assert (function.reports[-1]["status"], function.sqs.dead_letters) == ("SETTLED", [])
-
-
-# By a teardown that is tried again
+# By a repeated teardown
 
 
 def deletion(server: FakePool, request_id: str, physical_id: str, **properties: object) -> dict[str, Any]:
@@ -176,48 +154,29 @@ def deletion(server: FakePool, request_id: str, physical_id: str, **properties: 
     return delete_request(physical_id, url, properties, request_id=request_id)
 
 
-def answers(server: FakePool) -> list[tuple[str, str, str]]:
+def responses(server: FakePool) -> list[tuple[str, str, str]]:
     """Path, status and reason of each."""
-    taken = [(urlsplit(request.target).path, request.response) for request in server.received]
-    return [(path, response["Status"], response["Reason"]) for path, response in taken]
+    sent = [(urlsplit(request.target).path, request.response) for request in server.received]
+    return [(path, response["Status"], response["Reason"]) for path, response in sent]
 
 
 def add_running(backend: IotSimulator, job_id: str, number: int) -> Job:
     return backend.add_job(job_id, executions=dict.fromkeys(things(number), "IN_PROGRESS"))
 
 
-def test_repeated_deletion_with_force_ends_all_executions(
-    backend: IotSimulator, new_lambda: NewLambda, server: FakePool
-) -> None:
-    job = add_running(backend, "firmware", 500)
-    function = new_lambda(GENTLE, seconds=60)
-    properties = {"JobId": "firmware", "WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL"}
-    function.invoke(deletion(server, "first", "firmware", **properties))
-    function.run()
-    reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
-    assert answers(server) == [("/first", "FAILED", reason)]
-    assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, [])
-    function.configure(limits=FORCED)
-    function.invoke(deletion(server, "second", "firmware", **properties))
-    function.run()
-    assert answers(server)[1:] == [("/second", "SUCCESS", "")]
-    assert (statuses(job), len(ended_once(backend))) == ({"CANCELED": 500}, 500)
-    assert (function.sqs.messages, function.sqs.dead_letters, backend.cancelled) == ([], [], ["firmware"])
-
-
-HISTORIES = [
-    ({}, MADE_BY_DEFAULT),
-    ({"Comment": "the roll-out was bad"}, ("STACK_TEARDOWN", "the roll-out was bad")),
-    ({"ReasonCode": "ROLLED_BACK"}, ("ROLLED_BACK", MADE_BY_DEFAULT[1])),
+REASONS = [
+    ({}, DEFAULT_REASON),
+    ({"Comment": "the rollout was bad"}, ("STACK_TEARDOWN", "the rollout was bad")),
+    ({"ReasonCode": "ROLLED_BACK"}, ("ROLLED_BACK", DEFAULT_REASON[1])),
 ]
 
 
 # Without a wait, the second deletion with force ends them all the same; the first one fails for other reasons then.
 @pytest.mark.parametrize("wait", [{"WaitForExecutionsMinutes": "5"}, {}], ids=["waiting", "not-waiting"])
-@pytest.mark.parametrize(("history", "known_by"), HISTORIES)
+@pytest.mark.parametrize(("properties_of_the_reason", "reason_of_the_job"), REASONS)
 def test_repeated_deletion_of_a_selection_with_force_ends_the_remaining_executions(
-    history: dict[str, str],
-    known_by: tuple[str, str],
+    properties_of_the_reason: dict[str, str],
+    reason_of_the_job: tuple[str, str],
     wait: dict[str, str],
     backend: IotSimulator,
     new_lambda: NewLambda,
@@ -225,17 +184,17 @@ def test_repeated_deletion_of_a_selection_with_force_ends_the_remaining_executio
 ) -> None:
     large, small = add_running(backend, "ota-1", 200), add_running(backend, "ota-2", 1)
     other = add_running(backend, "cmd-1", 2)
-    properties = {"Select": {"JobIdGlob": "ota-*"}, **history, **wait}
+    properties = {"Select": {"JobIdGlob": "ota-*"}, **properties_of_the_reason, **wait}
     function = new_lambda(GENTLE, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, **properties))
     function.run()
-    reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
-    assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
-    assert (large.reason_code, large.comment) == known_by
+    reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + LOG_LOCATION
+    assert responses(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
+    assert (large.reason_code, large.comment) == reason_of_the_job
     function.configure(limits=FORCED)
     function.invoke(deletion(server, "second", SELECTION_ID, **properties))
     function.run()
-    assert answers(server)[1:] == [("/second", "SUCCESS", "")]
+    assert responses(server)[1:] == [("/second", "SUCCESS", "")]
     assert (statuses(large), statuses(small)) == ({"CANCELED": 200}, {"CANCELED": 1})
     assert (other.status, statuses(other)) == ("IN_PROGRESS", {"IN_PROGRESS": 2})
     assert len(ended_once(backend)) == 201

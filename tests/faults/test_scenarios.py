@@ -3,7 +3,7 @@
 import pytest
 
 from tests.faults.injection import EVENTS, SQS
-from tests.faults.matrix import NewWorld, as_ever, whatever_happens
+from tests.faults.matrix import NewSimulation, broken_rules, changes
 from tests.faults.scenarios import SCENARIOS
 from tests.support.aws_lambda import Due
 
@@ -11,13 +11,13 @@ WAYS = [(name, later) for name, scenario in SCENARIOS.items() for later in (Fals
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)
-def test_undisturbed_run_makes_the_listed_calls(name: str, later: bool, new_world: NewWorld) -> None:
+def test_undisturbed_run_makes_the_listed_calls(name: str, later: bool, new_simulation: NewSimulation) -> None:
     scenario = SCENARIOS[name]
-    world = new_world(scenario)
-    world.busy, world.struck = int(later), True
-    world.run(Due(0, scenario.event))
-    assert world.calls == [point.operation for point in scenario.points(later=later)]
-    assert [*whatever_happens(world, scenario), *as_ever(world, scenario)] == []
+    simulation = new_simulation(scenario)
+    simulation.busy, simulation.is_injected = int(later), True
+    simulation.run(Due(0, scenario.event))
+    assert simulation.calls == [point.operation for point in scenario.points(later=later)]
+    assert [*broken_rules(simulation, scenario), *changes(simulation, scenario)] == []
 
 
 def test_every_operation_is_a_point_of_failure() -> None:

@@ -20,22 +20,22 @@ from handler.aws.iot import IotJobs
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Deadline, Gate
-from handler.cancellation.request import StackLimits
 from handler.config import Config
 from handler.errors import EnqueueUnavailable, InvalidConfiguration
 from tests.conftest import Function
+from tests.support.contract import ENVIRONMENT
 from tests.support.fakes import LIMITS, FakeContext, FakeJob, failing, refused, throttled
 from tests.support.response_url import ResponseUrl
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
-NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+UNKNOWN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 
-WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
+LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
-# File → trigger, status and reason of the report, the outcome of each job, and the jobs that were cancelled. There is a
+# File → trigger, status and reason of the report, the outcome of each job, and the jobs that were canceled. There is a
 # job firmware-2026-11, with the tags env=dev and that of the deleted stack, and no other.
 REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; nothing is cancelled before Delete", {}, []),
@@ -80,12 +80,12 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "backlog-message.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "teardown-message.json": ("TEARDOWN", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
-    "foreign/sns-record.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
-    "foreign/s3-object-created.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
-    "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
-    "foreign/sqs-batch.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
-    "foreign/empty.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
-    "foreign/request-type-without-response-url.json": ("DIRECT", "REJECTED", NOT_OURS, {}, []),
+    "foreign/sns-record.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "foreign/s3-object-created.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "foreign/sqs-batch.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "foreign/empty.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "foreign/request-type-without-response-url.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
 }
 
 
@@ -96,7 +96,7 @@ def firmware() -> FakeJob:
 def load(name: str, server: ResponseUrl) -> Any:
     """The event, with a ResponseURL that leads to the test's server."""
     event = json.loads((EVENTS / name).read_text())
-    url = f"{server.url}/answer?X-Amz-Signature=secret"
+    url = f"{server.url}/response?X-Amz-Signature=secret"
     if "ResponseURL" in event:
         event["ResponseURL"] = url
     if name == "teardown-message.json":
@@ -109,7 +109,7 @@ MESSAGES = {"backlog-message.json": "", "teardown-message.json": "0f3a"}  # and 
 
 
 def deliver(name: str, function: Function) -> Any:
-    """Hand the event of the file over. A message is leased, and on its queue until it has done its part."""
+    """Deliver the event of the file. A message is in flight, and deleted once the function has handled it."""
     event = load(name, function.server)
     if name not in MESSAGES:
         return function(event)
@@ -133,50 +133,27 @@ def test_event_has_its_report(name: str, function: Function) -> None:
     returned = deliver(name, function)
     (report,) = function.reports
     assert returned == ({"batchItemFailures": []} if name in MESSAGES else report)
-    trigger, status, reason, outcomes, cancelled = REPORTS[name]
+    trigger, status, reason, outcomes, canceled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
-    assert function.jobs.cancelled == cancelled
+    assert function.jobs.cancelled == canceled
     assert function.sqs.messages == []
     assert len(function.server.received) == (1 if report["trigger"] == "TEARDOWN" else 0)
-
-
-HISTORIES: dict[str, tuple[str, str]] = {
-    "custom-resource-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
-    "alarm-to-alarm.json": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
-    "cloudtrail-create-job.json": (
-        "EVENT_REMEDIATION",
-        "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
-    ),
-    "bare-request.json": ("STALE_JOB", "weekly clean-up"),
-    "stack-deleted.json": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
-    "custom-resource-select-delete.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
-    "backlog-message.json": ("STALE_JOB", "weekly clean-up"),
-    "teardown-message.json": ("STACK_TEARDOWN", "stack firmware-dev was deleted"),
-}
-
-
-@pytest.mark.parametrize("name", HISTORIES)
-def test_job_has_the_reason_of_its_trigger(name: str, function: Function) -> None:
-    function.jobs.jobs["firmware-2026-11"] = firmware()
-    deliver(name, function)
-    job = function.jobs.jobs["firmware-2026-11"]
-    assert (job.reason_code, job.comment) == HISTORIES[name]
 
 
 def test_dry_run_of_the_stack_applies_to_every_trigger(function: Function) -> None:
     function.configure(limits=replace(LIMITS, dry_run=True))
     function.jobs.jobs["firmware-2026-11"] = firmware()
-    names = [name for name, (*_, cancelled) in REPORTS.items() if cancelled]
+    names = [name for name, (*_, canceled) in REPORTS.items() if canceled]
     for name in names:
         deliver(name, function)
-    told = [(report["dryRun"], report["counts"]) for report in function.reports]
+    reason = [(report["dryRun"], report["counts"]) for report in function.reports]
     assert names
-    assert told == [(True, {"WOULD_CANCEL": 1})] * len(names)
+    assert reason == [(True, {"WOULD_CANCEL": 1})] * len(names)
     assert function.jobs.cancelled == []
 
 
-# What is not finished
+# Unfinished events
 
 
 def test_unfinished_event_is_enqueued_unchanged(function: Function) -> None:
@@ -197,12 +174,12 @@ def test_unfinished_message_is_redelivered_with_increasing_delay(
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault = failing("CancelJob", throttled, times=3)
     function({"cancel": {"jobId": "a"}})
-    answers, times = [], []
+    responses, times = [], []
     while function.sqs.messages:
-        answers.append(function.poll())
+        responses.append(function.poll())
         times.append(function.clock.now)
-    kept = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert answers == [kept, kept, {"batchItemFailures": []}]
+    failed = {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert responses == [failed, failed, {"batchItemFailures": []}]
     assert times == [1005.0, 1010.0, 1020.0]
 
 
@@ -225,22 +202,22 @@ def test_event_that_cannot_be_enqueued_is_raised_to_lambda(function: Function) -
 
 
 # The run of an event reserves 7 s, that of a teardown 12 s; a call may take 9 s.
-@pytest.mark.parametrize(("seconds", "begun"), [(16.0, True), (15.999, False)])
-def test_run_of_an_event_ends_7_s_before_the_invocation(seconds: float, begun: bool, function: Function) -> None:
+@pytest.mark.parametrize(("seconds", "starts"), [(16.0, True), (15.999, False)])
+def test_run_of_an_event_ends_7_s_before_the_invocation(seconds: float, starts: bool, function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}}, seconds)
-    assert function.jobs.cancelled == (["a"] if begun else [])
-    assert len(function.sqs.messages) == (0 if begun else 1)
+    assert function.jobs.cancelled == (["a"] if starts else [])
+    assert len(function.sqs.messages) == (0 if starts else 1)
 
 
-@pytest.mark.parametrize(("seconds", "begun"), [(21.0, True), (20.999, False)])
-def test_run_of_a_teardown_ends_12_s_before_the_invocation(seconds: float, begun: bool, function: Function) -> None:
+@pytest.mark.parametrize(("seconds", "starts"), [(21.0, True), (20.999, False)])
+def test_run_of_a_teardown_ends_12_s_before_the_invocation(seconds: float, starts: bool, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     event = load("custom-resource-delete.json", function.server)
     report = function(event, seconds)
-    assert report["status"] == ("SETTLED" if begun else "UNFINISHED")
-    assert [answer["Status"] for answer in function.answers] == (["SUCCESS"] if begun else [])
-    assert function.sqs.events == ([] if begun else [event])
+    assert report["status"] == ("SETTLED" if starts else "UNFINISHED")
+    assert [response["Status"] for response in function.responses] == (["SUCCESS"] if starts else [])
+    assert function.sqs.events == ([] if starts else [event])
 
 
 @pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
@@ -253,13 +230,13 @@ def test_teardown_gets_one_response_before_its_service_timeout(
     event["ResourceProperties"] |= {"OnIncomplete": on_incomplete, "ServiceTimeout": "300"}
     function(event)
     reports = function.drain()
-    (answer,) = function.answers
-    assert (answer["Status"], answer["Reason"]) == (
+    (response,) = function.responses
+    assert (response["Status"], response["Reason"]) == (
         status,
-        "job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded" + WHERE_TO_LOOK,
+        "job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded" + LOG_LOCATION,
     )
     assert [report["status"] for report in reports] == ["UNFINISHED"] * (len(reports) - 1) + ["UNSETTLED"]
-    # The answer is due 240 s after the first delivery, and a run is begun only if it has 30 s until then: after the
+    # The response is due 240 s after the first delivery, and a run begins only if it has 30 s until then: after the
     # queue's 20 s, and 5, 10, 15 ... 40 s later. Then the next one would come too late.
     assert function.clock.now == 1200.0
     assert function.sqs.dead_letters == []
@@ -284,7 +261,7 @@ def test_teardown_time_counts_from_the_signature_of_its_url(
     event["ResponseURL"] += f"&X-Amz-Date={signed_at}"
     event["ResourceProperties"] |= {"ServiceTimeout": timeout}
     function(event)
-    assert (bool(function.sqs.messages), len(function.answers)) == (waits, 0 if waits else 1)
+    assert (bool(function.sqs.messages), len(function.responses)) == (waits, 0 if waits else 1)
 
 
 def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -> None:
@@ -297,7 +274,7 @@ def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -
     assert (report["status"], function.clock.now) == ("UNSETTLED", 1039.0)
 
 
-# A message of a queue
+# Messages
 
 
 def test_message_that_is_no_longer_in_flight_starts_no_run(function: Function) -> None:
@@ -337,8 +314,8 @@ def test_incomplete_deletion_with_continue_is_logged_and_counted(
     event = load("custom-resource-delete.json", function.server)
     event["ResourceProperties"] |= {"OnIncomplete": "CONTINUE", "Force": "maybe"}
     function(event)
-    (answer,) = function.answers
-    assert answer["Status"] == "SUCCESS"
+    (response,) = function.responses
+    assert response["Status"] == "SUCCESS"
     assert [line["message"] for line in function.log.lines] == [
         "left out Force: must be true or false",
         "job firmware-2026-11 FAILED: InvalidRequestException: cannot be canceled",
@@ -366,25 +343,11 @@ def crashes(_operation: str, _job_id: str) -> None:
 
 # Wiring
 
-ENVIRONMENT = {
-    "FORCE": "true",
-    "DRY_RUN": "false",
-    "MAX_JOBS_PER_RUN": "7",
+LAMBDA_ENVIRONMENT = ENVIRONMENT | {
     "JOB_ID_PREFIX": "ota-",
-    "PROTECTION_TAG_KEY": "keep",
-    "URL_SUFFIX": "amazonaws.com",
-    "LOG_GROUP": "/aws/lambda/canceler",
-    "CANCELS_PER_SECOND": "8",
-    "SWEEP_JOB_ID_GLOB": "ota-*",
-    "SWEEP_OLDER_THAN_HOURS": "168",
-    "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
-    "TEARDOWN_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
-    "EVENT_BUS_NAME": "default",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
-    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
-    "POWERTOOLS_SERVICE_NAME": "canceler",
 }
 
 
@@ -394,7 +357,7 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in os.environ:
         if name.startswith(("AWS_", "POWERTOOLS_")):
             monkeypatch.delenv(name)
-    for name, value in ENVIRONMENT.items():
+    for name, value in LAMBDA_ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     wire.cache_clear()
     yield
@@ -404,18 +367,7 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("lambda_environment")
 def test_services_are_created_once_from_the_environment() -> None:
     services = wire()
-    assert services.config == Config(
-        StackLimits(force=True, dry_run=False, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
-        8,
-        "ota-*",
-        168,
-        "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
-        "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
-        "default",
-        "amazonaws.com",
-        "/aws/lambda/canceler",
-        None,
-    )
+    assert services.config == Config.from_env(LAMBDA_ENVIRONMENT)
     gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
     assert isinstance(services.queues, Queues)
@@ -479,10 +431,10 @@ def test_teardown_is_not_enqueued_after_the_timer_has_responded(function: Functi
     report = function(load("custom-resource-delete.json", function.server), 6.5)
     reason = "the invocation ran out of time before every job was settled"
     assert (report["status"], report["reason"], function.sqs.messages) == ("UNSETTLED", reason, [])
-    assert [answer["Status"] for answer in function.answers] == ["FAILED"]
+    assert [response["Status"] for response in function.responses] == ["FAILED"]
 
 
-# What becomes of an event that was begun
+# Later attempts
 
 
 def backlog_message(function: Function) -> Any:
@@ -536,11 +488,11 @@ def test_teardown_gets_its_response_at_once_if_its_queue_refuses_it(
     deletion = load("custom-resource-delete.json", function.server)
     deletion["ResourceProperties"]["OnIncomplete"] = on_incomplete
     report = function(deletion)
-    told = "An error occurred (KmsDisabled) when calling the SendMessage operation: no"
-    assert (report["status"], report["reason"]) == ("UNSETTLED", told)
-    (answer,) = function.answers
-    assert (answer["Status"], answer["PhysicalResourceId"]) == (status, "firmware-2026-11")
-    assert answer["Reason"].startswith("job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded; " + told)
+    reason = "An error occurred (KmsDisabled) when calling the SendMessage operation: no"
+    assert (report["status"], report["reason"]) == ("UNSETTLED", reason)
+    (response,) = function.responses
+    assert (response["Status"], response["PhysicalResourceId"]) == (status, "firmware-2026-11")
+    assert response["Reason"].startswith("job firmware-2026-11 DEFERRED: ThrottlingException: Rate exceeded; " + reason)
     assert ("TeardownsContinued" in capsys.readouterr().out) == counted
 
 
@@ -560,9 +512,9 @@ def test_teardown_is_raised_to_lambda_if_its_queue_is_unavailable(code: str, sta
     deletion = signed_deletion(function)
     with pytest.raises(EnqueueUnavailable):
         function(deletion)
-    assert function.answers == []
+    assert function.responses == []
     function(deletion)
-    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+    assert [response["Status"] for response in function.responses] == ["SUCCESS"]
 
 
 @pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
@@ -577,13 +529,13 @@ def test_last_attempt_of_lambda_responds_if_the_queue_stays_unavailable(
         with pytest.raises(EnqueueUnavailable):
             function(deletion)
         function.clock.now += seconds
-    assert function.answers == []
+    assert function.responses == []
     report = function(deletion)
-    told = "An error occurred (ServiceUnavailable) when calling the SendMessage operation: no"
-    assert (report["status"], report["reason"]) == ("UNSETTLED", told)
-    (answer,) = function.answers
-    assert (answer["Status"], told in answer["Reason"]) == (status, True)
-    assert told in [line["message"] for line in function.log.lines if line["level"] == "WARNING"]
+    reason = "An error occurred (ServiceUnavailable) when calling the SendMessage operation: no"
+    assert (report["status"], report["reason"]) == ("UNSETTLED", reason)
+    (response,) = function.responses
+    assert (response["Status"], reason in response["Reason"]) == (status, True)
+    assert reason in [line["message"] for line in function.log.lines if line["level"] == "WARNING"]
 
 
 @pytest.mark.parametrize(
@@ -601,7 +553,7 @@ def test_teardown_that_lambda_may_not_retry_gets_its_response_at_once(
     function.jobs.fault = failing("CancelJob", throttled)
     function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
     assert function(signed_deletion(function, date, **properties))["status"] == "UNSETTLED"
-    assert [answer["Status"] for answer in function.answers] == ["FAILED"]
+    assert [response["Status"] for response in function.responses] == ["FAILED"]
 
 
 def test_unfinished_dry_run_of_a_teardown_is_requeued(function: Function) -> None:
@@ -609,7 +561,7 @@ def test_unfinished_dry_run_of_a_teardown_is_requeued(function: Function) -> Non
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     function.jobs.fault = failing("DescribeJob", throttled, times=1)
     function(load("custom-resource-delete.json", function.server))
-    assert function.answers == []
+    assert function.responses == []
     function.drain()
-    assert [answer["Status"] for answer in function.answers] == ["SUCCESS"]
+    assert [response["Status"] for response in function.responses] == ["SUCCESS"]
     assert function.jobs.cancelled == []

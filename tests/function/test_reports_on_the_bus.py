@@ -1,4 +1,4 @@
-"""Every run that did something, or refused to, is told on the bus once; and what is told there starts nothing."""
+"""Every run that is not ignored publishes its report once, and a published report starts no run."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.fakes import FakeJob, failing, throttled
 from tools.simulators.events import delete_request
 
 EVENTS = Path(__file__).parents[2] / "events"
-ASKED = {
+REQUEST = {
     "id": "event-1",
     "detail-type": "IoT Job Cancellation Requested",
     "source": "ops",
@@ -20,12 +20,12 @@ ASKED = {
 }
 
 
-def told(function: Function) -> list[tuple[str, str, str]]:
+def published(function: Function) -> list[tuple[str, str, str]]:
     return [(each["correlationId"], each["trigger"], each["status"]) for each in function.bus.details]
 
 
 def deletion(function: Function) -> dict[str, Any]:
-    return delete_request("a", f"{function.server.url}/answer", {"JobId": "a"})
+    return delete_request("a", f"{function.server.url}/response", {"JobId": "a"})
 
 
 def lines(function: Function) -> list[str]:
@@ -38,17 +38,17 @@ def count_of(metric: str, capsys: pytest.CaptureFixture[str]) -> int:
 
 def test_report_of_a_deletion_is_published_after_its_response(function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob()
-    answered: list[int] = []
-    function.bus.fault = lambda: answered.append(len(function.answers))
+    sent: list[int] = []
+    function.bus.fault = lambda: sent.append(len(function.responses))
     function(deletion(function))
-    assert (told(function), answered) == ([("request-1", "TEARDOWN", "SETTLED")], [1])
+    assert (published(function), sent) == ([("request-1", "TEARDOWN", "SETTLED")], [1])
 
 
 def test_undelivered_response_is_published_and_raised(function: Function) -> None:
     function.server.script = [403]
     with pytest.raises(ResponseUndelivered):
         function(deletion(function))
-    assert told(function) == [("request-1", "TEARDOWN", "SETTLED")]
+    assert published(function) == [("request-1", "TEARDOWN", "SETTLED")]
 
 
 def test_each_attempt_publishes_its_report_after_the_event_is_enqueued(function: Function) -> None:
@@ -56,9 +56,9 @@ def test_each_attempt_publishes_its_report_after_the_event_is_enqueued(function:
     function.jobs.fault = failing("CancelJob", throttled, times=2)
     safe: list[int] = []
     function.bus.fault = lambda: safe.append(len(function.sqs.messages))
-    function(ASKED)
+    function(REQUEST)
     function.drain()
-    assert told(function) == [
+    assert published(function) == [
         *[("event-1", "EVENT", "UNFINISHED")] * 2,
         ("event-1", "EVENT", "SETTLED"),
     ]
@@ -72,7 +72,7 @@ def test_ignored_event_is_not_published(function: Function) -> None:
 
 @pytest.mark.parametrize("source", ["iot-job-canceler", "ops", "aws.events"])
 def test_published_report_starts_no_run(source: str, function: Function) -> None:
-    """Or a rule that takes too much would have the function talk to itself for ever."""
+    """Otherwise, a rule that matches too much would start an endless loop."""
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     report = function(json.loads((EVENTS / "canceler-report.json").read_text()) | {"source": source})
     assert report["status"] == "IGNORED"
@@ -80,13 +80,13 @@ def test_published_report_starts_no_run(source: str, function: Function) -> None
 
 
 def test_own_report_is_ignored(function: Function) -> None:
-    function(ASKED)
+    function(REQUEST)
     (entry,) = function.bus.entries
     event = {"source": entry["Source"], "detail-type": entry["DetailType"], "detail": json.loads(entry["Detail"])}
     assert function(event)["status"] == "IGNORED"
 
 
-@pytest.mark.parametrize("event", [ASKED, None], ids=["event", "deletion"])
+@pytest.mark.parametrize("event", [REQUEST, None], ids=["event", "deletion"])
 def test_unpublished_report_is_logged_and_counted(
     event: dict[str, Any] | None, function: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:

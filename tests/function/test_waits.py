@@ -1,4 +1,4 @@
-"""Waiting for devices, from one end to the other: each look, each answer, and what duplicates and crashes make of them.
+"""Waiting for devices in the whole function: each poll, each response, and redelivered events.
 
 Times are seconds since the first delivery, by a fake clock.
 """
@@ -15,7 +15,7 @@ import pytest
 from handler.cancellation.request import StackLimits
 from tests.conftest import Function, Log
 from tests.support.aws_lambda import Due
-from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, denied, failing, throttled
+from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, failing, throttled
 from tests.support.response_url import FakePool, ResponseUrl
 from tools.simulators.events import SELECTION_ID, delete_request
 
@@ -33,26 +33,26 @@ def deletion(
     *,
     which: str = "JobId",
     request_id: str = "r-1",
-    path: str = "answer",
+    path: str = "response",
     **properties: object,
 ) -> dict[str, Any]:
     """A Delete of the job firmware, or of all that match firmware*."""
-    physical_id, meant = ("firmware", {"JobId": "firmware"}) if which == "JobId" else (SELECTION_ID, {"Select": SELECT})
+    physical_id, scope = ("firmware", {"JobId": "firmware"}) if which == "JobId" else (SELECTION_ID, {"Select": SELECT})
     url = f"{server.url}/{path}?X-Amz-Signature=secret"
-    wanted = {"WaitForExecutionsMinutes": wait, **meant, **properties}
-    return delete_request(physical_id, url, wanted, request_id=request_id)
+    properties = {"WaitForExecutionsMinutes": wait, **scope, **properties}
+    return delete_request(physical_id, url, properties, request_id=request_id)
 
 
-def where_to_look(request_id: str = "r-1") -> str:
+def log_location(request_id: str = "r-1") -> str:
     return f" (log group /aws/lambda/canceler, correlation_id {request_id})"
 
 
-class World(Function):
+class Simulation(Function):
     """The function, its queues, CloudFormation and the devices, which report when their time has come.
 
     Attributes:
         reports_at: when each thing's execution succeeds, by job and thing.
-        looks: when the function got a message.
+        polls: when the function got a message.
         groups: the message groups of each RequestId.
     """
 
@@ -62,7 +62,7 @@ class World(Function):
         pool = FakePool()
         super().__init__(jobs, pool, pool.pool, log, clock)
         self.reports_at = {}
-        self.looks: list[float] = []
+        self.polls: list[float] = []
         self.response_times: list[float] = []
         self.groups: dict[str, set[str]] = {}
         pool.on_request = lambda _request: self.response_times.append(self.now)
@@ -72,7 +72,7 @@ class World(Function):
         return self.clock.elapsed
 
     @property
-    def responses(self) -> list[tuple[float, str, str, str]]:
+    def timed_responses(self) -> list[tuple[float, str, str, str]]:
         """When, path, status and reason of each response that CloudFormation got."""
         return [
             (
@@ -90,7 +90,7 @@ class World(Function):
             if at <= self.now and self.jobs.jobs[job_id].executions[thing] == "IN_PROGRESS":
                 self.jobs.jobs[job_id].executions[thing] = "SUCCEEDED"
         if self.in_flight:
-            self.looks.append(self.now)
+            self.polls.append(self.now)
         try:
             return super().invoke(event)
         finally:
@@ -103,23 +103,23 @@ class World(Function):
         assert (self.sqs.dead_letters, self.failed) == ([], [])
 
 
-type NewWorld = Callable[..., World]
+type NewSimulation = Callable[..., Simulation]
 
 
 @pytest.fixture
-def new_world(new_log: Callable[[], Log]) -> NewWorld:
+def new_simulation(new_log: Callable[[], Log]) -> NewSimulation:
     """Each with the job firmware, which two devices run; `ends_at` is when they report success.
 
-    The rate limit is so high that no run takes time, and that all times are round.
+    The rate limit is so high that runs last no time, and that all times are round.
     """
 
-    def new(jobs: Mapping[str, FakeJob] | None = None, *, ends_at: float | None = None) -> World:
+    def new(jobs: Mapping[str, FakeJob] | None = None, *, ends_at: float | None = None) -> Simulation:
         clock = FakeClock()
         found = {"firmware": running("thing-1", "thing-2")} if jobs is None else dict(jobs)
-        world = World(FakeJobs(found, clock), new_log(), clock)
-        world.configure(cancels_per_second=1_000_000)
-        world.reports_at = {} if ends_at is None else dict.fromkeys(running_in(found), ends_at)
-        return world
+        simulation = Simulation(FakeJobs(found, clock), new_log(), clock)
+        simulation.configure(cancels_per_second=1_000_000)
+        simulation.reports_at = {} if ends_at is None else dict.fromkeys(running_in(found), ends_at)
+        return simulation
 
     return new
 
@@ -139,28 +139,32 @@ def three_jobs() -> dict[str, FakeJob]:
     }
 
 
-# The looks
+# Polls
 
 
-def test_deletion_gets_one_response_when_all_devices_have_reported(new_world: NewWorld) -> None:
-    world = new_world()
-    world.reports_at = {("firmware", "thing-1"): 45, ("firmware", "thing-2"): 95}
-    world(deletion(world.server))
-    (message,) = world.sqs.messages
-    assert (bool(message.group), world.responses, message.visible_at - world.clock.start) == (True, [], 20)
-    world.run_all()
-    assert world.looks == [20, 40, 60, 80, 100]
-    assert world.responses == [(100, "answer", "SUCCESS", "")]
-    assert world.ended.total() == 6
-    assert world.jobs.calls == [("CancelJob", "firmware"), *[("DescribeJob", "firmware")] * 6]
-    told = [(report["status"], report["reason"]) for report in world.reports]
-    assert told == [
+def test_deletion_gets_one_response_when_all_devices_have_reported(new_simulation: NewSimulation) -> None:
+    simulation = new_simulation()
+    simulation.reports_at = {("firmware", "thing-1"): 45, ("firmware", "thing-2"): 95}
+    simulation(deletion(simulation.server))
+    (message,) = simulation.sqs.messages
+    assert (bool(message.group), simulation.timed_responses, message.visible_at - simulation.clock.start) == (
+        True,
+        [],
+        20,
+    )
+    simulation.run_all()
+    assert simulation.polls == [20, 40, 60, 80, 100]
+    assert simulation.timed_responses == [(100, "response", "SUCCESS", "")]
+    assert simulation.ended.total() == 6
+    assert simulation.jobs.calls == [("CancelJob", "firmware"), *[("DescribeJob", "firmware")] * 6]
+    results = [(report["status"], report["reason"]) for report in simulation.reports]
+    assert results == [
         *[("UNFINISHED", "2 devices still run job firmware")] * 3,
         *[("UNFINISHED", "1 device still runs job firmware")] * 2,
         ("SETTLED", ""),
     ]
-    assert {line["level"] for line in world.log.lines} == {"INFO"}
-    assert world.jobs.jobs["firmware"].executions == {
+    assert {line["level"] for line in simulation.log.lines} == {"INFO"}
+    assert simulation.jobs.jobs["firmware"].executions == {
         "thing-1": "SUCCEEDED",
         "thing-2": "SUCCEEDED",
         "thing-queued": "CANCELED",
@@ -169,128 +173,80 @@ def test_deletion_gets_one_response_when_all_devices_have_reported(new_world: Ne
 
 
 def test_deletion_of_a_selection_waits_for_all_its_jobs_and_selects_again(
-    new_world: NewWorld,
+    new_simulation: NewSimulation,
 ) -> None:
-    world = new_world(three_jobs())
-    world.reports_at = {("firmware-1", "thing-1"): 25, ("firmware-1", "thing-2"): 70, ("firmware-2", "thing-3"): 30}
-    world(deletion(world.server, which="Select"))
-    told = len(world.jobs.calls)
-    world.run_all()
-    assert world.looks == [20, 40, 60, 80]
-    assert world.responses == [(80, "answer", "SUCCESS", "")]
-    assert Counter(world.jobs.calls[told:-6]) == {
+    simulation = new_simulation(three_jobs())
+    simulation.reports_at = {
+        ("firmware-1", "thing-1"): 25,
+        ("firmware-1", "thing-2"): 70,
+        ("firmware-2", "thing-3"): 30,
+    }
+    simulation(deletion(simulation.server, which="Select"))
+    before = len(simulation.jobs.calls)
+    simulation.run_all()
+    assert simulation.polls == [20, 40, 60, 80]
+    assert simulation.timed_responses == [(80, "response", "SUCCESS", "")]
+    assert Counter(simulation.jobs.calls[before:-6]) == {
         ("DescribeJob", "firmware-1"): 4,
         ("DescribeJob", "firmware-2"): 4,
     }
-    assert sorted(world.jobs.calls[-6:]) == [
+    assert sorted(simulation.jobs.calls[-6:]) == [
         *(("DescribeJob", f"firmware-{number}") for number in (1, 2, 3)),
         *(("ListJobs", f"{status}/1") for status in ("CANCELED", "IN_PROGRESS", "SCHEDULED")),
     ]
-    assert sorted(world.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
-    assert world.ended.total() == 5
+    assert sorted(simulation.jobs.cancelled) == ["firmware-1", "firmware-2", "firmware-3"]
+    assert simulation.ended.total() == 5
 
 
-EVENTS: dict[str, dict[str, object]] = {
-    "a job": {"jobId": "firmware-1"},
-    "two jobs": {"jobIds": ["firmware-1", "firmware-2"]},
-    "a selection": {"select": {"jobIdGlob": "firmware*"}},
-}
+def test_throttled_poll_is_retried(new_simulation: NewSimulation) -> None:
+    simulation = new_simulation(ends_at=30)
+    simulation(deletion(simulation.server))
+    simulation.jobs.fault = failing("DescribeJob", throttled, times=2)
+    simulation.run_all()
+    assert simulation.polls == [20, 25, 35]
+    assert simulation.timed_responses == [(35, "response", "SUCCESS", "")]
 
 
-@pytest.mark.parametrize("which", EVENTS)
-def test_event_waits_in_the_backlog(which: str, new_world: NewWorld) -> None:
-    world = new_world(three_jobs(), ends_at=50)
-    event = {"cancel": {**EVENTS[which], "waitForExecutionsMinutes": 5}}
-    world(event)
-    (message,) = world.sqs.messages
-    assert (message.group, world.sqs.events) == ("", [event])
-    told = len(world.jobs.calls)
-    world.run_all()
-    assert (world.looks, world.ended.total(), world.responses) == ([20, 40, 60], 4, [])
-    assert {operation for operation, _ in world.jobs.calls[told:]} == {"DescribeJob"}
-    assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 3, "SETTLED"]
-    assert len(world.jobs.cancelled) == len(set(world.jobs.cancelled))
+# Timeouts
 
-
-def test_throttled_poll_is_retried(new_world: NewWorld) -> None:
-    world = new_world(ends_at=30)
-    world(deletion(world.server))
-    world.jobs.fault = failing("DescribeJob", throttled, times=2)
-    world.run_all()
-    assert world.looks == [20, 25, 35]
-    assert world.responses == [(35, "answer", "SUCCESS", "")]
-
-
-def test_failed_job_is_reported_after_the_wait_for_the_others(
-    new_world: NewWorld,
-) -> None:
-    world = new_world(three_jobs(), ends_at=50)
-    world.jobs.fault = failing("CancelJob", denied, job_id="firmware-3")
-    world.run_all((0, deletion(world.server, which="Select")))
-    reason = "1 live jobs matched; job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
-    assert (world.looks, world.responses) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
-
-
-def test_wait_begins_when_every_job_is_canceled(new_world: NewWorld) -> None:
-    world = new_world(three_jobs())
-    world.jobs.fault = failing("CancelJob", throttled, times=2, job_id="firmware-2")
-    world.run_all((0, {"cancel": {"jobIds": ["firmware-1", "firmware-2"], "waitForExecutionsMinutes": 1}}))
-    assert world.looks == [5, 10, 30, 50, 70]
-    assert [report["status"] for report in world.reports] == [*["UNFINISHED"] * 5, "UNSETTLED"]
-
-
-# The time is up
-
-UP = "after {} min, 2 devices still run job firmware"
+TIMED_OUT = "after {} min, 2 devices still run job firmware"
 
 
 @pytest.mark.parametrize(("minutes", "at"), [(1, 60), (5, 300), (17, 1020), (20, 1200), (50, 3000)])
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 def test_deletion_fails_and_names_the_job_when_its_wait_times_out(
-    which: str, minutes: int, at: float, new_world: NewWorld
+    which: str, minutes: int, at: float, new_simulation: NewSimulation
 ) -> None:
-    world = new_world()
-    world.run_all((0, deletion(world.server, str(minutes), which=which)))
-    assert world.responses == [(at, "answer", "FAILED", UP.format(minutes) + where_to_look())]
-    assert running_in(world.jobs.jobs) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    levels = [line["level"] for line in world.log.lines]
+    simulation = new_simulation()
+    simulation.run_all((0, deletion(simulation.server, str(minutes), which=which)))
+    assert simulation.timed_responses == [(at, "response", "FAILED", TIMED_OUT.format(minutes) + log_location())]
+    assert running_in(simulation.jobs.jobs) == [("firmware", "thing-1"), ("firmware", "thing-2")]
+    levels = [line["level"] for line in simulation.log.lines]
     assert levels == ["INFO"] * (len(levels) - 1) + ["WARNING"]
 
 
 def test_deletion_with_continue_succeeds_with_a_warning_after_its_wait(
-    new_world: NewWorld, capsys: pytest.CaptureFixture[str]
+    new_simulation: NewSimulation, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world = new_world()
-    world(deletion(world.server, OnIncomplete="CONTINUE"))
-    while len(world.looks) < 14:
-        world.poll()
-    assert [line["message"] for line in world.log.lines] == ["report"] * 15
-    assert {line["level"] for line in world.log.lines} == {"INFO"}
+    simulation = new_simulation()
+    simulation(deletion(simulation.server, OnIncomplete="CONTINUE"))
+    while len(simulation.polls) < 14:
+        simulation.poll()
+    assert [line["message"] for line in simulation.log.lines] == ["report"] * 15
+    assert {line["level"] for line in simulation.log.lines} == {"INFO"}
     assert "TeardownsContinued" not in capsys.readouterr().out
-    world.run_all()
-    assert world.responses == [(300, "answer", "SUCCESS", UP.format(5) + where_to_look())]
-    assert [(line["level"], line["message"]) for line in world.log.lines[15:]] == [
-        ("WARNING", UP.format(5)),
+    simulation.run_all()
+    assert simulation.timed_responses == [(300, "response", "SUCCESS", TIMED_OUT.format(5) + log_location())]
+    assert [(line["level"], line["message"]) for line in simulation.log.lines[15:]] == [
+        ("WARNING", TIMED_OUT.format(5)),
         ("WARNING", "report"),
     ]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["TeardownsContinued"] for line in lines if "TeardownsContinued" in line] == [[1.0]]
 
 
-@pytest.mark.parametrize("which", ["jobId", "select"])
-def test_event_is_unsettled_when_its_wait_times_out(which: str, new_world: NewWorld) -> None:
-    world = new_world()
-    meant: object = "firmware" if which == "jobId" else {"jobIdGlob": "firmware*"}
-    world.run_all((0, {"cancel": {which: meant, "waitForExecutionsMinutes": 5}}))
-    *before, last = world.reports
-    assert {report["status"] for report in before} == {"UNFINISHED"}
-    assert (last["status"], last["reason"], world.now) == ("UNSETTLED", UP.format(5), 300)
-    assert (last["counts"], last["executionsLeftInProgress"]) == ({"ALREADY_CANCELED": 1}, 2)
-    assert (world.sqs.messages, world.sqs.dead_letters, world.responses) == ([], [], [])
-
-
-# ServiceTimeout and minutes → when it is answered: once another look and 30 s for it would be too late.
-SOON: dict[tuple[str, str], float] = {
+# ServiceTimeout and minutes → when the response is sent: once another poll and 30 s for it would be too late.
+RESPONDS_AT: dict[tuple[str, str], float] = {
     ("50", "5"): 0,
     ("62", "5"): 0,
     ("63", "5"): 20,
@@ -304,40 +260,40 @@ SOON: dict[tuple[str, str], float] = {
 
 
 @pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
-@pytest.mark.parametrize(("timeout", "minutes"), SOON)
+@pytest.mark.parametrize(("timeout", "minutes"), RESPONDS_AT)
 def test_deletion_gets_its_response_before_the_service_timeout(
-    timeout: str, minutes: str, on_incomplete: str, status: str, new_world: NewWorld
+    timeout: str, minutes: str, on_incomplete: str, status: str, new_simulation: NewSimulation
 ) -> None:
-    world = new_world()
-    world.run_all(
-        (0, deletion(world.server, minutes, ServiceTimeout=timeout, OnIncomplete=on_incomplete)),
+    simulation = new_simulation()
+    simulation.run_all(
+        (0, deletion(simulation.server, minutes, ServiceTimeout=timeout, OnIncomplete=on_incomplete)),
     )
-    ((at, _, told, reason),) = world.responses
-    assert (at, told) == (SOON[timeout, minutes], status)
+    ((at, _, sent, reason),) = simulation.timed_responses
+    assert (at, sent) == (RESPONDS_AT[timeout, minutes], status)
     assert "2 devices still run job firmware" in reason
     assert at <= int(timeout)
 
 
-@pytest.mark.parametrize("policy", [LIMITS, FORCED], ids=["gentle", "forced"])
+@pytest.mark.parametrize("limits", [LIMITS, FORCED], ids=["gentle", "forced"])
 def test_many_canceled_jobs_do_not_prevent_a_cancellation(
-    policy: StackLimits, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+    limits: StackLimits, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They stay listed for two years, and here are more than one invocation has the time to list."""
     monkeypatch.setattr("handler.cancellation.selection.MAX_EARLIER_CANCELLATIONS", 20)
     history = {f"firmware-old-{number}": FakeJob("CANCELED", comment="long ago") for number in range(50)}
-    world = new_world(history | {"firmware": running("thing-1")}, ends_at=100)
-    world.configure(cancels_per_second=1, limits=policy)
-    world.jobs.page_size = 1
-    world(deletion(world.server, which="Select"), 60)
-    world.drain(60)
-    assert world.jobs.cancelled == ["firmware"]
-    assert len(world.responses) == 1
+    simulation = new_simulation(history | {"firmware": running("thing-1")}, ends_at=100)
+    simulation.configure(cancels_per_second=1, limits=limits)
+    simulation.jobs.page_size = 1
+    simulation(deletion(simulation.server, which="Select"), 60)
+    simulation.drain(60)
+    assert simulation.jobs.cancelled == ["firmware"]
+    assert len(simulation.timed_responses) == 1
 
 
 # Duplicates
 
-# Deliveries of one Delete, with a wait of 20 min (looks at 20, 44, 68 s and so on) over devices that report after
-# 130 s, so that the first look that sees it is at 140 s → when it is answered, each time.
+# Deliveries of one Delete, with a wait of 20 min (polls at 20, 44, 68 s and so on) over devices that report after
+# 130 s, so that the first poll that sees it is at 140 s → when each response is sent.
 DUPLICATES: dict[tuple[float, ...], list[float]] = {
     (0, 0): [140],
     (0, 1): [140],
@@ -354,7 +310,7 @@ DUPLICATES: dict[tuple[float, ...], list[float]] = {
     (0, 0, 20, 44, 68): [140],
     (0, 60, 140, 200, 400): [140, 140, 200, 400],
 }
-# The same where devices report after 700 s: SQS knows a duplicate for 300 s. The first look that sees it is at 716 s.
+# The same where devices report after 700 s: SQS knows a duplicate for 300 s. The first poll that sees it is at 716 s.
 LATE_DUPLICATES: dict[tuple[float, ...], list[float]] = {
     (0, 299): [716],
     (0, 350): [716, 716],
@@ -364,130 +320,122 @@ LATE_DUPLICATES: dict[tuple[float, ...], list[float]] = {
 }
 
 
-@pytest.mark.parametrize("looks_first", [False, True], ids=["deliveries-first", "looks-first"])
+@pytest.mark.parametrize("polls_first", [False, True], ids=["deliveries-first", "polls-first"])
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 @pytest.mark.parametrize(
-    ("times", "ends_at", "answered_at"),
+    ("times", "ends_at", "responds_at"),
     [(times, 130, DUPLICATES[times]) for times in DUPLICATES]
     + [(times, 700, LATE_DUPLICATES[times]) for times in LATE_DUPLICATES],
 )
 def test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done(
     times: tuple[float, ...],
     ends_at: float,
-    answered_at: Sequence[float],
+    responds_at: Sequence[float],
     which: str,
-    looks_first: bool,
-    new_world: NewWorld,
+    polls_first: bool,
+    new_simulation: NewSimulation,
 ) -> None:
-    world = new_world(ends_at=ends_at)
-    event = deletion(world.server, "20", which=which)
-    world.run_all(*((at, event) for at in times), messages_first=looks_first)
-    assert world.responses == [(at, "answer", "SUCCESS", "") for at in answered_at]
-    assert (world.jobs.cancelled, len(world.groups.get("r-1", ()))) == (["firmware"], 1)
+    simulation = new_simulation(ends_at=ends_at)
+    event = deletion(simulation.server, "20", which=which)
+    simulation.run_all(*((at, event) for at in times), messages_first=polls_first)
+    assert simulation.timed_responses == [(at, "response", "SUCCESS", "") for at in responds_at]
+    assert (simulation.jobs.cancelled, len(simulation.groups.get("r-1", ()))) == (["firmware"], 1)
 
 
-@pytest.mark.parametrize("which", ["JobId", "Select"])
-@pytest.mark.parametrize("times", [(0, 0), (0, 150), (0, 20, 299), (0, 301), (0, 300, 1000), (0, 600, 1199), (0, 1300)])
-def test_redelivered_deletion_fails_with_the_same_response(
-    times: tuple[float, ...], which: str, new_world: NewWorld
-) -> None:
-    world = new_world()
-    event = deletion(world.server, "20", which=which)
-    world.run_all(*((at, event) for at in times))
-    assert {answer[1:] for answer in world.responses} == {("answer", "FAILED", UP.format(20) + where_to_look())}
-    assert world.responses[0][0] == 1200
-
-
-# The lease
+# The visibility timeout
 
 
 def fleet(number: int) -> dict[str, FakeJob]:
     return {f"firmware-{each}": running("thing-1") for each in range(number)}
 
 
-# How late the function begins with a message that it was handed under a lease of 330 s.
-@pytest.mark.parametrize("late", [0, 29, 100, 329])
+# Seconds between the receipt of a message, with a visibility timeout of 330 s, and the invocation.
+@pytest.mark.parametrize("delay", [0, 29, 100, 329])
 @pytest.mark.parametrize("kind", ["deletion", "deletion of a selection that waits", "event"])
-def test_visibility_timeout_outlasts_every_invocation(kind: str, late: float, new_world: NewWorld) -> None:
-    world = new_world(fleet(400))
-    world.configure(cancels_per_second=1, limits=replace(LIMITS, max_jobs=1000))
-    world.jobs.seconds_a_call = 0.1
+def test_visibility_timeout_outlasts_every_invocation(kind: str, delay: float, new_simulation: NewSimulation) -> None:
+    simulation = new_simulation(fleet(400))
+    simulation.configure(cancels_per_second=1, limits=replace(LIMITS, max_jobs=1000))
+    simulation.jobs.seconds_a_call = 0.1
     wait = "0" if kind == "deletion" else "5"
     event: object = {"cancel": {"select": {"jobIdGlob": "firmware*"}}}
-    world(event if kind == "event" else deletion(world.server, wait, which="Select"))
-    clock, timeouts = world.clock, list[float]()
+    simulation(event if kind == "event" else deletion(simulation.server, wait, which="Select"))
+    clock, timeouts = simulation.clock, list[float]()
 
     def check(_operation: str, _job_id: str) -> None:
-        timeouts.append(world.in_flight[0].visible_at - clock())
+        timeouts.append(simulation.in_flight[0].visible_at - clock())
 
-    world.jobs.fault = check
-    worked: list[float] = []
-    while world.sqs.messages and len(worked) < 3:
+    simulation.jobs.fault = check
+    durations: list[float] = []
+    while simulation.sqs.messages and len(durations) < 3:
         before = clock()
-        world.poll(delay=late)
-        worked.append(clock() - before)
-    assert max(worked) > 80 + late
+        simulation.poll(delay=delay)
+        durations.append(clock() - before)
+    assert max(durations) > 80 + delay
     assert min(timeouts) >= 10
 
 
-@pytest.mark.parametrize("stage", ["waiting", "cancelling"])
-def test_run_that_begins_after_its_visibility_timeout_does_nothing(stage: str, new_world: NewWorld) -> None:
-    world = new_world(ends_at=30)
-    if stage == "cancelling":
-        world.jobs.fault = failing("CancelJob", throttled, times=1)
-    world(deletion(world.server))
-    calls = list(world.jobs.calls)
-    assert world.poll(delay=330.5) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
-    assert (world.jobs.calls, world.responses) == (calls, [])
-    assert world.log.lines[-1]["message"] == ("the message's lease had ended, so another run has it or will have it")
-    assert world.sqs.messages[0].visible_at < world.clock()
-    world.run_all()
-    assert {answer[1:] for answer in world.responses} == {("answer", "SUCCESS", "")}
-    assert world.jobs.cancelled == ["firmware"]
+@pytest.mark.parametrize("stage", ["waiting", "canceling"])
+def test_run_that_begins_after_its_visibility_timeout_does_nothing(stage: str, new_simulation: NewSimulation) -> None:
+    simulation = new_simulation(ends_at=30)
+    if stage == "canceling":
+        simulation.jobs.fault = failing("CancelJob", throttled, times=1)
+    simulation(deletion(simulation.server))
+    calls = list(simulation.jobs.calls)
+    assert simulation.poll(delay=330.5) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert (simulation.jobs.calls, simulation.timed_responses) == (calls, [])
+    assert simulation.log.lines[-1]["message"] == (
+        "the message's lease had ended, so another run has it or will have it"
+    )
+    assert simulation.sqs.messages[0].visible_at < simulation.clock()
+    simulation.run_all()
+    assert {response[1:] for response in simulation.timed_responses} == {("response", "SUCCESS", "")}
+    assert simulation.jobs.cancelled == ["firmware"]
 
 
-def story(world: World, kind: str, minutes: int = 5) -> object:
+def new_event(simulation: Simulation, kind: str, minutes: int = 5) -> object:
     if kind == "event":
         return {"cancel": {"jobId": "firmware", "waitForExecutionsMinutes": minutes}}
-    return deletion(world.server, str(minutes), which=kind)
+    return deletion(simulation.server, str(minutes), which=kind)
 
 
-# Parameters of the stack that are changed meanwhile
+# Parameters of the stack that change during a wait
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
-def test_new_force_ends_no_execution_of_a_wait_in_progress(kind: str, new_world: NewWorld) -> None:
-    world = new_world(ends_at=70)
+def test_new_force_ends_no_execution_of_a_wait_in_progress(kind: str, new_simulation: NewSimulation) -> None:
+    simulation = new_simulation(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
-    world(selecting if kind == "event that selects" else story(world, kind))
-    world.poll()
-    world.configure(limits=FORCED)
-    world.run_all()
-    assert (world.looks, world.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
-    assert world.reports[-1]["force"] is False
+    simulation(selecting if kind == "event that selects" else new_event(simulation, kind))
+    simulation.poll()
+    simulation.configure(limits=FORCED)
+    simulation.run_all()
+    assert (simulation.polls, simulation.jobs.executions_cancelled) == ([20, 40, 60, 80], [])
+    assert simulation.reports[-1]["force"] is False
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
-def test_new_deletion_with_force_ends_the_executions_of_an_unfinished_one(which: str, new_world: NewWorld) -> None:
-    world = new_world()
-    world(deletion(world.server, which=which))
-    world.poll()
-    assert world.responses == []
-    world.configure(limits=FORCED)
-    world.run_all((30, deletion(world.server, which=which, request_id="r-2", path="second")))
-    assert sorted(world.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    assert world.responses == [(30, "second", "SUCCESS", ""), (40, "answer", "SUCCESS", "")]
+def test_new_deletion_with_force_ends_the_executions_of_an_unfinished_one(
+    which: str, new_simulation: NewSimulation
+) -> None:
+    simulation = new_simulation()
+    simulation(deletion(simulation.server, which=which))
+    simulation.poll()
+    assert simulation.timed_responses == []
+    simulation.configure(limits=FORCED)
+    simulation.run_all((30, deletion(simulation.server, which=which, request_id="r-2", path="second")))
+    assert sorted(simulation.jobs.executions_cancelled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
+    assert simulation.timed_responses == [(30, "second", "SUCCESS", ""), (40, "response", "SUCCESS", "")]
 
 
 @pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
-def test_new_prefix_does_not_end_a_wait(kind: str, new_world: NewWorld) -> None:
-    """The cancel is done. To answer SUCCESS now would take the bucket away from the devices."""
-    world = new_world(ends_at=70)
+def test_new_prefix_does_not_end_a_wait(kind: str, new_simulation: NewSimulation) -> None:
+    """The job is canceled. A response of SUCCESS would let CloudFormation delete the bucket that devices still use."""
+    simulation = new_simulation(ends_at=70)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
-    world(selecting if kind == "event that selects" else story(world, kind))
-    world.poll()
-    world.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
-    world.run_all()
-    assert world.looks == [20, 40, 60, 80]
-    assert [report["status"] for report in world.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
-    assert world.responses == ([(80, "answer", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
+    simulation(selecting if kind == "event that selects" else new_event(simulation, kind))
+    simulation.poll()
+    simulation.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    simulation.run_all()
+    assert simulation.polls == [20, 40, 60, 80]
+    assert [report["status"] for report in simulation.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
+    assert simulation.timed_responses == ([(80, "response", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])

@@ -1,4 +1,4 @@
-"""A request can only make a run safer, whatever it says and whatever the policy is."""
+"""A request can only make a run safer, with any limits of the stack."""
 
 import re
 import unicodedata
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
 from handler.errors import RequestRejected
 
-policies = st.builds(
+all_limits = st.builds(
     StackLimits,
     force=st.booleans(),
     dry_run=st.booleans(),
@@ -36,14 +36,12 @@ documents = st.fixed_dictionaries(
         "other": odd,
     },
 )
-attributions = st.builds(
-    CancelReason, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}")
-)
+reasons = st.builds(CancelReason, reason_code=st.just("R"), comment=st.text(max_size=5).map(lambda text: f"by {text}"))
 
 
-def parsed(document: object, policy: StackLimits, attribution: CancelReason) -> CancelRequest | None:
+def parsed(document: object, limits: StackLimits, reason: CancelReason) -> CancelRequest | None:
     try:
-        return parse_request(document, policy, attribution)
+        return parse_request(document, limits, reason)
     except RequestRejected:
         return None
 
@@ -53,29 +51,27 @@ SHUT = StackLimits(force=False, dry_run=True, max_jobs=1, job_id_prefix="ota-", 
 BY = CancelReason.default("R", "by test")
 
 
-@given(document=documents, policy=policies, attribution=attributions)
+@given(document=documents, limits=all_limits, reason=reasons)
 @settings(max_examples=500)
-@example(document={"jobId": "ota-1", "force": True}, policy=SHUT, attribution=BY)
-@example(document={"jobId": "ota-1", "dryRun": False}, policy=SHUT, attribution=BY)
-@example(document={"jobId": "ota-1", "maxJobs": 2}, policy=SHUT, attribution=BY)
-@example(document={"jobId": "ota-1", "maxJobs": 0}, policy=SHUT, attribution=BY)
-@example(document={"jobIds": ["ota-1", "ota-2"]}, policy=SHUT, attribution=BY)
-@example(document={"jobId": "a"}, policy=SHUT, attribution=BY)
-@example(document={"jobIds": ["ota-1"] * 5}, policy=OPEN, attribution=BY)
-@example(document={"jobId": "a", "comment": "\ud800"}, policy=OPEN, attribution=BY)
-def test_no_request_exceeds_the_limits_of_the_stack(
-    document: Any, policy: StackLimits, attribution: CancelReason
-) -> None:
-    request = parsed(document, policy, attribution)
+@example(document={"jobId": "ota-1", "force": True}, limits=SHUT, reason=BY)
+@example(document={"jobId": "ota-1", "dryRun": False}, limits=SHUT, reason=BY)
+@example(document={"jobId": "ota-1", "maxJobs": 2}, limits=SHUT, reason=BY)
+@example(document={"jobId": "ota-1", "maxJobs": 0}, limits=SHUT, reason=BY)
+@example(document={"jobIds": ["ota-1", "ota-2"]}, limits=SHUT, reason=BY)
+@example(document={"jobId": "a"}, limits=SHUT, reason=BY)
+@example(document={"jobIds": ["ota-1"] * 5}, limits=OPEN, reason=BY)
+@example(document={"jobId": "a", "comment": "\ud800"}, limits=OPEN, reason=BY)
+def test_no_request_exceeds_the_limits_of_the_stack(document: Any, limits: StackLimits, reason: CancelReason) -> None:
+    request = parsed(document, limits, reason)
     if request is None:
         return
-    assert request.dry_run or not policy.dry_run
-    assert policy.force or not request.force
-    assert 1 <= request.max_jobs <= policy.max_jobs
+    assert request.dry_run or not limits.dry_run
+    assert limits.force or not request.force
+    assert 1 <= request.max_jobs <= limits.max_jobs
     assert len(request.job_ids) <= request.max_jobs
     assert (request.criteria is None) is (len(request.job_ids) > 0)
     assert len(set(request.job_ids)) == len(request.job_ids)
-    assert all(job_id.startswith(policy.job_id_prefix) for job_id in request.job_ids)
+    assert all(job_id.startswith(limits.job_id_prefix) for job_id in request.job_ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", job_id) for job_id in request.job_ids)
     assert re.fullmatch(r"[A-Z0-9_]{1,128}", request.reason.reason_code)
     assert 1 <= len(request.reason.comment) <= 2028

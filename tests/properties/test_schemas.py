@@ -1,4 +1,4 @@
-"""The published JSON Schemas say what the parser takes, and what the function tells."""
+"""The published JSON Schemas accept what the parser accepts, and every published report."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def validator(name: str) -> Draft202012Validator:
 REQUEST, REPORT = validator("request"), validator("report")
 
 
-def is_taken(document: object) -> bool:
+def is_parsed(document: object) -> bool:
     try:
         parse_request(document, OPEN, CancelReason.default("STALE", "old"))
     except RequestRejected:
@@ -36,7 +36,7 @@ def is_taken(document: object) -> bool:
     return True
 
 
-# Key → values that are taken, and values that are not.
+# Key → valid values, and invalid ones.
 FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "force": ([True, False], ["false", 0, None]),
     "dryRun": ([True, False], ["true", 1, None]),
@@ -67,34 +67,34 @@ SELECT: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 def rows(fields: dict[str, tuple[list[Any], list[Any]]]) -> list[tuple[str, Any, bool]]:
-    return [(key, value, value in taken) for key, (taken, not_) in fields.items() for value in [*taken, *not_]]
+    return [(key, value, value in valid) for key, (valid, invalid) in fields.items() for value in [*valid, *invalid]]
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(FIELDS))
-def test_schema_and_parser_agree_on_a_request_key(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(FIELDS))
+def test_schema_and_parser_agree_on_a_request_key(key: str, value: Any, valid: bool) -> None:
     document = {"jobId": "a", key: value}
-    taken = taken and any(type(value) is type(each) for each in FIELDS[key][0])
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    valid = valid and any(type(value) is type(each) for each in FIELDS[key][0])
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(WHICH))
-def test_schema_and_parser_agree_on_the_job_keys(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(WHICH))
+def test_schema_and_parser_agree_on_the_job_keys(key: str, value: Any, valid: bool) -> None:
     document = {key: value}
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(SELECT))
-def test_schema_and_parser_agree_on_a_selection_key(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(SELECT))
+def test_schema_and_parser_agree_on_a_selection_key(key: str, value: Any, valid: bool) -> None:
     document = {"select": {"jobIdGlob": "*"} | {key: value}}
-    taken = taken and value is not True
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    valid = valid and value is not True
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
 def some(fields: dict[str, tuple[list[Any], list[Any]]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of the keys, mostly with a value that is taken."""
+    """Any of the keys, mostly with a valid value."""
     values = {
-        key: st.one_of(*[st.sampled_from(taken)] * 4, st.sampled_from(not_)) if taken else st.sampled_from(not_)
-        for key, (taken, not_) in fields.items()
+        key: st.one_of(*[st.sampled_from(valid)] * 4, st.sampled_from(invalid)) if valid else st.sampled_from(invalid)
+        for key, (valid, invalid) in fields.items()
         if key != "unknown"
     }
     return st.fixed_dictionaries({}, optional=values)
@@ -105,7 +105,7 @@ def test_schema_and_parser_agree_on_any_request(
     which: dict[str, Any], select: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     document = which | fields | ({"select": select} if "select" in which else {})
-    assert REQUEST.is_valid({"cancel": document}) is is_taken(document)
+    assert REQUEST.is_valid({"cancel": document}) is is_parsed(document)
 
 
 @pytest.mark.parametrize("document", [{}, {"cancel": []}, {"cancel": {"jobId": "a"}, "more": 1}, [], "a"])

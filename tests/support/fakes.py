@@ -1,4 +1,4 @@
-"""What stands in for time, Lambda's context and the IoT Jobs API in tests.
+"""Fakes of time, of Lambda's context and of the IoT Jobs API.
 
 `FakeJobs` is the IoT simulator, which tests/contract holds to what AWS documents.
 """
@@ -43,10 +43,10 @@ LIMITS = StackLimits(
 __all__ = ("Hook", "answer_lost", "denied", "failing", "not_found", "refused", "throttled", "unavailable")
 
 
-def config(endpoint_url: str | None = None, policy: StackLimits = LIMITS) -> Config:
+def config(endpoint_url: str | None = None, limits: StackLimits = LIMITS) -> Config:
     """The defaults of template.yaml, with FakeSqs."""
     return Config(
-        limits=policy,
+        limits=limits,
         cancels_per_second=8,
         sweep_job_id_glob="",
         sweep_older_than_hours=168,
@@ -60,7 +60,7 @@ def config(endpoint_url: str | None = None, policy: StackLimits = LIMITS) -> Con
 
 
 class FakeClock:
-    """A clock that stands still unless something waits by it. Seconds."""
+    """A clock that advances only when something sleeps. Seconds."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = self.start = now
@@ -121,7 +121,7 @@ class FakeJob(Job):
 
 
 class FakeJobs(IotSimulator):
-    """The IoT simulator by a fake clock, below the handler's own adapter. Calls take no time, unless a test says so."""
+    """The IoT simulator by a fake clock, below the handler's own adapter. Calls last no time, unless a test says so."""
 
     jobs: dict[str, FakeJob]  # type: ignore[assignment] # of the simulator, which needs less
 

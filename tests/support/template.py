@@ -45,7 +45,7 @@ PSEUDO = {
 def resolved(value: Any, **parameters: str) -> Any:
     """`value` as CloudFormation would make it of Ref, Fn::Sub and Fn::GetAtt.
 
-    A resource stands for its own logical id, and its attribute for `id.attribute`.
+    A resource becomes its logical id, and an attribute `id.attribute`.
     """
     known = PSEUDO | parameters
     match value:

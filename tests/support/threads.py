@@ -1,4 +1,4 @@
-"""Threads that take turns: a test with threads runs the same way every time, by a clock that stands still."""
+"""Threads that take turns: a test with threads runs the same way every time, by a fake clock."""
 
 import heapq
 import math
@@ -17,7 +17,7 @@ class Clock(Protocol):
 
 
 class TurnTakingPool:
-    """Stands in for ThreadPoolExecutor. One thread runs until it waits by a clock; then the one that is due first."""
+    """Replaces ThreadPoolExecutor. One thread runs until it waits by a clock; then the one that is due first."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers

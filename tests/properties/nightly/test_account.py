@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.properties.test_account import SOAK, AccountMachine, machine, play
+from tests.properties.test_account import SOAK, AccountMachine, machine, run_histories
 from tests.support.account import totals
 
 __all__ = ["machine"]  # a fixture
@@ -12,5 +12,5 @@ def test_account_keeps_the_guarantees(
     machine: type[AccountMachine],
     record_property: Callable[[str, object], None],
 ) -> None:
-    play(machine, SOAK or 800, record_property)
+    run_histories(machine, SOAK or 800, record_property)
     assert totals["deliveries"] >= 10_000

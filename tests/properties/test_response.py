@@ -1,4 +1,4 @@
-"""The answer to CloudFormation: never too large, never to a stranger, and its URL never in a log."""
+"""The response to CloudFormation is never too large and never sent to another host, and its URL is never logged."""
 
 import json
 import string
@@ -28,21 +28,21 @@ def test_response_body_is_short_valid_json_with_unchanged_ids(
 ) -> None:
     fields = {"Status": "FAILED", **dict(zip(IDS, ids, strict=True)), "Data": {}}
     body = response_body(fields, reason * times, WHERE)
-    answer = json.loads(body)
+    response = json.loads(body)
     assert len(body) <= 4096
     assert body.isascii()
-    told = answer.pop("Reason")
-    assert answer == fields
+    sent_reason = response.pop("Reason")
+    assert response == fields
     if not reason:
-        assert told == ""
+        assert sent_reason == ""
         return
-    assert told.endswith(f" ({WHERE})")
-    told = told.removesuffix(f" ({WHERE})")
+    assert sent_reason.endswith(f" ({WHERE})")
+    sent_reason = sent_reason.removesuffix(f" ({WHERE})")
     whole = json.loads(json.dumps(reason * times))  # two halves of a surrogate pair become one character
-    assert told == whole or (told.endswith("...") and len(told) <= len(reason * times) + 3)
+    assert sent_reason == whole or (sent_reason.endswith("...") and len(sent_reason) <= len(reason * times) + 3)
 
 
-# Pieces that a parser may take for the end of a host, and hosts that look like CloudFormation's.
+# Pieces that a parser may treat as the end of a host, and hosts that look like CloudFormation's.
 pieces = st.sampled_from(
     [
         "example.com",
@@ -68,7 +68,7 @@ urls = st.tuples(
 ).map("".join)
 
 
-def where_it_goes(url: str) -> tuple[str | None, str | None, int | None] | None:
+def destination(url: str) -> tuple[str | None, str | None, int | None] | None:
     """Scheme, host and port that the HTTP client would connect to, or None if it would refuse to."""
     try:
         target = urllib3.util.parse_url(url)
@@ -88,9 +88,9 @@ def where_it_goes(url: str) -> tuple[str | None, str | None, int | None] | None:
 @example(url="https://example.com%2f.amazonaws.com")
 @example(url="https://example.com\uff0f.amazonaws.com")
 def test_response_goes_only_to_a_host_of_aws(url: str) -> None:
-    goes = where_it_goes(url)
-    if is_allowed_url(url, "amazonaws.com", None) and goes is not None:
-        scheme, host, _ = goes
+    target = destination(url)
+    if is_allowed_url(url, "amazonaws.com", None) and target is not None:
+        scheme, host, _ = target
         assert scheme == "https"
         assert host is not None
         assert host.lower().endswith(".amazonaws.com")
@@ -103,9 +103,9 @@ def test_response_goes_only_to_a_host_of_aws(url: str) -> None:
 @example(url="http://example.com\\@localhost:4566/")
 @example(url="http://localhost/")
 def test_response_may_go_to_the_local_endpoint(url: str) -> None:
-    goes = where_it_goes(url)
-    if is_allowed_url(url, "amazonaws.com", "http://localhost:4566") and goes is not None:
-        scheme, host, port = goes
+    target = destination(url)
+    if is_allowed_url(url, "amazonaws.com", "http://localhost:4566") and target is not None:
+        scheme, host, port = target
         assert host is not None
         in_aws = scheme == "https" and host.lower().endswith(".amazonaws.com")
         assert in_aws or (host in {"localhost", "127.0.0.1", "[::1]"} and port == 4566)
@@ -114,7 +114,7 @@ def test_response_may_go_to_the_local_endpoint(url: str) -> None:
 labels = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
 
 
-# What RFC 3986 lets stand in a path and in a query.
+# Characters that RFC 3986 allows in a path and in a query.
 unreserved = string.ascii_letters + string.digits + "-._~!$&'()*+,;=:@/%"
 around = st.text(st.characters(codec="utf-8", exclude_characters="?"), max_size=20)
 
