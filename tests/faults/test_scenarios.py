@@ -3,11 +3,9 @@
 import pytest
 
 from tests.faults.injection import EVENTS, SQS
-from tests.faults.matrix import NewSimulation, broken_rules, changes
+from tests.faults.matrix import WAYS, NewSimulation, broken_rules, changes
 from tests.faults.scenarios import SCENARIOS
 from tests.support.aws_lambda import Due
-
-WAYS = [(name, later) for name, scenario in SCENARIOS.items() for later in (False, True) if scenario.later or not later]
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)

@@ -538,24 +538,6 @@ def test_last_attempt_of_lambda_responds_if_the_queue_stays_unavailable(
     assert reason in [line["message"] for line in function.log.lines if line["level"] == "WARNING"]
 
 
-@pytest.mark.parametrize(
-    ("date", "properties"),
-    [
-        ("20261124T120000Z", {"ServiceTimeout": "180"}),  # no time for Lambda's next delivery
-        ("20261124T115700Z", {}),  # three minutes ago
-        ("", {}),
-    ],
-)
-def test_teardown_that_lambda_may_not_retry_gets_its_response_at_once(
-    date: str, properties: dict[str, str], function: Function
-) -> None:
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
-    function.jobs.fault = failing("CancelJob", throttled)
-    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
-    assert function(signed_deletion(function, date, **properties))["status"] == "UNSETTLED"
-    assert [response["Status"] for response in function.responses] == ["FAILED"]
-
-
 def test_unfinished_dry_run_of_a_teardown_is_requeued(function: Function) -> None:
     function.configure(limits=replace(LIMITS, dry_run=True))
     function.jobs.jobs["firmware-2026-11"] = FakeJob()

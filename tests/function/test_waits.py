@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from handler.cancellation.request import StackLimits
 from tests.conftest import Function, Log
 from tests.support.aws_lambda import Due
 from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, failing, throttled
@@ -274,58 +273,29 @@ def test_deletion_gets_its_response_before_the_service_timeout(
     assert at <= int(timeout)
 
 
-@pytest.mark.parametrize("limits", [LIMITS, FORCED], ids=["gentle", "forced"])
-def test_many_canceled_jobs_do_not_prevent_a_cancellation(
-    limits: StackLimits, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """They stay listed for two years, and here are more than one invocation has the time to list."""
-    monkeypatch.setattr("handler.cancellation.selection.MAX_EARLIER_CANCELLATIONS", 20)
-    history = {f"firmware-old-{number}": FakeJob("CANCELED", comment="long ago") for number in range(50)}
-    simulation = new_simulation(history | {"firmware": running("thing-1")}, ends_at=100)
-    simulation.configure(cancels_per_second=1, limits=limits)
-    simulation.jobs.page_size = 1
-    simulation(deletion(simulation.server, which="Select"), 60)
-    simulation.drain(60)
-    assert simulation.jobs.cancelled == ["firmware"]
-    assert len(simulation.timed_responses) == 1
-
-
 # Duplicates
 
-# Deliveries of one Delete, with a wait of 20 min (polls at 20, 44, 68 s and so on) over devices that report after
-# 130 s, so that the first poll that sees it is at 140 s → when each response is sent.
-DUPLICATES: dict[tuple[float, ...], list[float]] = {
-    (0, 0): [140],
-    (0, 1): [140],
-    (0, 20): [140],
-    (0, 30): [140],
-    (0, 139): [139, 140],
-    (0, 140): [140, 140],
-    (0, 150): [140, 150],
-    (0, 299): [140, 299],
-    (0, 301): [140, 301],
-    (0, 2000): [140, 2000],
-    (0, 10, 20): [140],
-    (0, 44, 300): [140, 300],
-    (0, 0, 20, 44, 68): [140],
-    (0, 60, 140, 200, 400): [140, 140, 200, 400],
-}
-# The same where devices report after 700 s: SQS knows a duplicate for 300 s. The first poll that sees it is at 716 s.
-LATE_DUPLICATES: dict[tuple[float, ...], list[float]] = {
-    (0, 299): [716],
-    (0, 350): [716, 716],
-    (0, 100, 200): [716],
-    (0, 290, 310, 590, 620): [716, 716, 716],
-    (0, 699, 715): [715, 716, 719],
-}
 
-
+# The deliveries of one Delete with a wait of 20 min, and the time at which its devices report → when each response is
+# sent. Polls are at 20, 44, 68 … 140 … 716 s. SQS drops duplicates for 300 s.
 @pytest.mark.parametrize("polls_first", [False, True], ids=["deliveries-first", "polls-first"])
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 @pytest.mark.parametrize(
     ("times", "ends_at", "responds_at"),
-    [(times, 130, DUPLICATES[times]) for times in DUPLICATES]
-    + [(times, 700, LATE_DUPLICATES[times]) for times in LATE_DUPLICATES],
+    [
+        ((0, 0), 130, [140]),
+        ((0, 139), 130, [139, 140]),
+        ((0, 140), 130, [140, 140]),
+        ((0, 150), 130, [140, 150]),
+        ((0, 301), 130, [140, 301]),
+        ((0, 2000), 130, [140, 2000]),
+        ((0, 0, 20, 44, 68), 130, [140]),
+        ((0, 60, 140, 200, 400), 130, [140, 140, 200, 400]),
+        ((0, 299), 700, [716]),
+        ((0, 350), 700, [716, 716]),
+        ((0, 290, 310, 590, 620), 700, [716, 716, 716]),
+        ((0, 699, 715), 700, [715, 716, 719]),
+    ],
 )
 def test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done(
     times: tuple[float, ...],
@@ -343,35 +313,6 @@ def test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done(
 
 
 # The visibility timeout
-
-
-def fleet(number: int) -> dict[str, FakeJob]:
-    return {f"firmware-{each}": running("thing-1") for each in range(number)}
-
-
-# Seconds between the receipt of a message, with a visibility timeout of 330 s, and the invocation.
-@pytest.mark.parametrize("delay", [0, 29, 100, 329])
-@pytest.mark.parametrize("kind", ["deletion", "deletion of a selection that waits", "event"])
-def test_visibility_timeout_outlasts_every_invocation(kind: str, delay: float, new_simulation: NewSimulation) -> None:
-    simulation = new_simulation(fleet(400))
-    simulation.configure(cancels_per_second=1, limits=replace(LIMITS, max_jobs=1000))
-    simulation.jobs.seconds_a_call = 0.1
-    wait = "0" if kind == "deletion" else "5"
-    event: object = {"cancel": {"select": {"jobIdGlob": "firmware*"}}}
-    simulation(event if kind == "event" else deletion(simulation.server, wait, which="Select"))
-    clock, timeouts = simulation.clock, list[float]()
-
-    def check(_operation: str, _job_id: str) -> None:
-        timeouts.append(simulation.in_flight[0].visible_at - clock())
-
-    simulation.jobs.fault = check
-    durations: list[float] = []
-    while simulation.sqs.messages and len(durations) < 3:
-        before = clock()
-        simulation.poll(delay=delay)
-        durations.append(clock() - before)
-    assert max(durations) > 80 + delay
-    assert min(timeouts) >= 10
 
 
 @pytest.mark.parametrize("stage", ["waiting", "canceling"])
