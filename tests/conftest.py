@@ -1,4 +1,4 @@
-"""What the tests of every kind share."""
+"""Fixtures of all tests."""
 
 import itertools
 import json
@@ -61,7 +61,7 @@ def real_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def powertools_environment() -> Iterator[None]:
-    """What template.yaml sets for Powertools, which takes its metrics' namespace only from there."""
+    """What template.yaml sets for Powertools, which reads its metrics' namespace only from there."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("POWERTOOLS_")]:
             patch.delenv(name)
@@ -149,7 +149,7 @@ class Function(Lambda):
         self.jobs, self.server = jobs, server
 
     def __call__(self, event: object, seconds: float = 300) -> dict[str, Any]:
-        """Deliver one event to an invocation that has so many seconds."""
+        """Deliver one event to an invocation with a timeout of `seconds`."""
         self.seconds = seconds
         response: dict[str, Any] = self.invoke(event)
         return response

@@ -63,7 +63,7 @@ BREAKS = [
         "cancellation/request",
         "if force and not limits.force:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_no_request_exceeds_the_limits_of_the_stack",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -71,7 +71,7 @@ BREAKS = [
         "cancellation/request",
         "if limits.dry_run and not dry_run:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_no_request_exceeds_the_limits_of_the_stack",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -79,7 +79,7 @@ BREAKS = [
         "cancellation/request",
         "not 1 <= value <= limits.max_jobs:",
         "value < 1:",
-        "tests/properties/test_request_policy.py::test_no_request_exceeds_the_limits_of_the_stack",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -95,7 +95,7 @@ BREAKS = [
         "cancellation/validation",
         "if unknown:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_unknown_key_is_rejected",
+        "tests/properties/test_request_limits.py::test_unknown_key_is_rejected",
     ),
     Break(
         FAILS_CLOSED,

@@ -33,7 +33,7 @@ QUOTAS = dict.fromkeys(
     ),
     10.0,
 )
-FORCED, GENTLE = replace(LIMITS, force=True), LIMITS
+FORCED = replace(LIMITS, force=True)
 REQUEST = {"cancel": {"jobId": "firmware"}}
 DEFAULT_REASON = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id first)"
@@ -185,7 +185,7 @@ def test_repeated_deletion_of_a_selection_with_force_ends_the_remaining_executio
     large, small = add_running(backend, "ota-1", 200), add_running(backend, "ota-2", 1)
     other = add_running(backend, "cmd-1", 2)
     properties = {"Select": {"JobIdGlob": "ota-*"}, **properties_of_the_reason, **wait}
-    function = new_lambda(GENTLE, seconds=60)
+    function = new_lambda(LIMITS, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, **properties))
     function.run()
     reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + LOG_LOCATION

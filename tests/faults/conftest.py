@@ -26,7 +26,7 @@ from tools.simulators.iot import IotSimulator
 
 @pytest.fixture
 def tally(record_property: Callable[[str, object], None]) -> Tally:
-    """Counts the combinations of one test."""
+    """Count the combinations of one test."""
     return Tally(record_property)
 
 

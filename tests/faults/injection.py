@@ -96,7 +96,7 @@ def _no_http(_call: Call) -> bytes:
 
 
 def _body(change: Callable[[bytes], bytes]) -> Action:
-    """Another body; the status and the other headers stay as they are."""
+    """Replace the body. The status and the other headers stay the same."""
 
     def action(call: Call) -> bytes:
         head, _, body = call.response.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""Combinations, and what has to hold in each: by literal expectation."""
+"""The combinations of the matrix, and what must hold in each."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ WAYS = [(name, later) for name, scenario in SCENARIOS.items() for later in (Fals
 
 
 def combinations(points: Sequence[Point], faults: Sequence[Fault]) -> Iterator[tuple[int, Point, Fault]]:
-    """Each fault at each point, with the point's number."""
+    """Yield each fault at each point, with the point's number."""
     for at, point in enumerate(points, 1):
         for fault in faults:
             if fault.applies_to(point.operation, point.refused):

@@ -1,4 +1,4 @@
-"""Every trigger: the event, the jobs that there are, each call that an undisturbed run makes, and how all ends."""
+"""Every trigger: the event, the jobs, the calls of an undisturbed run, and the results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -81,7 +81,7 @@ class Scenario:
 
     @property
     def service_timeout(self) -> float:
-        """Seconds."""
+        """ServiceTimeout in seconds."""
         return float(self.event["ResourceProperties"]["ServiceTimeout"])
 
     def with_service_timeout(self, seconds: int) -> "Scenario":

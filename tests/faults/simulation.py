@@ -28,7 +28,7 @@ OTHER_ID = "other"  # the id of another requester's event
 class CountedProcess(Process):
     """The process of an invocation. One that begins in the middle of another invocation has no number.
 
-    `calls` are the numbers of its calls by the id that the SDK gives each, or by the operation.
+    `calls` are the numbers of its calls by the id that the SDK assigns to each, or by the operation.
     """
 
     def __init__(self, number: int) -> None:
@@ -137,7 +137,7 @@ class Simulation(Lambda):
 
     @contextmanager
     def _another_process(self) -> Iterator[None]:
-        """In this thread; in all of them, where the one that it stops is the only one."""
+        """Use another process in this thread, or in all threads if this one is the only one."""
         before = self.process
         nested = CountedProcess(0)
         if waiting_thread() is None:

@@ -27,7 +27,7 @@ class Request:
 
 
 def response(status: int, body: bytes = b"", *, headers: Mapping[str, str] | None = None, announced: int = 0) -> bytes:
-    """An HTTP response; `announced` is how many more bytes it says that its body has. The connection ends with it."""
+    """An HTTP response; `announced` is the number of missing bytes of its body. The connection ends with it."""
     lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {len(body) + announced}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -52,7 +52,7 @@ class _Socket:
         return io.BufferedReader(_ResponseStream(lambda: self._serve(_parsed(self._host, self._sent), self._timeout)))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no socket is open."""
 
 
 class _ResponseStream(io.RawIOBase):
@@ -84,7 +84,7 @@ def _parsed(host: str, raw: bytes) -> Request:
 
 @contextmanager
 def all_served_by(serve: Serve) -> Iterator[None]:
-    """Lead every https connection to `serve`, with the request and its read timeout in seconds."""
+    """Let `serve` handle every https connection, with the request and its read timeout in seconds."""
 
     def connect(connection: HTTPSConnection) -> None:
         connection.sock = cast("Any", _Socket(connection.host, serve))  # as much of a socket as is used

@@ -1,4 +1,4 @@
-"""What tests leave for the summary: figures, and how many combinations there were over all tests and processes."""
+"""Figures for the summary, and the number of combinations over all tests and processes."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class Tally:
         self._faults: set[str] = set()
 
     def add(self, trigger: str, point: str, fault: str, wrong: list[str]) -> None:
-        """One combination, and what was wrong in it."""
+        """Add a combination, and what was wrong in it."""
         self.number += 1
         self._triggers.add(trigger)
         self._points.add(f"{trigger}, {point}")
@@ -29,7 +29,7 @@ class Tally:
             self._lost[f"{trigger}, {point}, {fault}"] = wrong
 
     def assert_nothing_lost(self) -> None:
-        """Leave the figures for the summary, too."""
+        """Record the figures for the summary, too."""
         figures = {
             "combinations": self.number,
             "triggers": sorted(self._triggers),

@@ -1,7 +1,7 @@
 """Every temporary fault, at every call of the adapters, has the effect of one of the classes that the gate tries.
 
-So a fault needs no trial of its own at every point of failure before each commit: what the pipeline sees of a call is
-what the call returned or raised, and whether the service acted.
+So the gate need not try every fault at every point of failure: the pipeline sees only what a call returned or raised,
+and whether the service acted.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def api(simulation: Simulation) -> JobsApi:
 
 
 def extend(simulation: Simulation) -> bool:
-    """As at the start of an invocation for a message."""
+    """Extend the visibility timeout as at the start of an invocation."""
     simulation.sqs.send_message(QueueUrl=simulation.sqs.url, MessageBody="{}")
     (message,) = simulation.sqs.messages
     delivery = read_delivery(simulation.sqs.receive(message), simulation.services.queues.urls, simulation.services.now)
@@ -119,7 +119,7 @@ CLASS = {
     "body has other types, every attempt": "response lost, every attempt",
     "body has empty rows, every attempt": "response lost, every attempt",
 }
-# What the service says of these is not read.
+# The bodies of these responses are not read.
 _UNREAD = {
     f"body {what}, every attempt": "response just in time, every attempt"
     for what in (
@@ -153,7 +153,7 @@ COMBINATIONS = [
 
 
 def effect(call: str, fault: Fault, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
-    """What the caller sees, and whether the service acted."""
+    """Return what the caller sees, and whether the service acted."""
     make, expected, fails = CALLS[call]
     simulation = new_simulation(SCENARIOS["request of ids"])
     simulation.backend.jobs[JOB].tags = {"env": "dev"}

@@ -58,7 +58,7 @@ DOES_NOT_WAIT = {"Delete of a selection that waits", "request of a selection tha
 
 @dataclass(frozen=True)
 class Deliveries:
-    """How events arrive: those of `make`, and once more in the `middle` of the call that the fault strikes.
+    """How events arrive: those of `make`, and again in the `middle` of the call with the fault.
 
     `points` is how many points of failure there are, over all triggers. `other_request`: what arrives in the middle is
     a request of CloudFormation with another RequestId and another ResponseURL. Only teardowns have that.
@@ -71,7 +71,7 @@ class Deliveries:
     other_request: bool = False
 
     def happens_to(self, scenario: Scenario) -> bool:
-        """True if a trigger can arrive in this way."""
+        """Return True if a trigger can be delivered in this way."""
         return (bool(scenario.later) or not self.message_late) and (scenario.is_teardown or not self.other_request)
 
     def simulation(
@@ -96,8 +96,8 @@ DELIVERIES: dict[str, Deliveries] = {
     "twice, the second one late": Deliveries(twice_and_late, 247),
     "another request in between": Deliveries(with_another_request, 225),
     "a message after its visibility timeout": Deliveries(once, 202, message_late=True),
-    "once more in the middle of a call, before it acts": Deliveries(once, 162, middle="before it acts"),
-    "once more in the middle of a call, after it acted": Deliveries(once, 162, middle="after it acted"),
+    "again in the middle of a call, before it acts": Deliveries(once, 162, middle="before it acts"),
+    "again in the middle of a call, after it acted": Deliveries(once, 162, middle="after it acted"),
     "with another RequestId in the middle of a call, before it acts": Deliveries(
         once, 83, middle="before it acts", other_request=True
     ),

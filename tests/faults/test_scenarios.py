@@ -1,4 +1,4 @@
-"""Each trigger undisturbed: the calls that the matrix is enumerated over, and the ends that it is held against."""
+"""Each trigger without a fault: the calls that the matrix enumerates, and the results that it expects."""
 
 import pytest
 

@@ -1,7 +1,7 @@
 """Every trigger, at every point of failure, with each class of temporary faults: the result does not change.
 
-The points are counted over all that follows from one event: from its first delivery on, and once more from the backlog
-on, where its first invocation could not begin. nightly/test_temporary_faults.py has every other fault.
+The points are the calls of all invocations of one event: from its first delivery, and again from the backlog, if its
+first invocation could not begin. nightly/test_temporary_faults.py has every other fault.
 """
 
 import pytest

@@ -94,7 +94,7 @@ def firmware() -> FakeJob:
 
 
 def load(name: str, server: ResponseUrl) -> Any:
-    """The event, with a ResponseURL that leads to the test's server."""
+    """Return the event with the ResponseURL of the test's server."""
     event = json.loads((EVENTS / name).read_text())
     url = f"{server.url}/response?X-Amz-Signature=secret"
     if "ResponseURL" in event:
@@ -248,7 +248,7 @@ def test_teardown_gets_one_response_before_its_service_timeout(
         ("20261124T115640Z", "300", False),
         ("20261124T115650Z", "300", True),
         ("20261124T120000Z", "63", True),
-        ("20261124T130000Z", "62", False),  # a clock that is ahead gives no more time
+        ("20261124T130000Z", "62", False),  # a clock that is ahead adds no time
     ],
 )
 def test_teardown_time_counts_from_the_signature_of_its_url(
@@ -497,7 +497,7 @@ def test_teardown_gets_its_response_at_once_if_its_queue_refuses_it(
 
 
 def signed_deletion(function: Function, date: str = "20261124T120000Z", **properties: str) -> Any:
-    """A deletion whose ResponseURL was signed when the function's clock began, or when it says."""
+    """Return a deletion whose ResponseURL was signed at `date`."""
     deletion = load("custom-resource-delete.json", function.server)
     deletion["ResponseURL"] += f"&X-Amz-Date={date}"
     deletion["ResourceProperties"] |= properties

@@ -38,7 +38,7 @@ def main() -> int:
     if find_spec("atheris"):
         _guided(import_module("atheris"), seconds)
     else:
-        _say("atheris is not installed here: Hypothesis alone draws the events, without feedback from the branches")
+        _say("atheris is not installed here: only Hypothesis draws the events, without feedback from the branches")
         _drawn(seconds)
     return 0
 
@@ -51,7 +51,7 @@ def _guided(atheris: Any, seconds: int) -> None:
     limits = [f"-max_total_time={seconds}", f"-max_len={_LONGEST_INPUT}", f"-timeout={_LONGEST_RUN}"]
     _CORPUS.mkdir(parents=True, exist_ok=True)
     for number in range(_BEGUN_WITH):
-        (_CORPUS / f"begun-{number}").write_bytes(os.urandom(_LONGEST_INPUT))
+        (_CORPUS / f"initial-{number}").write_bytes(os.urandom(_LONGEST_INPUT))
     # No short inputs first: of a few bytes Hypothesis makes no event at all.
     places = [f"-artifact_prefix={_CORPUS.parent}/", str(_CORPUS)]
     atheris.Setup([sys.argv[0], *limits, "-len_control=0", *places], test)

@@ -373,7 +373,7 @@ class AccountMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(model.kind == "Delete" for model in self.account.models))
     @rule(number=numbers, plan=plans)
     def stack_is_deleted_again(self, number: int, plan: Plans) -> None:
-        """The stack is deleted once more: the same resource, and another request."""
+        """Delete the stack again: the same resource, and another request."""
         if model := chosen([each for each in self.account.models if each.kind == "Delete"], number):
             name = self.next_id("request")
             url = self.response_url(name)

@@ -40,6 +40,6 @@ def test_no_run_exceeds_its_deadline(
     results = cancel_jobs(session(jobs, clock, halves / 2, call_seconds=1.0), names, request)
     assert clock.now <= halves / 2
     assert [result.job_id for result in results] == list(names)
-    begun = {job_id for _, job_id in jobs.calls}
-    never_begun = set(names) - begun
-    assert never_begun <= {result.job_id for result in results if result.outcome == "DEFERRED"}
+    started = {job_id for _, job_id in jobs.calls}
+    not_started = set(names) - started
+    assert not_started <= {result.job_id for result in results if result.outcome == "DEFERRED"}

@@ -41,7 +41,7 @@ GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
 STACK_TAG = "iot-job-canceler:stack-id"
 ACTIVE = {"IN_PROGRESS", "SCHEDULED"}
 SWEEP = {"jobIdGlob": "ota-*", "olderThanHours": 168}
-PROGRESS_EXPIRES_SECONDS = 43_200.0  # seconds: what is older was redriven by hand
+PROGRESS_EXPIRES_SECONDS = 43_200.0  # an older event was redriven
 FAULTS = ("unavailable", "lost", "defect", "crash before", "crash after", "hang", "outage")
 totals: Counter[str] = Counter()
 
@@ -128,7 +128,7 @@ class SentResponse:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a run really did to a job: CancelJob, or CancelJobExecution where `thing` is one."""
+    """An effect of a run on a job: CancelJob, or CancelJobExecution where `thing` is one."""
 
     job_id: str
     job: FakeJob
@@ -181,7 +181,7 @@ class Account(Lambda):
         return self.clock.utc_now() - job.created_at
 
     def check(self, holds: object, promise: str) -> None:
-        """Recorded too, since a run may catch what is raised within it."""
+        """Raise and record a violation, since a run may catch what is raised."""
         if not holds:
             self.violations.append(promise)
             raise AssertionError(promise)
@@ -190,13 +190,13 @@ class Account(Lambda):
         return next(model for model in self.models if model.event == event)
 
     def has_failed(self, model: EventModel) -> bool:
-        """True if Lambda's last retry of a delivery failed."""
+        """Return True if Lambda's last retry failed."""
         return model.event in self.failed
 
     # Deliveries
 
     def send(self, model: EventModel, plan: Plan) -> None:
-        """An asynchronous event, at once."""
+        """Deliver an asynchronous event now."""
         with self._planned(plan):
             self.deliver(Due(self.clock.elapsed, model.event))
 
@@ -215,14 +215,14 @@ class Account(Lambda):
             self.deliver(due)
 
     def receive_with(self, message: FakeMessage, plan: Plan, *, late: bool = False) -> None:
-        """SQS hands a message to the function; `late`: only once its visibility timeout has ended."""
+        """Deliver a message; `late`: after its visibility timeout."""
         if late:
             self.model_of(message.event).was_disturbed = True
         with self._planned(plan):
             self.receive(message, delay=self.sqs.visibility_timeout + 1 if late else 0.0)
 
     def receive_copy(self, record: dict[str, Any]) -> None:
-        """SQS delivers a message again that it has handed out before, after its visibility timeout has ended."""
+        """Deliver a copy of a message after its visibility timeout."""
         model = self.model_of(json.loads(record["Records"][0]["body"]))
         run = Run(self, model, {}, self._logs[self.nested])
         self._finish(run, record)
@@ -284,7 +284,7 @@ class Account(Lambda):
 
 
 class Run(Process):
-    """One invocation: all that it calls passes here, where the plan says at which call what goes wrong."""
+    """One invocation. It makes each call, and injects the faults of the plan."""
 
     def __init__(
         self, account: Account, model: EventModel, plan: Plan, log: Log, message: FakeMessage | None = None
@@ -380,7 +380,7 @@ class Run(Process):
         return self.call(act, lambda: urllib3.exceptions.ProtocolError(f"connection to {self.model.url} broken"))
 
     def _note_messages(self) -> None:
-        """Note of each new message that this run has sent it."""
+        """Record that this run sent the new messages."""
         account = self.account
         for message in account.sqs.messages:
             if message.message_id not in account.born:
@@ -390,7 +390,7 @@ class Run(Process):
     # Calls
 
     def call[Result](self, act: Callable[[], Result], unavailable: Callable[[], Exception]) -> Result:
-        """One call that leaves the function."""
+        """Make one call to a service."""
         self.check_alive()
         self.calls += 1
         if self.message and self.calls > 1:
@@ -416,7 +416,7 @@ class Run(Process):
         return result
 
     def _begin(self, fault: str, number: int) -> None:
-        """What the plan has for a call, before it acts."""
+        """Inject what the plan has for a call, before it acts."""
         match fault:
             case "outage":  # until the end of this run
                 self._is_offline = True
@@ -442,7 +442,7 @@ class Run(Process):
         self._pass(0)
 
     def _pass(self, seconds: float) -> None:
-        """Time; the timer fires when it is due, and Lambda ends what lasts too long."""
+        """Let time pass. The timer fires when it is due, and Lambda ends a run that is too long."""
         clock = self.account.clock
         target = clock() + seconds
         if self.timer and self.timer.at <= target:
@@ -455,7 +455,7 @@ class Run(Process):
             self.kill()
 
     def _run_concurrent_act(self, number: int) -> None:
-        """Something else happens between two calls, another run perhaps. Its effects are its own."""
+        """Run something else between two calls, such as another run. Its effects are its own."""
         account = self.account
         if account.nested or not account.concurrent:
             return
@@ -506,7 +506,7 @@ class Run(Process):
         self._check_published()
 
     def _check_published(self) -> None:
-        """The report in the log is published once, or not at all if something was in the way."""
+        """Check that the logged report is published once, or not at all after a fault."""
         published = [detail["status"] for detail in self.bus.details]
         expected = [report["status"] for report in self.reports if report["status"] != "IGNORED"]
         is_sure = self.ended == "returned" and not self.faults and not self.is_disturbed
@@ -563,7 +563,7 @@ class Run(Process):
             self._check_settled(report, what)
 
     def _check_settled(self, report: Mapping[str, Any], what: str) -> None:
-        """What is called settled has ended, and what is not is protected or out of reach."""
+        """Check that settled jobs have ended, and that all others are protected or outside the prefix."""
         if self.model.is_dry(self.limits) or self.model.kind in {"Create", "Update"}:
             return
         polled = set(self.waits_for) if any(self.waits_for) else set(self.matching)
@@ -575,13 +575,13 @@ class Run(Process):
                 self.account.check(report["status"] == "UNSETTLED", f"{job_id} is active and called settled: {what}")
 
     def _is_another_job(self, job_id: str, job: FakeJob) -> bool:
-        """True if a selection's wait has found another job by the id: it cancels none then, and says so."""
+        """Return True if a poll of a selection has found another job with the same id, which it does not cancel."""
         is_poll = any(self.waits_for) and self.model.select is not None
         known = (self.chain.get(job_id), self.model.canceled.get(job_id))
         return is_poll and all(job is not each for each in known)
 
     def _check_response(self, request: Received) -> None:
-        """The response to CloudFormation is right, and arrives in time if nothing was in the way."""
+        """Check the response to CloudFormation, and that it arrives in time without a fault."""
         account, model, body = self.account, self.model, request.response
         check, what = account.check, f"{body} for {model.event}"
         check((request.method, request.target) == ("PUT", model.url), "not where the response goes")

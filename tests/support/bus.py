@@ -41,7 +41,7 @@ class FakeBus:
         return [json.loads(entry["Detail"]) for entry in self.entries]
 
     def put_events(self, *, Entries: Sequence[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        """PutEvents."""
+        """Publish the entries, or refuse them."""
         if self.fault:
             self.fault()
         assert 1 <= len(Entries) <= 10

@@ -79,7 +79,7 @@ class FakeClock:
         return round(at - self.start, 3)
 
     def sleep(self, seconds: float) -> None:
-        """Take no time, and let the clock say that it did."""
+        """Advance the clock, and record the seconds."""
         with self._lock:
             self.slept.append(seconds)
         self.advance(seconds)
@@ -94,7 +94,7 @@ class FakeClock:
             self.now += seconds
 
     def utc_now(self) -> datetime:
-        """NOW at first."""
+        """Return NOW plus the elapsed time."""
         return NOW + timedelta(seconds=self.now - self.start)
 
 
@@ -108,7 +108,7 @@ class FakeContext:
         self._end = clock() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """By the fake clock."""
+        """Return the remaining time on the fake clock."""
         return round((self._end - self._clock()) * 1000)
 
 
@@ -149,6 +149,6 @@ def session(
     call_seconds: float = 1.0,
     **progress: Any,
 ) -> Session:
-    """A Session that has so many seconds. By default, no call waits for the rate limit."""
+    """Create a Session with `seconds` left. By default, no call waits for the rate limit."""
     gate = Gate(per_second, Deadline(seconds, clock), clock, clock.sleep, call_seconds=call_seconds)
     return Session(jobs.behind(gate), gate, limits, clock.utc_now, **progress)
