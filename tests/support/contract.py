@@ -72,13 +72,13 @@ class Stack:
     _stdout: str = field(default="", init=False)
 
     def deploy(self, **environment: str) -> None:
-        """Change environment variables of the function. CloudFormation's ResponseURL leads to a local server."""
+        """Change environment variables of the function. CloudFormation's ResponseURL is that of a local server."""
         endpoint = {"AWS_ENDPOINT_URL": self.function.server.url}
         config = Config.from_env(ENVIRONMENT | endpoint | environment)
         self.function.services = replace(self.function.services, config=config)
 
     def invoke(self, event: object, seconds: float = 300) -> dict[str, Any]:
-        """Return what Lambda gets from an invocation that has so many seconds."""
+        """Return what Lambda gets from an invocation with a timeout of `seconds`."""
         return self.function(event, seconds)
 
     def receive(self, message: Mapping[str, Any], seconds: float = 300) -> dict[str, Any]:

@@ -223,7 +223,7 @@ def test_duplicates_get_the_same_response(request_type: str, properties: dict[st
     event = payload(function.server, request_type) | {"ResourceProperties": properties}
     for _ in range(3):
         function(event)
-    first, second, third = function.answers
+    first, second, third = function.responses
     assert first == second == third
 
 
@@ -237,7 +237,7 @@ def test_a_delete_never_changes_the_physical_id(physical_id: str, named: str, fu
         "ResourceProperties": {"JobId": named},
     }
     function(event)
-    assert [answer["PhysicalResourceId"] for answer in function.answers] == [physical_id]
+    assert [answer["PhysicalResourceId"] for answer in function.responses] == [physical_id]
 
 
 # Postponed responses
