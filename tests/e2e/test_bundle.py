@@ -102,7 +102,7 @@ def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime
     command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     loaded = [Path(each) for each in json.loads(done.stdout)]
-    assert {bundle / "handler" / "run.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
+    assert {bundle / "handler" / "app.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
     for path in loaded:
         compiled = Path(importlib.util.cache_from_source(str(path), optimization="")).read_bytes()
         assert compiled[:4] == importlib.util.MAGIC_NUMBER

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e.conftest import Canceler
 
-# Small foreign events are rejected in memory (tests/unit/test_events.py). Of these, the deployed function matters.
+# tests/unit/inbound/test_event.py rejects small foreign events in memory. These need the deployed function.
 FOREIGN: dict[str, Any] = {
     "a custom resource that would answer elsewhere": {
         "RequestType": "Delete",

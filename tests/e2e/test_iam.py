@@ -41,12 +41,6 @@ def test_a_protected_job_and_one_outside_the_prefix_survive_every_trigger(
     assert canceler.fleet.state(job_id).executions == {"IN_PROGRESS": 1}
 
 
-def test_the_report_tells_a_protected_job_from_a_missing_permission(canceler: Canceler) -> None:
-    protected = canceler.job("told", tags={"cancel-protection": "true"})
-    report = canceler.invoke({"cancel": {"jobId": protected}})
-    assert (report["status"], report["counts"]) == ("UNSETTLED", {"PROTECTED": 1})
-
-
 def test_another_value_of_the_tag_protects_nothing(canceler: Canceler) -> None:
     job_id = canceler.job("unprotected", tags={"cancel-protection": "false"})
     assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
@@ -65,24 +59,6 @@ def without(canceler: Canceler, action: str) -> Iterator[None]:
         yield
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="Without")
-
-
-@pytest.mark.parametrize("action", ["iot:CancelJob", "iot:DescribeJob", "iot:ListTagsForResource"])
-def test_every_permission_on_jobs_is_needed(canceler: Canceler, action: str) -> None:
-    tags = {"cancel-protection": "true"} if action == "iot:ListTagsForResource" else {}
-    job_id = canceler.job("permission", tags=tags)
-    with without(canceler, action):
-        assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"FAILED": 1}
-
-
-def test_the_permission_to_list_is_needed_and_without_it_a_selection_is_rejected_and_not_empty(
-    canceler: Canceler,
-) -> None:
-    job_id = canceler.job("listed")
-    with without(canceler, "iot:ListJobs"):
-        report = canceler.invoke({"cancel": {"select": {"jobIdGlob": job_id}}})
-    assert report["status"] == "REJECTED"
-    assert report["reason"].startswith("select: could not be carried out: AccessDenied")
 
 
 @pytest.mark.parametrize("action", ["sqs:SendMessage", "sqs:ChangeMessageVisibility"])

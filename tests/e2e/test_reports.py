@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import Canceler
 from tests.e2e.test_iam import without
-from tests.e2e.test_triggers import TRIGGERS, reports_of
+from tests.e2e.test_triggers import TRIGGERS
 from tools.polling import wait_for
 
 
@@ -76,18 +76,6 @@ def test_a_run_is_told_on_the_bus_with_what_it_logs(canceler: Canceler, queue: s
     assert (event["detail"]["part"], event["detail"]["parts"]) == (1, 1)
     report = canceler.report_on(job_id)
     assert {key: event["detail"][key] for key in report} == report
-
-
-def test_a_rejected_run_is_told_too(canceler: Canceler, queue: str) -> None:
-    event_id = canceler.put_event("ops", "IoT Job Cancellation Requested", {"cancel": {"jobId": "not a job id"}})
-
-    def found() -> dict[str, Any] | None:
-        return next((each for each in received(canceler, queue) if each["detail"]["correlationId"] == event_id), None)
-
-    detail = wait_for("the report of a rejected run", found, seconds=60)["detail"]
-    assert (detail["status"], detail["jobs"]) == ("REJECTED", [])
-    assert detail["reason"].startswith("jobId: must be")
-    wait_for("the end of the run", lambda: reports_of(canceler, event_id) or None, seconds=60)
 
 
 def test_a_report_makes_the_function_do_nothing(canceler: Canceler, queue: str) -> None:

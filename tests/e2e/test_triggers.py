@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import PREFIX, Canceler, unique
+from tests.e2e.conftest import Canceler
 from tools.localaws.reports import JobReport
 from tools.polling import wait_for
 
@@ -81,12 +81,6 @@ def test_with_force_on_the_stack_no_execution_is_left(forceful: Canceler) -> Non
     assert forceful.fleet.state(job_id).executions == {"CANCELED": 2}
 
 
-def test_a_request_can_turn_force_off_for_itself(forceful: Canceler) -> None:
-    job_id = forceful.job("gentle", started=1, prefix="forceful-")
-    report = forceful.invoke({"cancel": {"jobId": job_id, "force": False}})
-    assert (report["force"], report["executionsLeftInProgress"]) == (False, 1)
-
-
 def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler, forceful: Canceler) -> None:
     """The stack on the default bus rejects the one that is put there: it has another prefix."""
     job_id = forceful.job("bus", started=0, queued=1, prefix="forceful-")
@@ -113,32 +107,3 @@ def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler
 
 def reports_of(canceler: Canceler, event_id: str) -> list[str]:
     return [line for line in canceler.log.lines() if event_id in line and '"message": "report"' in line]
-
-
-@pytest.mark.parametrize(
-    ("request_", "field"),
-    [
-        ({"jobId": "{job}", "force": True}, "force"),
-        ({"jobId": "{job}", "maxJobs": 4}, "maxJobs"),
-        ({"jobId": "other-prefix"}, "jobId"),
-        ({"jobIds": ["e2e-a", "e2e-b", "e2e-c", "{job}"]}, "jobIds"),
-        ({"jobId": "{job}", "jobIds": ["{job}"]}, "cancel"),
-        ({"jobId": "{job}", "froce": False}, "cancel"),
-    ],
-)
-def test_a_request_for_more_than_the_stack_allows_cancels_nothing(
-    canceler: Canceler, request_: dict[str, object], field: str
-) -> None:
-    job_id = canceler.job("rejected", started=0, queued=1)
-    request = json.loads(json.dumps(request_).replace("{job}", job_id))
-    report = canceler.invoke({"cancel": request})
-    assert report["status"] == "REJECTED"
-    assert report["reason"].startswith(f"{field}: ")
-    assert canceler.fleet.state(job_id).status == "IN_PROGRESS"
-
-
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(canceler: Canceler) -> None:
-    live, gone = canceler.job("dry", started=1), f"{PREFIX}{unique('never-was')}"
-    report = canceler.invoke({"cancel": {"jobIds": [live, gone], "dryRun": True}})
-    assert [job["outcome"] for job in report["jobs"]] == ["WOULD_CANCEL", "GONE"]
-    assert canceler.fleet.state(live).status == "IN_PROGRESS"

@@ -93,23 +93,31 @@ WAIT_WITH_FORCE = message(
     },
 )
 
+
+def teardown(request_id: str, physical_id: str, properties: str) -> str:
+    """The body of a request to delete a resource. `properties` is JSON."""
+    return (
+        '{"RequestType": "Delete",'
+        ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
+        ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
+        "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
+        f"5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7C{request_id}"
+        "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
+        "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
+        '&X-Amz-Signature=0123456789abcdef",'
+        ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
+        '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
+        f' "RequestId": "{request_id}", "LogicalResourceId": "Teardown",'
+        f' "PhysicalResourceId": "{physical_id}", "ResourceType": "Custom::IoTJobCancellation",'
+        ' "ResourceProperties":'
+        ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
+        f" {properties}}}}}"
+    )
+
+
 # A teardown of one job, which is canceled, and which a device runs.
-_JOB_TEARDOWN = (
-    '{"RequestType": "Delete",'
-    ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
-    "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
-    "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7Cc7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10"
-    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
-    "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
-    '&X-Amz-Signature=0123456789abcdef",'
-    ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
-    '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
-    ' "RequestId": "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10", "LogicalResourceId": "Teardown",'
-    ' "PhysicalResourceId": "firmware-1", "ResourceType": "Custom::IoTJobCancellation",'
-    ' "ResourceProperties":'
-    ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "JobId": "firmware-1", "WaitForExecutionsMinutes": "12"}}'
+_JOB_TEARDOWN = teardown(
+    "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10", "firmware-1", '"JobId": "firmware-1", "WaitForExecutionsMinutes": "12"'
 )
 JOB_TEARDOWN = message(
     TEARDOWNS,
@@ -130,22 +138,11 @@ JOB_TEARDOWN = message(
 # A teardown of a selection of three jobs. The cancel of two of them was throttled.
 SELECT_TEARDOWN = message(
     TEARDOWNS,
-    '{"RequestType": "Delete",'
-    ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
-    "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
-    "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7Cd8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21"
-    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
-    "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
-    '&X-Amz-Signature=0123456789abcdef",'
-    ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
-    '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
-    ' "RequestId": "d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21", "LogicalResourceId": "Teardown",'
-    ' "PhysicalResourceId": "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown",'
-    ' "ResourceType": "Custom::IoTJobCancellation",'
-    ' "ResourceProperties":'
-    ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "Select": {"JobIdGlob": "firmware-*", "OlderThanHours": "72", "Tags": {"env": "dev"}}}}',
+    teardown(
+        "d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21",
+        "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown",
+        '"Select": {"JobIdGlob": "firmware-*", "OlderThanHours": "72", "Tags": {"env": "dev"}}',
+    ),
     {"FirstSeenAt": "1795521600.000", "Admitted": "true"},
     {
         "SequenceNumber": "18890512346912255489",
@@ -166,7 +163,6 @@ _WRAPPED = (
     ' "responsePayload": {"errorMessage": "no answer reached CloudFormation: HTTP 503",'
     ' "errorType": "ResponseUndelivered"}}'
 )
-WRAPPED_REQUEST = message(BACKLOG, _WRAPPED % '{"cancel": {"jobId": "firmware-1"}}', {})
 WRAPPED_TEARDOWN = message(BACKLOG, _WRAPPED % _JOB_TEARDOWN, {})
 
 # A message that an operator has sent.
@@ -211,22 +207,6 @@ def test_a_sweep_goes_on_and_its_cap_is_not_checked_again(stack: Stack) -> None:
     assert receive(stack, SWEEP) == DELETED
     assert report_of(stack) == ("SCHEDULE", "SETTLED", {"CANCELED": 2})
     assert (stack.canceled, stack.sent) == (["firmware-2", "firmware-3"], [])
-
-
-def test_a_sweep_that_has_no_time_is_redelivered(stack: Stack) -> None:
-    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*")
-    half_done(stack)
-    assert receive(stack, SWEEP, 7.5) == REDELIVERED
-    assert (stack.retry_after, stack.canceled, stack.sent) == (5, [], [])
-
-
-def test_the_cap_of_a_sweep_that_is_redriven_half_a_day_later_is_checked_again(stack: Stack) -> None:
-    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", MAX_JOBS_PER_RUN="1")
-    half_done(stack)
-    stack.advance(12 * 3600)
-    assert receive(stack, SWEEP) == DELETED
-    assert report_of(stack) == ("SCHEDULE", "REJECTED", {})
-    assert stack.canceled == []
 
 
 @pytest.mark.parametrize("received", [UNLISTED, WITHOUT_ATTRIBUTES], ids=["unlisted", "without attributes"])
@@ -290,13 +270,6 @@ def test_a_teardown_responds_once_its_devices_are_done(stack: Stack) -> None:
     assert stack.responses == [RESPONSE]
 
 
-def test_a_teardown_responds_failed_when_its_minutes_are_over(stack: Stack) -> None:
-    stack.create({"firmware-1": RUNNING})
-    stack.advance(721)
-    assert receive(stack, JOB_TEARDOWN) == DELETED
-    assert [(each["Status"], each["PhysicalResourceId"]) for each in stack.responses] == [("FAILED", "firmware-1")]
-
-
 def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
     stack.deploy(MAX_JOBS_PER_RUN="1")
     half_done(stack)
@@ -312,13 +285,6 @@ def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
             "Data": {"Force": "false"},
         }
     ]
-
-
-def test_a_request_that_is_redriven_from_the_failure_queue_is_carried_out(stack: Stack) -> None:
-    stack.create({"firmware-1": job()})
-    assert receive(stack, WRAPPED_REQUEST) == DELETED
-    assert report_of(stack) == ("DIRECT", "SETTLED", {"CANCELED": 1})
-    assert stack.canceled == ["firmware-1"]
 
 
 def test_a_teardown_that_is_redriven_from_the_failure_queue_is_carried_out_and_responds(stack: Stack) -> None:

@@ -11,40 +11,14 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
-from tests.conftest import Function, Log
-from tests.support.fakes import FakeJob
 from tests.support.template import ROOT, load_template, resolved
-from tools.simulators.events import STACK_ID
+from tests.template.test_public_contract import METRICS, TRIGGERS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 OURS = "IoTJobCanceler"
 
-# What the function emits, each with the dimensions service and trigger, and with service alone.
-EMITTED = {
-    "RunsSettled",
-    "RunsUnsettled",
-    "RunsUnfinished",
-    "RunsRejected",
-    "RunsIgnored",
-    "JobsCanceled",
-    "JobsAlreadyCanceled",
-    "JobsAlreadyFinished",
-    "JobsGone",
-    "JobsWouldCancel",
-    "JobsProtected",
-    "JobsDeferred",
-    "JobsFailed",
-    "ExecutionsLeftInProgress",
-    "TeardownsContinued",
-    "TeardownsOutOfTime",
-    "ResponsesUndelivered",
-    "ReportsUnpublished",
-    "UnexpectedErrors",
-}
-TRIGGERS = {"TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"}
 # What AWS provides, and its one dimension.
 PROVIDED = {
     ("AWS/Lambda", "Invocations"): "FunctionName",
@@ -116,34 +90,12 @@ def metrics_that_are_watched() -> list[Any]:
 # Metrics
 
 
-def names_that_are_counted() -> set[str]:
-    """Every name that is given to a method or function `count` or `_count` as it is written."""
-    found = set()
+def test_the_function_counts_no_other_metric() -> None:
     for path in (ROOT / "src" / "handler").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr="count" | "_count"), args=[ast.Constant(value=str(name))]):
-                    found.add(name)
-    return found
-
-
-def test_what_the_function_emits_is_in_the_table_with_both_sets_of_dimensions(
-    log: Log, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for status in RunStatus:
-        log.telemetry.report(Report(status, Trigger.EVENT))
-    for outcome in Outcome:
-        log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, jobs=(JobResult("a", outcome),)))
-    told = [json.loads(line)["_aws"]["CloudWatchMetrics"] for line in capsys.readouterr().out.splitlines()]
-    directives = [directive for each in told for directive in each]
-    reported = {metric["Name"] for directive in directives for metric in directive["Metrics"]}
-    assert reported | names_that_are_counted() == EMITTED
-    assert all(each["Namespace"] == OURS for each in directives)
-    assert all(each["Dimensions"] == [["trigger", "service"], ["service"]] for each in directives)
-
-
-def test_every_trigger_is_in_the_table() -> None:
-    assert {trigger.value for trigger in Trigger} == TRIGGERS
+                    assert name in METRICS
 
 
 @pytest.mark.parametrize(("namespace", "name", "dimensions"), metrics_that_are_watched())
@@ -151,7 +103,7 @@ def test_what_is_watched_is_emitted_by_the_function_or_provided_by_aws(
     namespace: str, name: str, dimensions: dict[str, str]
 ) -> None:
     if namespace == OURS:
-        assert name in EMITTED
+        assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
         assert dimensions.keys() <= {"service", "trigger"}
         assert dimensions.get("trigger", "EVENT") in TRIGGERS
@@ -162,11 +114,11 @@ def test_what_is_watched_is_emitted_by_the_function_or_provided_by_aws(
 
 
 def test_all_that_the_function_emits_is_on_the_dashboard() -> None:
-    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == OURS} == EMITTED
+    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == OURS} == METRICS
 
 
 def test_outcomes_are_shown_for_every_trigger() -> None:
-    jobs = {name for name in EMITTED if name.startswith("Jobs")}
+    jobs = {name for name in METRICS if name.startswith("Jobs")}
     shown = {(name, found["trigger"]) for chart in CHARTS for _, name, found in rows(chart) if "trigger" in found}
     assert {(name, trigger) for name in jobs for trigger in TRIGGERS} <= shown
 
@@ -385,7 +337,7 @@ def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
 
 def test_no_metric_is_explained_that_does_not_exist() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", sections("##")["Metrics without an alarm"], re.MULTILINE))
-    assert explained <= EMITTED
+    assert explained <= METRICS
     assert not explained & ALARMS.keys()
 
 
@@ -395,83 +347,3 @@ def test_no_metric_is_explained_that_does_not_exist() -> None:
 def test_the_saved_query_is_that_of_the_docs() -> None:
     (shown,) = re.findall(r"^```\n(filter .*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
     assert shown == QUERY
-
-
-def test_the_saved_query_asks_for_the_job_in_this_stacks_log() -> None:
-    query = RESOURCES["WhoCancelled"]["Properties"]
-    assert query["LogGroupNames"] == [{"Ref": "LogGroup"}]
-    assert {each["Name"] for each in query["Parameters"]} == set(re.findall(r"\{\{(.*?)\}\}", QUERY)) == {"jobId"}
-
-
-def answer(job_id: str, lines: list[str]) -> list[dict[str, Any]]:
-    """What the saved query displays of the lines, apart from the time: filter and parse are read from it."""
-    query = QUERY.replace("{{jobId}}", job_id)
-    (wanted,) = re.findall(r"^filter @message like /(.*)/$", query, re.MULTILINE)
-    (parsed,) = re.findall(r"^\| parse @message /(.*)/$", query, re.MULTILINE)
-    (displayed,) = re.findall(r"^\| display @timestamp, (.*)$", query, re.MULTILINE)
-    found = []
-    for line in filter(re.compile(wanted).search, lines):
-        groups = re.search(parsed.replace("(?<", "(?P<"), line)
-        fields = json.loads(line) | (groups.groupdict() if groups else {})
-        found.append({name: fields.get(name) for name in displayed.split(", ")})
-    return found
-
-
-def asked(outcome: str, asked_by: str, reason_code: str, comment: str, trigger: str, correlation_id: str) -> Any:
-    return {
-        "outcome": outcome,
-        "asked_by": asked_by,
-        "reason_code": reason_code,
-        "comment": comment,
-        "detail": "",
-        "trigger": trigger,
-        "correlation_id": correlation_id,
-    }
-
-
-# File of events/ → what is known of firmware-2026-11 afterwards.
-WHO = {
-    "alarm-to-alarm.json": asked(
-        "CANCELED",
-        "Requested by alarm iot-job-failures-firmware-2026-11",
-        "EVENT_REMEDIATION",
-        "Requested by alarm iot-job-failures-firmware-2026-11",
-        "EVENT",
-        "e2f5d0c4-51b7-4f3e-8a9d-6c7b8a9f0e1d",
-    ),
-    "request-event.json": asked(
-        "WOULD_CANCEL",
-        "Requested by event 7bf73129-1428-4cd3-a780-95db273d1602 from fleet.console",
-        "STALE_JOB",
-        "ticket OPS-4711",
-        "EVENT",
-        "7bf73129-1428-4cd3-a780-95db273d1602",
-    ),
-    "custom-resource-delete.json": asked(
-        "CANCELED",
-        f"Teardown was deleted in {STACK_ID}",
-        "STACK_TEARDOWN",
-        "stack firmware-dev was deleted",
-        "TEARDOWN",
-        "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10",
-    ),
-    "bare-request.json": asked(
-        "CANCELED",
-        "Requested by a direct request",
-        "STALE_JOB",
-        "weekly clean-up",
-        "DIRECT",
-        "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WHO)
-def test_the_saved_query_finds_who_cancelled_a_job_and_why(name: str, function: Function) -> None:
-    event = json.loads((ROOT / "events" / name).read_text())
-    if "ResponseURL" in event:
-        event["ResponseURL"] = f"{function.server.url}/answer"
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
-    function(event)
-    assert answer("firmware-2026-11", function.log.text.splitlines()) == [WHO[name]]
-    assert answer("firmware-2026", function.log.text.splitlines()) == []

@@ -128,24 +128,12 @@ def test_every_log_group_ends_its_lines_some_day(name: str) -> None:
     assert all("RetentionInDays" in group for group in resources(name, "AWS::Logs::LogGroup").values())
 
 
-def test_the_function_has_a_log_group_of_its_own() -> None:
-    for function in resources("template.yaml", "AWS::Serverless::Function").values():
-        assert function["LoggingConfig"]["LogGroup"]["Ref"] in resources("template.yaml", "AWS::Logs::LogGroup")
-
-
 @EACH
 def test_what_can_not_be_handed_over_has_a_queue_to_end_in(name: str) -> None:
     for rule in resources(name, "AWS::Events::Rule").values():
         assert all("DeadLetterConfig" in target for target in rule["Targets"])
     for schedule in resources(name, "AWS::Scheduler::Schedule").values():
         assert "DeadLetterConfig" in schedule["Target"]
-
-
-def test_what_can_not_be_finished_has_a_queue_to_end_in() -> None:
-    for queue_id, queue in resources("template.yaml", "AWS::SQS::Queue").items():
-        assert ("RedrivePolicy" in queue) is (queue_id in {"Backlog", "Teardowns"})
-    for function in resources("template.yaml", "AWS::Serverless::Function").values():
-        assert "OnFailure" in function["EventInvokeConfig"]["DestinationConfig"]
 
 
 @EACH

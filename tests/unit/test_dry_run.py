@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.inbound.envelope import IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import RejectedEvent, parse_event
 from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
 
@@ -21,24 +22,10 @@ STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
-# File → the value of `cancel` that is sent, why nothing is sent, or the words of a rejection.
-EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
-    "alarm-to-alarm.json": {"jobIds": ["firmware-2026-11"], "dryRun": True},
-    "alarm-to-ok.json": IgnoredEvent("the alarm went to OK"),
-    "backlog-message.json": NOT_OURS,
-    "bare-request.json": {
-        "jobId": "firmware-2026-11",
-        "force": False,
-        "dryRun": True,
-        "maxJobs": 1,
-        "reasonCode": "STALE_JOB",
-        "comment": "weekly clean-up",
-    },
-    "canceler-report.json": IgnoredEvent("it is a canceler's report"),
-    "cloudtrail-cancel-job.json": IgnoredEvent("the API call is 'CancelJob', not CreateJob"),
-    "cloudtrail-create-job-failed.json": IgnoredEvent("the CreateJob failed"),
-    "cloudtrail-create-job.json": {"jobId": "firmware-2026-11", "dryRun": True},
-    "custom-resource-create.json": IgnoredEvent("Create: valid; nothing is cancelled before Delete"),
+
+FILES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
+# File → the value of `cancel` in the dry run. tests/unit/inbound/test_event.py has the requests of the other files.
+DRY_RUNS: dict[str, dict[str, Any]] = {
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
         "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
@@ -46,41 +33,8 @@ EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
         "maxJobs": 100,
         "dryRun": True,
     },
-    "custom-resource-update.json": IgnoredEvent("Update: valid; nothing is cancelled before Delete"),
-    "request-event.json": {
-        "jobIds": ["firmware-2026-11", "firmware-2026-12"],
-        "dryRun": True,
-        "reasonCode": "STALE_JOB",
-        "comment": "ticket OPS-4711",
-    },
     "scheduled-rule.json": SWEEP,
     "scheduled-scheduler.json": SWEEP,
-    "select-request.json": {
-        "select": {
-            "jobIdGlob": "firmware-*",
-            "excludeJobIdGlobs": ["firmware-keep-*"],
-            "status": ["IN_PROGRESS", "SCHEDULED"],
-            "olderThanHours": 72,
-            "ageFrom": "createdAt",
-            "targetSelection": ["SNAPSHOT"],
-            "tags": {"env": "dev"},
-        },
-        "dryRun": True,
-        "maxJobs": 20,
-        "reasonCode": "STALE_JOB",
-        "comment": "what would the weekly clean-up do?",
-    },
-    "stack-deleted.json": {
-        "select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]},
-        "dryRun": True,
-    },
-    "teardown-message.json": NOT_OURS,
-    "foreign/api-gateway-proxy.json": NOT_OURS,
-    "foreign/empty.json": NOT_OURS,
-    "foreign/request-type-without-response-url.json": NOT_OURS,
-    "foreign/s3-object-created.json": NOT_OURS,
-    "foreign/sns-record.json": NOT_OURS,
-    "foreign/sqs-batch.json": NOT_OURS,
 }
 
 
@@ -100,14 +54,28 @@ def outcome(value: object) -> object:
     return question if isinstance(question, IgnoredEvent) else question["cancel"]
 
 
-def test_the_table_knows_every_event() -> None:
-    names = {path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json")}
-    assert names == set(EXPECTED)
+@pytest.mark.parametrize("name", FILES)
+def test_an_event_becomes_its_dry_run_and_is_otherwise_ignored_or_rejected_as_by_the_function(name: str) -> None:
+    content = parse_event(event(name), SWEEP).content
+    match content:
+        case RejectedEvent(reason):
+            assert outcome(event(name)) == reason
+        case CancelEvent(document):
+            assert isinstance(document, dict)
+            assert outcome(event(name)) == document | {"dryRun": True}
+        case IgnoredEvent():
+            assert outcome(event(name)) == content
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_an_event_is_asked_about_as_a_dry_run(name: str) -> None:
-    assert outcome(event(name)) == EXPECTED[name]
+@pytest.mark.parametrize("name", DRY_RUNS)
+def test_a_deletion_or_a_sweep_becomes_the_dry_run_of_its_request(name: str) -> None:
+    assert outcome(event(name)) == DRY_RUNS[name]
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_create_or_update_is_ignored(request_type: str) -> None:
+    name = f"custom-resource-{request_type.lower()}.json"
+    assert outcome(event(name)) == IgnoredEvent(f"{request_type}: valid; nothing is cancelled before Delete")
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -165,7 +133,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(EXPECTED)), st.data())
+@given(st.sampled_from(FILES), st.data())
 def test_no_event_is_sent_as_anything_but_a_dry_run(name: str, data: st.DataObject) -> None:
     """Each event of events/, with any of its values put in the place of any other, or something else there."""
     changed = event(name)

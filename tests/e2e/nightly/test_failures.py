@@ -6,10 +6,7 @@ from typing import Any
 
 from tests.e2e.conftest import PREFIX, Canceler, unique
 from tools.polling import wait_for
-from tools.simulators.faults import failing, throttled
-from tools.simulators.iot_server import IotServer
 
-REGION = "eu-central-1"
 NOBODY = "http://127.0.0.1:9"  # the discard port: nothing listens
 
 
@@ -45,21 +42,6 @@ def test_an_event_that_can_not_be_finished_ends_in_the_failure_queue(canceler: C
         taken_from_the_failure_queue(canceler, lambda body: body == request(job_id))
     reports = [r for r in canceler.log.reports() if any(j["jobId"] == job_id for j in r["jobs"])]
     assert [(report["status"], report["counts"]) for report in reports] == [("UNFINISHED", {"DEFERRED": 1})] * 4
-
-
-def test_an_event_that_fails_for_a_moment_is_finished_by_its_next_delivery(canceler: Canceler) -> None:
-    job_id = f"{PREFIX}{unique('busy')}"
-    with IotServer(REGION) as iot, canceler.environment(AWS_ENDPOINT_URL_IOT=iot.url):
-        iot.backend.add_job(job_id, executions={"device": "QUEUED"})
-        # As many as the SDK's own attempts of the first delivery: the second delivery gets through.
-        iot.backend.fault = failing("CancelJob", throttled, times=3)
-        canceler.invoke_asynchronously(request(job_id))
-
-        def finished() -> bool | None:
-            return True if canceler.report_on(job_id)["status"] == "SETTLED" else None
-
-        wait_for("a settled run", finished, seconds=60)
-        assert iot.backend.cancelled == [job_id]
 
 
 def test_an_invocation_that_fails_for_good_ends_in_the_failure_queue(canceler: Canceler) -> None:

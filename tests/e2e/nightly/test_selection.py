@@ -1,35 +1,14 @@
 """What a selection can ask for beside the job id, and the events that select without a request."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from tests.e2e.conftest import PREFIX, Canceler, deployed, unique
-from tests.e2e.test_selection import outcomes, population, select
+from tests.e2e.test_selection import outcomes, select
 from tools.polling import wait_for
 from tools.simulators.iot_server import IotServer
 
 REGION = "eu-central-1"
-
-
-@pytest.mark.parametrize(
-    ("chosen", "expected"),
-    [
-        ({"jobIdGlob": "e2e-{batch}-*", "tags": {"env": "{batch}"}}, {"tagged"}),
-        ({"jobIdGlob": "e2e-{batch}-plain*", "targetSelection": ["CONTINUOUS"]}, {"continuous"}),
-        ({"jobIdGlob": "e2e-{batch}-*", "status": ["SCHEDULED"]}, set()),
-        ({"jobIdGlob": "e2e-{batch}-*", "olderThanHours": 1}, set()),
-        ({"jobIdGlob": "e2e-{batch}-*", "thingGroupName": "no-such-group"}, set()),
-    ],
-)
-def test_each_filter_is_asked(canceler: Canceler, chosen: dict[str, Any], expected: set[str]) -> None:
-    batch = unique("filter")
-    ids = population(canceler, batch)
-    report = select(canceler, select=json.loads(json.dumps(chosen).replace("{batch}", batch)), dryRun=True)
-    assert report["status"] == "SETTLED"
-    assert outcomes(report) == {ids[kind]: "WOULD_CANCEL" for kind in expected}
 
 
 def test_a_thing_group_is_verified_against_the_jobs_targets(canceler: Canceler) -> None:

@@ -147,19 +147,6 @@ def test_an_error_status_is_not_delivery(status: int, harness: Harness) -> None:
     assert harness.counted == ["ResponsesUndelivered"]
 
 
-def test_an_error_and_then_a_success_delivers_once(harness: Harness) -> None:
-    harness.server.script = [500, 200]
-    assert harness.dispatch(harness.resource(), response) == (response(), "")
-    assert len(harness.sent) == 2
-    assert harness.sent[0] == harness.sent[1]
-    assert harness.counted == []
-
-
-def test_an_unreachable_url_is_reported(harness: Harness) -> None:
-    assert harness.dispatch(harness.resource(url=closed_port_url()), response) == (response(), "NewConnectionError")
-    assert harness.counted == ["ResponsesUndelivered"]
-
-
 @pytest.fixture
 def short_read_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a URL that does not respond costs a test no seconds."""
@@ -173,17 +160,6 @@ def test_a_url_that_hangs_gets_no_second_response(step: Step, harness: Harness) 
     assert harness.dispatch(harness.resource(), response) == (response(), "ReadTimeoutError")
     assert harness.server.arrived.wait(10)
     assert {(sent["Status"], sent["PhysicalResourceId"]) for sent in harness.sent} == {("SUCCESS", "job-1")}
-
-
-def test_the_last_attempt_begins_before_the_invocation_ends(harness: Harness) -> None:
-    harness.server.script = [500]
-
-    def act() -> Response:
-        harness.clock.now += 293  # 7 s are left, 6 of them to send: backoffs of 1 and 2 s fit, one of 4 s does not
-        return response()
-
-    assert harness.dispatch(harness.resource(), act) == (response(), "HTTP 500")
-    assert len(harness.sent) == 3
 
 
 def test_an_error_while_sending_is_raised(harness: Harness) -> None:
@@ -211,33 +187,6 @@ def test_the_physical_id_is_never_empty_on_failure(request_type: str, physical_i
 def test_an_empty_physical_id_is_replaced_by_that_of_the_resource(harness: Harness) -> None:
     harness.dispatch(harness.resource(), lambda: response(physical_id=""))
     assert [sent["PhysicalResourceId"] for sent in harness.sent] == ["job-1"]
-
-
-DUPLICATED_PROPERTIES = [{"JobId": "job-1"}, {"JobId": "job-1", "Force": "nonsense"}, {}]
-
-
-@pytest.mark.parametrize("properties", DUPLICATED_PROPERTIES)
-@pytest.mark.parametrize("request_type", ["Create", "Update", "Delete"])
-def test_duplicates_get_the_same_response(request_type: str, properties: dict[str, str], function: Function) -> None:
-    function.jobs.jobs["job-1"] = FakeJob()
-    event = payload(function.server, request_type) | {"ResourceProperties": properties}
-    for _ in range(3):
-        function(event)
-    first, second, third = function.answers
-    assert first == second == third
-
-
-@pytest.mark.parametrize(
-    "physical_id", ["job-1", FAILED_CREATE_ID, "firmware-dev-Teardown-1ABCDEFGHIJKL", "not a job id", "x" * 65]
-)
-@pytest.mark.parametrize("named", ["job-1", "job-2", ""])
-def test_a_delete_never_changes_the_physical_id(physical_id: str, named: str, function: Function) -> None:
-    event = payload(function.server, "Delete") | {
-        "PhysicalResourceId": physical_id,
-        "ResourceProperties": {"JobId": named},
-    }
-    function(event)
-    assert [answer["PhysicalResourceId"] for answer in function.answers] == [physical_id]
 
 
 # Postponed responses
@@ -309,17 +258,6 @@ def test_an_error_after_the_claim_is_raised_and_not_sent(harness: Harness) -> No
 
 
 # Size, and isolation from the next request
-
-
-@pytest.mark.parametrize("character", ["x", "é", "€", "😀", '"', "\x00"])
-def test_the_response_is_at_most_4096_bytes(character: str, harness: Harness) -> None:
-    harness.dispatch(harness.resource(), lambda: response("FAILED", reason=character * 9000))
-    (request,) = harness.server.received
-    (sent,) = harness.sent
-    assert len(request.body) <= 4096
-    assert sent["Status"] == "FAILED"
-    assert sent["Reason"].startswith(character)
-    assert {key: sent[key] for key in IDS} == IDS
 
 
 def test_a_long_reason_leaves_room_for_the_log_location(harness: Harness) -> None:
@@ -562,40 +500,6 @@ def payload(server: ResponseUrl, request_type: str = "Delete") -> dict[str, obje
         "ResourceProperties": {"JobId": "job-1"},
     }
     return event if request_type == "Create" else event | {"PhysicalResourceId": "job-1"}
-
-
-@pytest.mark.parametrize("warm", [False, True])
-def test_another_event_sends_no_response_to_cloudformation(warm: bool, function: Function) -> None:
-    function.jobs.jobs["job-1"] = FakeJob()
-    if warm:
-        function(payload(function.server))
-    function({"cancel": {"jobId": "job-1"}})
-    function({})
-    assert len(function.server.received) == int(warm)
-
-
-def test_an_undelivered_response_is_raised(function: Function) -> None:
-    function.jobs.jobs["job-1"] = FakeJob()
-    function.server.script = [403]
-    with pytest.raises(ResponseUndelivered) as caught:
-        function(payload(function.server))
-    assert str(caught.value) == "no answer reached CloudFormation: HTTP 403"
-    assert function.jobs.cancelled == ["job-1"]
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "is_accepted"),
-    [("same", True), (None, False), ("http://127.0.0.1:1", False), ("http://example.com", False)],
-)
-def test_http_is_accepted_only_for_the_local_endpoint(
-    endpoint: str | None, is_accepted: bool, function: Function
-) -> None:
-    function.jobs.jobs["job-1"] = FakeJob()
-    function.configure(endpoint_url=function.server.url if endpoint == "same" else endpoint)
-    report = function(payload(function.server))
-    assert bool(function.server.received) is is_accepted
-    assert function.jobs.cancelled == (["job-1"] if is_accepted else [])
-    assert (report["status"] == "REJECTED") is not is_accepted
 
 
 # No secret in a log
