@@ -12,27 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.contract import ENVIRONMENT
 from tools.localaws import sam
 
 SIZE_LIMIT = 2 * 1024 * 1024
-ENVIRONMENT = {
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "FORCE": "false",
-    "DRY_RUN": "false",
-    "MAX_JOBS_PER_RUN": "1",
-    "CANCELS_PER_SECOND": "8",
-    "SWEEP_JOB_ID_GLOB": "",
-    "SWEEP_OLDER_THAN_HOURS": "168",
-    "BACKLOG_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/backlog",
-    "TEARDOWN_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/teardowns.fifo",
-    "EVENT_BUS_NAME": "default",
-    "JOB_ID_PREFIX": "",
-    "PROTECTION_TAG_KEY": "cancel-protection",
-    "URL_SUFFIX": "amazonaws.com",
-    "LOG_GROUP": "/aws/lambda/bundle",
-    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
-    "POWERTOOLS_SERVICE_NAME": "bundle",
-}
+REGION = {"AWS_DEFAULT_REGION": "eu-central-1"}
 INVOKE = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
@@ -83,7 +67,7 @@ def test_the_bundle_is_under_two_megabytes_zipped(bundle: Path, tmp_path: Path) 
 def test_the_bundle_has_all_that_it_needs_beside_boto3(bundle: Path, runtime: Path, tmp_path: Path) -> None:
     answer = tmp_path / "answer.json"
     command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(answer)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+    done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
     assert json.loads(answer.read_text())["status"] == "REJECTED"
 
@@ -100,7 +84,7 @@ print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
 def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime: Path) -> None:
     """Lambda has no place to write any, so that every cold start would compile what has none."""
     command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     loaded = [Path(each) for each in json.loads(done.stdout)]
     assert {bundle / "handler" / "app.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
     for path in loaded:

@@ -59,15 +59,6 @@ def test_a_selection_takes_what_it_means_and_nothing_else(canceler: Canceler) ->
     assert canceler.described(ids["canceled"])["reasonCode"] == "EARLIER"
 
 
-def test_a_selection_over_the_cap_cancels_nothing_and_says_how_many_matched(canceler: Canceler) -> None:
-    batch = unique("many")
-    jobs = [canceler.job(str(number), queued=1, started=0, batch=batch) for number in range(4)]
-    report = select(canceler, select={"jobIdGlob": f"{PREFIX}{batch}-*"})
-    assert report["status"] == "REJECTED"
-    assert report["reason"].startswith("select: means 4 jobs, and a run may cancel at most 3")
-    assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}
-
-
 def test_the_deletion_of_a_stack_cancels_its_selection_or_says_why_not(canceler: Canceler) -> None:
     name = unique("owned")
     properties = {"Select": {"JobIdGlob": f"{PREFIX}{name}-*", "ExcludeJobIdGlobs": ["*-keep"]}}

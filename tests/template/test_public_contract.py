@@ -193,6 +193,10 @@ DRY_RUN: dict[str, Any] = {"cancel": {"jobId": "a", "dryRun": True}}
 PROTECTED = job(tags={"cancel-protection": "true"})
 
 
+def event_file(name: str) -> Any:
+    return json.loads((ROOT / "events" / name).read_text())
+
+
 def request_event(cancel: object) -> dict[str, Any]:
     return {"id": "e-3", "source": "fleet.console", "detail-type": REQUESTED, "detail": {"cancel": cancel}}
 
@@ -436,47 +440,31 @@ ATTRIBUTIONS = {
     "an event": ("EVENT_REMEDIATION", "Requested by event e-3 from fleet.console"),
     "the sweep": ("SCHEDULED_CLEANUP", "Requested by schedule event e-1"),
     "a deleted stack": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
-    "an alarm": ("EVENT_REMEDIATION", "Requested by alarm too-many-failures"),
-    "a created job": ("EVENT_REMEDIATION", "Requested by CreateJob in event e-6"),
+    "an alarm": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
+    "a created job": (
+        "EVENT_REMEDIATION",
+        "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
+    ),
     "a teardown": ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}"),
 }
-METRIC_OF_JOB_A = {"metricStat": {"metric": {"namespace": "AWS/IoT", "dimensions": {"JobId": "a"}}}}
 EVENTS = {
-    "a direct request": {"cancel": {"jobId": "a"}},
-    "an event": request_event({"jobId": "a"}),
+    "a direct request": {"cancel": {"jobId": "firmware-2026-11"}},
+    "an event": request_event({"jobId": "firmware-2026-11"}),
     "the sweep": SCHEDULED,
-    "a deleted stack": {
-        "id": "e-4",
-        "source": "aws.cloudformation",
-        "detail-type": "CloudFormation Stack Status Change",
-        "detail": {"stack-id": STACK_ID, "status-details": {"status": "DELETE_COMPLETE"}},
-    },
-    "an alarm": {
-        "id": "e-5",
-        "source": "aws.cloudwatch",
-        "detail-type": "CloudWatch Alarm State Change",
-        "detail": {
-            "alarmName": "too-many-failures",
-            "state": {"value": "ALARM"},
-            "configuration": {"metrics": [METRIC_OF_JOB_A]},
-        },
-    },
-    "a created job": {
-        "id": "e-6",
-        "source": "aws.iot",
-        "detail-type": "AWS API Call via CloudTrail",
-        "detail": {"eventName": "CreateJob", "requestParameters": {"jobId": "a"}},
-    },
+    "a deleted stack": event_file("stack-deleted.json"),
+    "an alarm": event_file("alarm-to-alarm.json"),
+    "a created job": event_file("cloudtrail-create-job.json"),
 }
 
 
 @pytest.mark.parametrize("who", ATTRIBUTIONS)
 def test_a_job_is_canceled_in_the_name_of_who_asked(who: str, stack: Stack) -> None:
-    stack.deploy(SWEEP_JOB_ID_GLOB="a")
-    stack.create({"a": job(tags={"iot-job-canceler:stack-id": STACK_ID})})
-    stack.invoke(EVENTS.get(who) or stack.request("Delete", "a", JobId="a"))
-    assert stack.canceled == ["a"]
-    assert (stack.jobs["a"].reason_code, stack.jobs["a"].comment) == ATTRIBUTIONS[who]
+    job_id = "firmware-2026-11"
+    stack.deploy(SWEEP_JOB_ID_GLOB=job_id)
+    stack.create({job_id: job(tags={"iot-job-canceler:stack-id": STACK_ID})})
+    stack.invoke(EVENTS.get(who) or stack.request("Delete", job_id, JobId=job_id))
+    assert stack.canceled == [job_id]
+    assert (stack.jobs[job_id].reason_code, stack.jobs[job_id].comment) == ATTRIBUTIONS[who]
 
 
 # Requests and properties

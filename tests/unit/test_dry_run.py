@@ -18,7 +18,6 @@ from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
 
 EVENTS = Path(__file__).parents[2] / "events"
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 

@@ -3,23 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.e2e.conftest import PREFIX, Canceler, deployed, unique
-from tests.e2e.test_selection import outcomes, select
+from tests.e2e.conftest import Canceler, deployed, unique
+from tests.e2e.test_selection import outcomes
 from tools.polling import wait_for
 from tools.simulators.iot_server import IotServer
 
 REGION = "eu-central-1"
-
-
-def test_a_thing_group_is_verified_against_the_jobs_targets(canceler: Canceler) -> None:
-    iot = canceler.aws.client("iot")
-    group = unique("fleet")
-    for name in (group, f"{group}-2"):
-        arn = iot.create_thing_group(thingGroupName=name)["thingGroupArn"]
-        iot.create_job(jobId=f"{PREFIX}{name}", targets=[arn], document="{}")
-    report = select(canceler, select={"jobIdGlob": f"{PREFIX}{group}*", "thingGroupName": group})
-    assert outcomes(report) == {f"{PREFIX}{group}": "CANCELED"}
-    assert canceler.statuses(f"{PREFIX}{group}-2") == ["IN_PROGRESS"]
 
 
 def test_jobs_tagged_with_a_stack_are_cancelled_when_it_is_deleted(canceler: Canceler) -> None:

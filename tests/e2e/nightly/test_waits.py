@@ -3,18 +3,15 @@
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import PATIENT, Canceler, unique
-from tests.e2e.test_answers import STACK_ID
+from tests.e2e.conftest import PATIENT, Canceler
 from tests.e2e.test_waits import Played, play_patience, reports_on
 from tools.demo.rollout import Rollout
 from tools.errors import StackFailed
 from tools.fleet.devices import Fleet
 from tools.localaws import sam, stacks
-from tools.polling import wait_for
 
 
 def play_a_device_that_never_ends(roll_out: Rollout, _canceler: Canceler) -> Played:
@@ -101,56 +98,3 @@ def test_the_deletion_again_with_force_on_the_canceler_ends_what_was_left(
     assert not roll_out.succeed(roll_out.devices[0])
     assert not roll_out.has_bucket()
     assert reports_on(patient, "rollout-fail")[-1] == ("SETTLED", "ALREADY_CANCELED", 0)
-
-
-def in_flight(canceler: Canceler) -> int:
-    url = canceler.outputs["TeardownQueueUrl"]
-    attributes = canceler.aws.client("sqs").get_queue_attributes(
-        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
-    )["Attributes"]
-    return int(attributes["ApproximateNumberOfMessagesNotVisible"])
-
-
-@pytest.mark.usefixtures("played")
-def test_duplicates_of_a_delete_are_each_answered_in_the_end_with_one_message_in_flight_at_a_time(
-    patient: Canceler,
-) -> None:
-    job_id, bucket, keys = patient.job("doubled", prefix="rollout-"), unique("answers"), ("first", "second", "third")
-    s3 = patient.aws.client("s3")
-    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
-    properties = {"JobId": job_id, "WaitForExecutionsMinutes": "1", "ServiceTimeout": "600"}
-    events = [
-        {
-            "RequestType": "Delete",
-            "ResponseURL": s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": key}),
-            "RequestId": "0d0b1ed0-0000-4000-8000-000000000000",
-            "StackId": STACK_ID,
-            "LogicalResourceId": "Teardown",
-            "PhysicalResourceId": job_id,
-            "ResourceProperties": properties,
-        }
-        for key in keys
-    ]
-
-    def answers() -> dict[str, Any]:
-        """Return what was put there for CloudFormation."""
-        there = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
-        return {key: json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in there}
-
-    for event in (*events, events[0], events[0]):
-        patient.invoke_asynchronously(event)
-    wait_for("five runs and a look at the device", lambda: len(reports_on(patient, job_id)) >= 6 or None, seconds=60)
-    assert answers() == {}
-    assert patient.fleet.succeed(f"{job_id}-device-0", job_id)
-    most = 0
-
-    def all_answered() -> bool | None:
-        nonlocal most
-        most = max(most, in_flight(patient))
-        return len(answers()) == len(keys) or None
-
-    wait_for("three answers", all_answered, seconds=60)
-    assert most == 1
-    assert {key: answer["Status"] for key, answer in answers().items()} == dict.fromkeys(keys, "SUCCESS")
-    assert [status for status, _, _ in reports_on(patient, job_id)].count("SETTLED") == 3
-    wait_for("an empty queue", lambda: in_flight(patient) == 0 or None, seconds=10)

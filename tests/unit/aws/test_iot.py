@@ -333,17 +333,6 @@ def test_all_pages_of_executions_are_listed_through_the_gate(iot: IotJobs, gate:
     stub.assert_no_pending_responses()
 
 
-def test_a_page_of_executions_is_requested_when_the_last_one_was_read(
-    iot: IotJobs, gate: RecordingGate, stub: Stubber
-) -> None:
-    page = {"executionSummaries": [execution("x")], "nextToken": "1"}
-    stub.add_response("list_job_executions_for_job", page)
-    things = iot.running_things("a")
-    assert gate.operations == []
-    assert next(things) == "x"
-    assert gate.operations == ["ListJobExecutionsForJob"]
-
-
 @pytest.mark.parametrize("name", ["thing", "a:b", ":", "a:thing/b", "A-z_0:9", "x" * 128])
 def test_the_name_of_a_thing_may_contain_a_colon(name: str, iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("list_job_executions_for_job", {"executionSummaries": [execution(name)]})
@@ -363,12 +352,6 @@ def test_only_executions_in_progress_are_returned(iot: IotJobs, stub: Stubber) -
     assert running(iot) == ["thing-IN_PROGRESS"]
 
 
-@pytest.mark.parametrize("page", [{}, {"executionSummaries": []}, {"executionSummaries": [], "nextToken": ""}])
-def test_a_job_may_have_no_executions(page: dict[str, object], iot: IotJobs, stub: Stubber) -> None:
-    stub.add_response("list_job_executions_for_job", page)
-    assert running(iot) == []
-
-
 @pytest.mark.parametrize(
     "arn", [{}, {"thingArn": ""}, {"thingArn": "thing"}, {"thingArn": THING}, {"thingArn": "arn:aws:iot:x:1:job/a"}]
 )
@@ -378,15 +361,6 @@ def test_an_execution_without_a_thing_is_unavailable(arn: dict[str, str], iot: I
     with pytest.raises(JobsUnavailable) as caught:
         running(iot)
     assert caught.value.code == "MalformedResponse"
-
-
-def test_a_repeated_page_of_executions_is_an_error(iot: IotJobs, stub: Stubber) -> None:
-    for _ in range(2):
-        page = {"executionSummaries": [execution("x")], "nextToken": "1"}
-        stub.add_response("list_job_executions_for_job", page)
-    with pytest.raises(JobsError) as caught:
-        running(iot)
-    assert (type(caught.value), caught.value.code) == (JobsError, "RepeatedToken")
 
 
 def test_a_listing_ends_with_out_of_time_between_two_pages(
