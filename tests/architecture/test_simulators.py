@@ -20,7 +20,7 @@ def imported_by(folder: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("folder", "forbidden"), [("bench", {"tests"}), ("tools/simulators", {"handler", "tests"})])
-def test_it_stands_on_no_test(folder: str, forbidden: set[str]) -> None:
+def test_a_folder_does_not_import_forbidden_packages(folder: str, forbidden: set[str]) -> None:
     packages = set(imported_by(folder))
     assert "tools" in packages
     assert packages.isdisjoint(forbidden)

@@ -64,7 +64,7 @@ def test_the_bundle_is_under_two_megabytes_zipped(bundle: Path, tmp_path: Path) 
     assert (tmp_path / "bundle.zip").stat().st_size < SIZE_LIMIT
 
 
-def test_the_bundle_has_all_that_it_needs_beside_boto3(bundle: Path, runtime: Path, tmp_path: Path) -> None:
+def test_the_bundle_runs_with_only_boto3_beside_it(bundle: Path, runtime: Path, tmp_path: Path) -> None:
     answer = tmp_path / "answer.json"
     command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(answer)]
     done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
@@ -81,7 +81,7 @@ print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
 """
 
 
-def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime: Path) -> None:
+def test_every_loaded_module_has_current_bytecode(bundle: Path, runtime: Path) -> None:
     """Lambda has no place to write any, so that every cold start would compile what has none."""
     command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
     done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
@@ -95,13 +95,13 @@ def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime
         assert f"/var/task/{path.relative_to(bundle)}".encode() in compiled
 
 
-def test_nothing_in_the_bundle_names_the_place_where_it_was_built(bundle: Path) -> None:
+def test_the_bundle_does_not_contain_its_build_path(bundle: Path) -> None:
     places = {str(bundle.parent.parent).encode(), str(Path(sys.prefix)).encode()}
     telling = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
     assert telling == []
 
 
-def test_make_by_itself_builds_nothing_and_removes_nothing() -> None:
+def test_make_without_artifacts_dir_does_nothing() -> None:
     """Without the place that SAM gives it, the bundle's folders would be those of the machine."""
     command = ["make", "--dry-run", "-C", str(sam.ROOT / "src")]
     environment = {"PATH": os.environ["PATH"]}
@@ -110,6 +110,6 @@ def test_make_by_itself_builds_nothing_and_removes_nothing() -> None:
     assert "ARTIFACTS_DIR" in done.stderr
 
 
-def test_boto3_is_left_to_the_runtime(bundle: Path) -> None:
+def test_boto3_is_not_bundled(bundle: Path) -> None:
     assert not (bundle / "boto3").exists()
     assert not (bundle / "botocore").exists()

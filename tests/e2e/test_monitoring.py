@@ -6,7 +6,7 @@ from tools.demo.metrics import Metric, values_in
 from tools.polling import wait_for
 
 
-def test_the_dashboard_watches_this_stacks_function_and_queues(canceler: Canceler) -> None:
+def test_the_dashboard_shows_the_function_and_queues_of_its_stack(canceler: Canceler) -> None:
     source = canceler.aws.client("cloudwatch").get_dashboard(DashboardName="iot-job-canceler-eu-central-1")
     metrics = {line.metric for widget in read_source(source["DashboardBody"]) for line in widget.lines}
     watched = {value for metric in metrics for name, value in metric.dimensions if name != "trigger"}
@@ -16,7 +16,7 @@ def test_the_dashboard_watches_this_stacks_function_and_queues(canceler: Cancele
     assert watched == {"iot-job-canceler", canceler.function_name, *queues}
 
 
-def test_an_alarm_of_each_stack_watches_a_metric_that_its_function_emits(canceler: Canceler) -> None:
+def test_an_alarm_watches_a_metric_of_its_stack(canceler: Canceler) -> None:
     canceler.invoke({"cancel": {}})
     alarms = canceler.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="iot-job-canceler/")["MetricAlarms"]
     (alarm,) = [each for each in alarms if each["AlarmName"].endswith("/RunsRejected")]

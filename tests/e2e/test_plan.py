@@ -63,7 +63,7 @@ def statuses(canceler: Canceler, batch: str) -> dict[str, tuple[str, int]]:
     return {job["jobId"]: (job["status"], job["jobProcessDetails"].get("numberOfCanceledThings", 0)) for job in jobs}
 
 
-def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_lists_the_jobs_that_the_run_cancels(canceler: Canceler, event_file: Path) -> None:
     batch = unique("planned")
     started = canceler.job("started", started=2, batch=batch)
     queued = canceler.job("queued", queued=1, started=0, batch=batch)
@@ -106,7 +106,7 @@ def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Cancel
     assert canceler.statuses(protected, elsewhere, kept) == ["IN_PROGRESS"] * 3
 
 
-def test_a_deletion_is_planned_without_an_answer_to_cloudformation(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_of_a_deletion_sends_no_response(canceler: Canceler, event_file: Path) -> None:
     job_id = canceler.job("deleted")
     event = json.loads((sam.ROOT / "events" / "custom-resource-delete.json").read_text())
     event |= {"PhysicalResourceId": job_id, "ResponseURL": "http://127.0.0.1:1/nobody-may-answer-here"}
@@ -118,7 +118,7 @@ def test_a_deletion_is_planned_without_an_answer_to_cloudformation(canceler: Can
     assert [(report["trigger"], report["dryRun"]) for report in told] == [("DIRECT", True)]
 
 
-def test_the_stacks_own_sweep_is_planned_with_the_stacks_parameters(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_of_a_sweep_uses_the_parameters_of_the_stack(canceler: Canceler, event_file: Path) -> None:
     event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}", "id": "1"}
     sweep = {"SWEEP_JOB_ID_GLOB": "e2e-stale-*", "SWEEP_OLDER_THAN_HOURS": "2"}
     with IotServer("eu-central-1") as iot, canceler.environment(AWS_ENDPOINT_URL_IOT=iot.url, **sweep):
@@ -154,7 +154,7 @@ def in_process(*arguments: str) -> tuple[int, str]:
     return code, stream.getvalue()
 
 
-def test_without_a_stack_it_is_the_local_aws_of_make_up(
+def test_the_default_stack_is_on_the_local_aws(
     canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = canceler.job("of-make-up")
@@ -178,7 +178,7 @@ def test_without_a_stack_it_is_the_local_aws_of_make_up(
         ({"cancel": {"select": {"jobIdGlob": "e2e-none-*"}}}, 0, "no job. 0 live jobs matched"),
     ],
 )
-def test_what_would_cancel_nothing_says_why(
+def test_a_plan_without_jobs_gives_the_reason(
     canceler: Canceler,
     event_file: Path,
     tmp_path: Path,
@@ -193,7 +193,7 @@ def test_what_would_cancel_nothing_says_why(
     assert (seen, told in output) == (code, True), output
 
 
-def test_without_any_of_them_it_says_what_to_do(
+def test_without_a_stack_or_a_local_aws_the_error_names_both(
     event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "_DIRECTORY", tmp_path)
@@ -208,7 +208,7 @@ def stack_of(canceler: Canceler, name: str = sam.STACK_NAME) -> plan.Stack:
 
 
 @pytest.mark.parametrize("question", [{"cancel": {"jobId": "e2e-1"}}, {"cancel": {"jobId": "e2e-1", "dryRun": False}}])
-def test_what_is_no_dry_run_is_not_sent(
+def test_a_request_that_is_not_a_dry_run_is_not_sent(
     canceler: Canceler, question: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[object] = []
@@ -221,7 +221,7 @@ def test_what_is_no_dry_run_is_not_sent(
 DRY = {"cancel": {"jobId": "e2e-gone", "dryRun": True}}
 
 
-def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: Canceler) -> None:
+def test_a_missing_stack_and_a_failing_function_are_errors(canceler: Canceler) -> None:
     with pytest.raises(SamFailed, match="sam remote invoke ended with exit code 1"):
         stack_of(canceler, "no-such-stack").invoke(DRY)
     with canceler.environment(FORCE="perhaps"), pytest.raises(SamFailed, match=r"the function failed: .*FORCE"):
@@ -236,7 +236,7 @@ def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: 
         ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not take it for a dry run"),
     ],
 )
-def test_another_functions_answer_is_no_plan(
+def test_the_result_of_another_function_is_an_error(
     canceler: Canceler, answer: object, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sam, "remote_invoke", lambda *_: answer)
@@ -244,7 +244,7 @@ def test_another_functions_answer_is_no_plan(
         stack_of(canceler).invoke(DRY)
 
 
-def test_a_plan_that_is_not_whole_is_a_failure() -> None:
+def test_an_incomplete_plan_is_a_failure() -> None:
     stream = StringIO()
     job = {"jobId": "a", "outcome": "DEFERRED", "detail": "throttled", "executionsLeftInProgress": 0}
     report: Any = {"status": "UNFINISHED", "dryRun": True, "force": False, "reason": "", "jobs": [job]}
@@ -252,7 +252,7 @@ def test_a_plan_that_is_not_whole_is_a_failure() -> None:
     assert "This is not the whole plan" in stream.getvalue()
 
 
-def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
+def test_a_file_that_is_not_json_is_an_error(event_file: Path) -> None:
     event_file.write_text("{")
     with pytest.raises(NotPlanned, match=r"event\.json can't be read as JSON"):
         plan._read(event_file)
@@ -264,7 +264,7 @@ def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
     ("stack", "called"),
     [("STACK=prod", "python -m tools plan events/x.json --stack prod"), ("", "python -m tools plan events/x.json ")],
 )
-def test_make_calls_it_with_the_event_and_the_stack(stack: str, called: str) -> None:
+def test_make_plan_passes_the_event_and_the_stack(stack: str, called: str) -> None:
     command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]
     told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
     assert called in told.stdout.splitlines()

@@ -40,7 +40,7 @@ def outcomes(report: Any) -> dict[str, str]:
     return {job["jobId"]: job["outcome"] for job in report["jobs"]}
 
 
-def test_a_selection_takes_what_it_means_and_nothing_else(canceler: Canceler) -> None:
+def test_a_selection_cancels_only_the_matching_jobs(canceler: Canceler) -> None:
     batch = unique("mixed")
     ids = population(canceler, batch)
     chosen = {"jobIdGlob": f"*-{batch}-*", "excludeJobIdGlobs": ["*keep*"]}
@@ -59,7 +59,7 @@ def test_a_selection_takes_what_it_means_and_nothing_else(canceler: Canceler) ->
     assert canceler.described(ids["canceled"])["reasonCode"] == "EARLIER"
 
 
-def test_the_deletion_of_a_stack_cancels_its_selection_or_says_why_not(canceler: Canceler) -> None:
+def test_the_deletion_of_a_stack_cancels_its_selection_or_fails_with_the_reason(canceler: Canceler) -> None:
     name = unique("owned")
     properties = {"Select": {"JobIdGlob": f"{PREFIX}{name}-*", "ExcludeJobIdGlobs": ["*-keep"]}}
     stacks.create(canceler.aws, name, template(canceler.service_token, properties, attributes=("Force",)), {})
@@ -73,7 +73,7 @@ def test_the_deletion_of_a_stack_cancels_its_selection_or_says_why_not(canceler:
     assert canceler.fleet.state(kept).status == "IN_PROGRESS"
 
 
-def test_another_selection_cancels_nothing_by_itself(canceler: Canceler) -> None:
+def test_an_update_of_the_selection_cancels_nothing(canceler: Canceler) -> None:
     name, job_id = unique("edited"), canceler.job("edited", queued=1, started=0)
     for change, glob in ((stacks.create, job_id), (stacks.update, f"{PREFIX}{name}-none")):
         body = template(canceler.service_token, {"Select": {"JobIdGlob": glob}}, attributes=("Force",))

@@ -61,7 +61,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize("trigger", TRIGGERS)
-def test_without_force_a_started_execution_runs_on_and_is_counted(canceler: Canceler, trigger: str) -> None:
+def test_without_force_a_started_execution_continues_and_is_counted(canceler: Canceler, trigger: str) -> None:
     job_id = canceler.job(trigger.lower(), queued=2, started=1)
     TRIGGERS[trigger](canceler, job_id)
     assert canceler.report_on(job_id)["jobs"] == [
@@ -74,7 +74,7 @@ def test_without_force_a_started_execution_runs_on_and_is_counted(canceler: Canc
     assert canceler.fleet.succeed(f"{job_id}-device-0", job_id), "the device may still report"
 
 
-def test_with_force_on_the_stack_no_execution_is_left(forceful: Canceler) -> None:
+def test_with_force_no_execution_remains(forceful: Canceler) -> None:
     job_id = forceful.job("direct", queued=1, started=1, prefix="forceful-")
     report = forceful.invoke({"cancel": {"jobId": job_id}})
     assert (report["status"], report["force"], report["executionsLeftInProgress"]) == ("SETTLED", True, 0)

@@ -47,7 +47,7 @@ def section(title: str) -> str:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_a_link_leads_to_a_file_and_to_one_of_its_headings(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for link in _LINK.findall(prose(document)):
         if not link.startswith("https://"):
             file, _, anchor = link.partition("#")
@@ -57,28 +57,28 @@ def test_a_link_leads_to_a_file_and_to_one_of_its_headings(document: Path) -> No
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_a_target_of_make_is_in_the_makefile(document: Path) -> None:
+def test_every_make_target_exists(document: Path) -> None:
     assert set(_MAKE.findall(document.read_text())) <= set(_TARGET.findall((ROOT / "Makefile").read_text()))
 
 
-def test_the_readme_has_each_parameter_with_its_default_and_no_other() -> None:
+def test_the_readme_lists_every_parameter_with_its_default() -> None:
     told = {row[0].strip("`"): "" if row[1] == "empty" else row[1].strip("`") for row in table(section("Parameters"))}
     assert told == {name: str(parameter["Default"]) for name, parameter in TEMPLATE["Parameters"].items()}
 
 
-def test_the_readme_has_each_output_and_no_other() -> None:
+def test_the_readme_lists_every_output() -> None:
     told = section("Parameters").split("Outputs: ")[1]
     assert set(re.findall(r"`([A-Za-z]+)`", told)) == set(TEMPLATE["Outputs"])
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
-def test_a_picture_is_sound_and_needs_nothing_of_another_host(picture: Path) -> None:
+def test_a_picture_is_valid_svg_without_external_resources(picture: Path) -> None:
     text = picture.read_text()
     assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own file
     assert set(re.findall(r"\w+://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
-def test_a_picture_is_shown_in_a_document(picture: Path) -> None:
+def test_every_picture_is_shown_in_a_document(picture: Path) -> None:
     shown = {(each.parent / link).resolve() for each in DOCUMENTS for link in _LINK.findall(prose(each))}
     assert picture in shown

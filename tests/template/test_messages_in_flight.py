@@ -200,7 +200,7 @@ def half_done(stack: Stack) -> None:
     stack.create({"firmware-1": job("CANCELED", tags=DEV), "firmware-2": job(tags=DEV), "firmware-3": job(tags=DEV)})
 
 
-def test_a_sweep_goes_on_and_its_cap_is_not_checked_again(stack: Stack) -> None:
+def test_a_sweep_continues_without_a_second_limit_check(stack: Stack) -> None:
     stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", SWEEP_OLDER_THAN_HOURS="72", MAX_JOBS_PER_RUN="1")
     half_done(stack)
     stack.advance(5)
@@ -214,7 +214,7 @@ def test_a_sweep_goes_on_and_its_cap_is_not_checked_again(stack: Stack) -> None:
     ("most", "status", "counts", "canceled"),
     [("2", "SETTLED", {"CANCELED": 2}, ["firmware-2", "firmware-3"]), ("1", "REJECTED", {}, [])],
 )
-def test_the_cap_of_a_message_that_was_not_checked_is_checked(
+def test_an_unchecked_message_is_checked_against_the_job_limit(
     most: str, status: str, counts: dict[str, int], canceled: list[str], received: dict[str, Any], stack: Stack
 ) -> None:
     stack.deploy(MAX_JOBS_PER_RUN=most)
@@ -224,7 +224,7 @@ def test_the_cap_of_a_message_that_was_not_checked_is_checked(
     assert (stack.canceled, stack.sent) == (canceled, [])
 
 
-def test_an_event_waits_on_while_devices_run_its_jobs_and_ends_with_the_last(stack: Stack) -> None:
+def test_a_wait_continues_until_the_last_device_has_finished(stack: Stack) -> None:
     stack.deploy(FORCE="true")  # since then: what waits without force ends no execution
     stack.create({"firmware-1": ENDED, "firmware-2": RUNNING})
     stack.advance(21)
@@ -240,16 +240,14 @@ def test_an_event_waits_on_while_devices_run_its_jobs_and_ends_with_the_last(sta
 @pytest.mark.parametrize(
     ("seconds", "status", "returned"), [(720, "UNFINISHED", REDELIVERED), (721, "UNSETTLED", DELETED)]
 )
-def test_a_wait_ends_when_its_minutes_are_over_since_it_began(
-    seconds: float, status: str, returned: dict[str, Any], stack: Stack
-) -> None:
+def test_a_wait_ends_after_its_minutes(seconds: float, status: str, returned: dict[str, Any], stack: Stack) -> None:
     stack.create({"firmware-1": ENDED, "firmware-2": RUNNING})
     stack.advance(seconds)
     assert receive(stack, WAIT) == returned
     assert report_of(stack) == ("EVENT", status, {"ALREADY_CANCELED": 2})
 
 
-def test_an_event_that_waits_with_force_ends_the_executions_that_are_left(stack: Stack) -> None:
+def test_a_wait_with_force_cancels_the_remaining_executions(stack: Stack) -> None:
     stack.deploy(FORCE="true")
     stack.create({"firmware-1": RUNNING, "firmware-2": RUNNING})
     stack.advance(21)
@@ -258,7 +256,7 @@ def test_an_event_that_waits_with_force_ends_the_executions_that_are_left(stack:
     assert stack.executions_canceled == [("firmware-2", "thing-0")]
 
 
-def test_a_teardown_responds_once_its_devices_are_done(stack: Stack) -> None:
+def test_a_teardown_responds_when_its_devices_have_finished(stack: Stack) -> None:
     stack.create({"firmware-1": RUNNING})
     stack.advance(21)
     assert receive(stack, JOB_TEARDOWN) == REDELIVERED
@@ -270,7 +268,7 @@ def test_a_teardown_responds_once_its_devices_are_done(stack: Stack) -> None:
     assert stack.responses == [RESPONSE]
 
 
-def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
+def test_a_teardown_of_a_selection_continues_and_responds(stack: Stack) -> None:
     stack.deploy(MAX_JOBS_PER_RUN="1")
     half_done(stack)
     stack.advance(21)
@@ -287,7 +285,7 @@ def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
     ]
 
 
-def test_a_teardown_that_is_redriven_from_the_failure_queue_is_carried_out_and_responds(stack: Stack) -> None:
+def test_a_redriven_teardown_cancels_its_job_and_responds(stack: Stack) -> None:
     stack.create({"firmware-1": job()})
     assert receive(stack, WRAPPED_TEARDOWN) == DELETED
     assert report_of(stack) == ("TEARDOWN", "SETTLED", {"CANCELED": 1})

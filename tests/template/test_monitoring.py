@@ -99,9 +99,7 @@ def test_the_function_counts_no_other_metric() -> None:
 
 
 @pytest.mark.parametrize(("namespace", "name", "dimensions"), metrics_that_are_watched())
-def test_what_is_watched_is_emitted_by_the_function_or_provided_by_aws(
-    namespace: str, name: str, dimensions: dict[str, str]
-) -> None:
+def test_every_watched_metric_exists(namespace: str, name: str, dimensions: dict[str, str]) -> None:
     if namespace == OURS:
         assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
@@ -113,17 +111,17 @@ def test_what_is_watched_is_emitted_by_the_function_or_provided_by_aws(
         assert dimensions[dimension] in (OF_FUNCTION if dimension == "FunctionName" else OF_QUEUES)
 
 
-def test_all_that_the_function_emits_is_on_the_dashboard() -> None:
+def test_the_dashboard_shows_every_metric_of_the_function() -> None:
     assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == OURS} == METRICS
 
 
-def test_outcomes_are_shown_for_every_trigger() -> None:
+def test_the_dashboard_shows_outcomes_by_trigger() -> None:
     jobs = {name for name in METRICS if name.startswith("Jobs")}
     shown = {(name, found["trigger"]) for chart in CHARTS for _, name, found in rows(chart) if "trigger" in found}
     assert {(name, trigger) for name in jobs for trigger in TRIGGERS} <= shown
 
 
-def test_both_backlogs_and_both_failure_queues_are_shown() -> None:
+def test_the_dashboard_shows_every_queue() -> None:
     shown = {(name, found["QueueName"]) for chart in CHARTS for _, name, found in rows(chart) if "QueueName" in found}
     assert {(VISIBLE, queue) for queue in OF_QUEUES} <= shown
     assert {(AGE, "Backlog.QueueName"), (AGE, "Teardowns.QueueName")} <= shown
@@ -207,12 +205,12 @@ SOURCE = exactly(
 )
 
 
-def test_the_dashboard_is_valid_source() -> None:
+def test_the_dashboard_body_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SOURCE)
     jsonschema.validate(DASHBOARD, SOURCE)
 
 
-def test_widgets_lie_within_the_grid_and_on_no_other() -> None:
+def test_widgets_do_not_overlap() -> None:
     assert all(each["x"] + each["width"] <= 24 for each in DASHBOARD["widgets"])
     for one, other in combinations(DASHBOARD["widgets"], 2):
         beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
@@ -220,14 +218,14 @@ def test_widgets_lie_within_the_grid_and_on_no_other() -> None:
         assert beside or above, f"{one['properties']['title']} and {other['properties']['title']}"
 
 
-def test_a_row_of_a_chart_ends_with_how_it_is_shown_and_begins_with_texts() -> None:
+def test_a_row_of_a_chart_ends_with_its_rendering_properties() -> None:
     for chart in CHARTS:
         for *texts, shown in chart["metrics"]:
             assert all(isinstance(each, str) for each in texts)
             assert isinstance(shown, dict)
 
 
-def test_every_alarm_is_on_the_dashboard() -> None:
+def test_the_dashboard_shows_every_alarm() -> None:
     (shown,) = [each["properties"]["alarms"] for each in DASHBOARD["widgets"] if each["type"] == "alarm"]
     assert sorted(shown) == sorted(f"{name}.Arn" for name in of_type("AWS::CloudWatch::Alarm"))
 
@@ -246,7 +244,7 @@ def test_the_picture_shows_every_widget_and_alarm() -> None:
 # Alarms
 
 
-def test_alarms_are_those_of_the_table() -> None:
+def test_every_alarm_is_in_the_table() -> None:
     found = {
         name: (
             each["Namespace"],
@@ -263,7 +261,7 @@ def test_alarms_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_quiet_without_data_and_tells_the_topic_if_there_is_one(name: str) -> None:
+def test_an_alarm_ignores_missing_data_and_notifies_the_topic(name: str) -> None:
     alarm = alarms()[name]
     assert (alarm["Period"], alarm["TreatMissingData"]) == (300, "notBreaching")
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
@@ -272,12 +270,12 @@ def test_an_alarm_is_quiet_without_data_and_tells_the_topic_if_there_is_one(name
     assert alarm["AlarmDescription"].endswith(f"See docs/operations.md, {name}.")
 
 
-def test_there_is_a_topic_if_it_is_named() -> None:
+def test_the_topic_is_optional() -> None:
     condition = load_template()["Conditions"]["HasAlarmTopic"]
     assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]}
 
 
-def test_a_long_run_is_one_of_more_than_80_percent_of_the_timeout() -> None:
+def test_the_duration_alarm_has_a_threshold_of_80_percent_of_the_timeout() -> None:
     assert alarms()["FunctionDuration"]["Threshold"] == 0.8 * TIMEOUT * 1000
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == "Duration" for _, name, _ in rows(chart))
@@ -285,7 +283,7 @@ def test_a_long_run_is_one_of_more_than_80_percent_of_the_timeout() -> None:
     assert [limit["value"] for limit in limits] == [0.8 * TIMEOUT * 1000, TIMEOUT * 1000]
 
 
-def test_the_age_that_is_drawn_is_that_of_the_alarms() -> None:
+def test_the_chart_shows_the_threshold_of_the_age_alarms() -> None:
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == AGE for _, name, _ in rows(chart))
     ]
@@ -307,7 +305,7 @@ def alarm_rule_matches(event: Any, prefix: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_no_prefix_makes_an_alarm_of_the_stack_lead_back_to_the_function(name: str) -> None:
+def test_no_prefix_matches_an_alarm_of_the_stack_itself(name: str) -> None:
     """It names no job, would be rejected, and so raise the next one."""
     full = f"canceler/{name}"
     for length in range(1, len(full) + 1):
@@ -315,7 +313,7 @@ def test_no_prefix_makes_an_alarm_of_the_stack_lead_back_to_the_function(name: s
 
 
 @pytest.mark.parametrize("name", ["canceler-rollout", "canceler", "cancel", "cancelers/x"])
-def test_the_alarms_of_others_lead_to_the_function_whatever_the_stack_is_called(name: str) -> None:
+def test_other_alarms_match_the_prefix_whatever_the_stack_is_called(name: str) -> None:
     assert alarm_rule_matches(went_to_alarm(name), "cancel")
 
 
@@ -328,14 +326,14 @@ def sections(level: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
+def test_every_alarm_has_a_runbook() -> None:
     told = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
     assert told.keys() == ALARMS.keys()
     for name, text in told.items():
         assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Look at", "Do", "Noise"], name
 
 
-def test_no_metric_is_explained_that_does_not_exist() -> None:
+def test_every_documented_metric_exists() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", sections("##")["Metrics without an alarm"], re.MULTILINE))
     assert explained <= METRICS
     assert not explained & ALARMS.keys()
@@ -344,6 +342,6 @@ def test_no_metric_is_explained_that_does_not_exist() -> None:
 # The saved query
 
 
-def test_the_saved_query_is_that_of_the_docs() -> None:
+def test_the_documentation_shows_the_saved_query() -> None:
     (shown,) = re.findall(r"^```\n(filter .*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
     assert shown == QUERY

@@ -120,11 +120,11 @@ def allowed(*, forces: bool) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_call_of_the_sdk_is_in_the_table(module: str) -> None:
+def test_every_sdk_call_is_in_the_table(module: str) -> None:
     assert set(attributes_of_the_client(MODULES[module])) == set(CALLS.get(module, {}))
 
 
-def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
+def test_each_module_has_one_client_of_its_own_service() -> None:
     made = {module: list(clients_made(tree)) for module, tree in MODULES.items()}
     assert {module: services for module, services in made.items() if services} == {
         "aws/iot": ["iot"],
@@ -133,7 +133,7 @@ def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
     }
 
 
-def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
+def test_every_call_goes_through_the_client_attribute() -> None:
     """Not by getattr, and not by another name: `_client` is set once, and only its attributes are used."""
     for module in CALLS:
         source = (HANDLER / f"{module}.py").read_text()
@@ -169,14 +169,14 @@ def test_a_deny_protects_tagged_jobs_from_every_cancel(forces: bool) -> None:
     }
 
 
-def test_only_lambda_may_take_on_the_role_and_no_managed_policy_adds_to_it() -> None:
+def test_only_lambda_assumes_the_role_and_it_has_no_managed_policy() -> None:
     assert ROLE["AssumeRolePolicyDocument"]["Statement"] == [
         {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ]
     assert "ManagedPolicyArns" not in ROLE
 
 
-def test_no_other_policy_of_the_template_adds_to_the_role() -> None:
+def test_the_role_has_no_other_policies() -> None:
     kinds = {resource["Type"] for resource in RESOURCES.values() if resource["Type"].startswith("AWS::IAM::")}
     assert kinds == {"AWS::IAM::Role"}
     assert not RESOURCES["Function"]["Properties"].keys() & {"Policies", "PermissionsBoundary"}

@@ -322,7 +322,7 @@ COUNTED_ONE_BY_ONE = {
 
 
 @pytest.mark.parametrize("metric", COUNTED_ONE_BY_ONE)
-def test_what_is_counted_besides(metric: str, stack: Stack) -> None:
+def test_each_other_metric_is_counted_once(metric: str, stack: Stack) -> None:
     stack.create({"a": job()})
     COUNTED_ONE_BY_ONE[metric](stack)
     values = counted(stack)
@@ -458,7 +458,7 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("who", ATTRIBUTIONS)
-def test_a_job_is_canceled_in_the_name_of_who_asked(who: str, stack: Stack) -> None:
+def test_a_canceled_job_has_the_default_reason_of_its_trigger(who: str, stack: Stack) -> None:
     job_id = "firmware-2026-11"
     stack.deploy(SWEEP_JOB_ID_GLOB=job_id)
     stack.create({job_id: job(tags={"iot-job-canceler:stack-id": STACK_ID})})
@@ -702,7 +702,7 @@ SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = 
 
 
 @pytest.mark.parametrize(("cancel", "there", "environment", "seconds", "attributes"), SENT)
-def test_an_unfinished_event_is_sent_as_it_came_with_these_attributes(
+def test_an_unfinished_event_is_sent_unchanged_with_its_attributes(
     cancel: dict[str, Any],
     there: Any,
     environment: dict[str, str],
@@ -720,7 +720,7 @@ def test_an_unfinished_event_is_sent_as_it_came_with_these_attributes(
     }
 
 
-def test_an_unfinished_teardown_is_sent_as_it_came_in_a_group_of_its_request(stack: Stack) -> None:
+def test_an_unfinished_teardown_is_sent_unchanged_in_the_group_of_its_request(stack: Stack) -> None:
     stack.create({"a": job(running=1)})
     event = stack.request("Delete", "a", JobId="a", WaitForExecutionsMinutes="12")
     stack.invoke(event)

@@ -64,7 +64,7 @@ def statements(resource: object) -> list[dict[str, Any]]:
 
 
 @EACH
-def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: str) -> None:
+def test_every_queue_is_encrypted_and_requires_tls(name: str) -> None:
     refusing = {
         queue["Ref"]
         for policy in resources(name, "AWS::SQS::QueuePolicy").values()
@@ -80,7 +80,7 @@ def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: 
 
 
 @EACH
-def test_everybody_is_denied_and_never_allowed_but_in_an_organization(name: str) -> None:
+def test_no_statement_allows_every_principal_outside_an_organization(name: str) -> None:
     allowed = []
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
@@ -94,7 +94,7 @@ def test_everybody_is_denied_and_never_allowed_but_in_an_organization(name: str)
 
 
 @EACH
-def test_only_these_services_may_act_and_by_a_source_of_this_account_where_they_tell_one(name: str) -> None:
+def test_every_service_principal_is_in_the_table_with_its_condition(name: str) -> None:
     found = {}
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
@@ -124,12 +124,12 @@ def test_no_action_is_allowed_by_a_wildcard(name: str) -> None:
 
 
 @EACH
-def test_every_log_group_ends_its_lines_some_day(name: str) -> None:
+def test_every_log_group_has_a_retention_period(name: str) -> None:
     assert all("RetentionInDays" in group for group in resources(name, "AWS::Logs::LogGroup").values())
 
 
 @EACH
-def test_what_can_not_be_handed_over_has_a_queue_to_end_in(name: str) -> None:
+def test_every_event_target_has_a_dead_letter_queue(name: str) -> None:
     for rule in resources(name, "AWS::Events::Rule").values():
         assert all("DeadLetterConfig" in target for target in rule["Targets"])
     for schedule in resources(name, "AWS::Scheduler::Schedule").values():
@@ -137,7 +137,7 @@ def test_what_can_not_be_handed_over_has_a_queue_to_end_in(name: str) -> None:
 
 
 @EACH
-def test_no_secret_stands_in_a_template(name: str) -> None:
+def test_no_template_contains_a_secret(name: str) -> None:
     assert SECRETS.search(FILES[name].read_text()) is None
 
 
@@ -151,11 +151,11 @@ def test_no_secret_stands_in_a_template(name: str) -> None:
         "https://x/?X-Amz-Signature=1",
     ],
 )
-def test_a_secret_would_be_seen(text: str) -> None:
+def test_a_secret_is_found(text: str) -> None:
     assert SECRETS.search(text)
 
 
-def test_the_functions_environment_is_made_of_parameters_and_names_alone() -> None:
+def test_the_environment_of_the_function_contains_only_references() -> None:
     """No value is written there that somebody could take for a secret: Lambda shows them to whoever reads it."""
     (function,) = resources("template.yaml", "AWS::Serverless::Function").values()
     values = function["Environment"]["Variables"].values()

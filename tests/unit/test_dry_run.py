@@ -54,7 +54,7 @@ def outcome(value: object) -> object:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_an_event_becomes_its_dry_run_and_is_otherwise_ignored_or_rejected_as_by_the_function(name: str) -> None:
+def test_a_request_becomes_its_dry_run_and_other_events_their_result(name: str) -> None:
     content = parse_event(event(name), SWEEP).content
     match content:
         case RejectedEvent(reason):
@@ -78,7 +78,7 @@ def test_a_create_or_update_is_ignored(request_type: str) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_a_dry_run_it_is_whatever_the_event_says(asked: bool) -> None:
+def test_a_request_with_dry_run_false_becomes_a_dry_run(asked: bool) -> None:
     assert outcome({"cancel": {"jobId": "a", "dryRun": asked}}) == {"jobId": "a", "dryRun": True}
 
 
@@ -91,11 +91,11 @@ def test_a_dry_run_it_is_whatever_the_event_says(asked: bool) -> None:
         ("jobId", "cancel: must be an object with the keys "),
     ],
 )
-def test_what_the_function_would_reject_is_not_made_good(cancel: object, rejection: str) -> None:
+def test_an_invalid_request_is_rejected(cancel: object, rejection: str) -> None:
     assert str(outcome({"cancel": cancel})).startswith(rejection)
 
 
-def test_a_deletion_is_held_against_the_stacks_policy() -> None:
+def test_a_deletion_is_read_with_the_limits_of_the_stack() -> None:
     asked = event("custom-resource-select-delete.json")
     asked["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
     strict = dry_run_of(asked, deployed)
@@ -104,18 +104,18 @@ def test_a_deletion_is_held_against_the_stacks_policy() -> None:
     assert [(each["force"], each["maxJobs"]) for each in told] == [(False, 7), (True, 7)]  # type: ignore[index]
 
 
-def test_a_deletion_that_would_touch_no_job_asks_nothing() -> None:
+def test_a_deletion_without_a_job_is_ignored() -> None:
     asked = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
     assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
 
 
-def test_a_creation_that_would_fail_is_rejected_with_its_reason() -> None:
+def test_a_create_with_a_bad_property_is_rejected_with_its_reason() -> None:
     asked = event("custom-resource-create.json")
     asked["ResourceProperties"] |= {"JobId": "not an id"}
     assert str(outcome(asked)).startswith("ResourceProperties: JobId: must be a string of 1 to 64")
 
 
-def test_only_what_depends_on_the_stack_asks_for_its_configuration() -> None:
+def test_the_configuration_is_read_only_if_it_is_needed() -> None:
     def unknown() -> Config:
         raise CancelerError("asked for")
 
@@ -133,7 +133,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(FILES), st.data())
-def test_no_event_is_sent_as_anything_but_a_dry_run(name: str, data: st.DataObject) -> None:
+def test_every_event_becomes_a_dry_run_or_nothing(name: str, data: st.DataObject) -> None:
     """Each event of events/, with any of its values put in the place of any other, or something else there."""
     changed = event(name)
     places = list(places_in(changed))
@@ -168,6 +168,6 @@ def places_in(value: Any) -> Any:
         {"detail-type": "IoT Job Cancellation Requested", "detail": {"cancel": {"jobId": "a", "dryRun": True}}},
     ],
 )
-def test_what_is_no_bare_dry_run_is_known(question: Mapping[str, object]) -> None:
+def test_only_a_direct_dry_run_is_recognized(question: Mapping[str, object]) -> None:
     assert not is_dry_run(question)
     assert is_dry_run({"cancel": {"jobId": "a", "dryRun": True}})

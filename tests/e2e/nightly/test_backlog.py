@@ -56,7 +56,7 @@ def kill_workers(canceler: Canceler) -> int:
     return len(own)
 
 
-def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_though_it_is_killed(bulk: Canceler) -> None:
+def test_a_killed_sweep_finishes_from_the_queue(bulk: Canceler) -> None:
     matching = {f"stale-{number}" for number in range(150)}
     with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
         for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
@@ -72,7 +72,7 @@ def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_thoug
     assert depth(bulk, "FailureQueueUrl") == 0
 
 
-def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_finished_once_redriven(
+def test_a_message_that_crashes_the_function_can_be_redriven(
     bulk: Canceler,
 ) -> None:
     sqs = bulk.aws.client("sqs")
@@ -92,7 +92,7 @@ def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_fi
     wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
 
 
-def test_two_sweeps_and_a_teardown_at_once_all_settle_and_tell_the_truth(bulk: Canceler) -> None:
+def test_concurrent_sweeps_and_teardown_settle_with_correct_reports(bulk: Canceler) -> None:
     iot, shared = bulk.aws.client("iot"), unique("shared")
     arn = iot.create_thing(thingName=shared)["thingArn"]
     jobs = {f"{shared}-{number}" for number in range(200)}

@@ -27,7 +27,7 @@ def stack_of(aws: LocalAws, example: str, name: str, parameters: Mapping[str, st
         stacks.delete(aws, name)
 
 
-def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Canceler) -> None:
+def test_an_alarm_on_failed_devices_cancels_the_job(canceler: Canceler) -> None:
     job_id, other = canceler.job("watched", started=2), canceler.job("other")
     parameters = {"JobId": job_id, "AlarmNamePrefix": ALARM_PREFIX, "FailedDevices": "2"}
     with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
@@ -43,7 +43,7 @@ def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Ca
     assert canceler.described(job_id)["comment"] == f"Requested by alarm {alarm}"
 
 
-def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Canceler) -> None:
+def test_an_alarm_without_the_prefix_is_not_delivered(canceler: Canceler) -> None:
     job_id = canceler.job("unwatched")
     parameters = {"JobId": job_id, "FailedDevices": "1"}
     with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
@@ -113,7 +113,7 @@ UNAPPROVED: dict[str, Callable[[Deployed], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("who", UNAPPROVED)
-def test_a_job_of_somebody_unapproved_is_cancelled(canceler: Canceler, job_guard: Deployed, who: str) -> None:
+def test_a_job_of_an_unapproved_identity_is_canceled(canceler: Canceler, job_guard: Deployed, who: str) -> None:
     job_id, other = canceler.job("unapproved"), canceler.job("other")
     canceler.deliver(recorded(job_guard, job_id, UNAPPROVED[who](job_guard)))
     assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
@@ -121,7 +121,7 @@ def test_a_job_of_somebody_unapproved_is_cancelled(canceler: Canceler, job_guard
 
 
 @pytest.mark.parametrize("role", [APPROVED, ALSO_APPROVED])
-def test_a_job_of_an_approved_role_lives(canceler: Canceler, job_guard: Deployed, role: str) -> None:
+def test_a_job_of_an_approved_role_stays_active(canceler: Canceler, job_guard: Deployed, role: str) -> None:
     job_id = canceler.job("approved")
     with pytest.raises(NotDelivered):
         canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, role)))
@@ -131,7 +131,7 @@ def test_a_job_of_an_approved_role_lives(canceler: Canceler, job_guard: Deployed
 @pytest.mark.parametrize(
     "changed", [{"errorCode": "AccessDenied"}, {"eventName": "CancelJob"}, {"eventName": "DescribeJob"}]
 )
-def test_only_a_create_job_that_worked_is_told(
+def test_only_a_successful_create_job_is_delivered(
     canceler: Canceler, job_guard: Deployed, changed: dict[str, str]
 ) -> None:
     job_id = canceler.job("told")
@@ -150,7 +150,7 @@ def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deploye
     assert list(statement["Condition"].values()) == [{"AWS:SourceArn": rule}]
 
 
-def test_the_weekly_sweep_cancels_the_stale_jobs_of_its_name(canceler: Canceler) -> None:
+def test_the_weekly_sweep_cancels_matching_old_jobs(canceler: Canceler) -> None:
     stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("kept"), unique("sweep")
     due = datetime.now(UTC) + timedelta(seconds=6)  # older than that then
     parameters = {
@@ -177,7 +177,7 @@ def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
     return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
 
-def test_the_weekly_sweep_is_weekly_and_spares_the_young(canceler: Canceler) -> None:
+def test_the_weekly_sweep_has_its_schedule_and_age(canceler: Canceler) -> None:
     glob = f"e2e-{unique('young')}-*"
     with stack_of(canceler.aws, "weekly-sweep.yaml", "sweep", {"JobIdGlob": glob}) as outputs:
         schedule = canceler.aws.client("scheduler").get_schedule(Name=outputs["Schedule"])

@@ -59,12 +59,12 @@ def bootstrapped(canceler: Canceler) -> None:
 
 @pytest.mark.usefixtures("bootstrapped")
 @pytest.mark.parametrize("source", [cdk, terraform])
-def test_deleting_the_stack_cancels_its_job(canceler: Canceler, source: Source, tmp_path: Path) -> None:
+def test_deleting_a_stack_cancels_its_job(canceler: Canceler, source: Source, tmp_path: Path) -> None:
     job_id = canceler.job("example")
     check_deletion(canceler, job_id, *source(job_id, tmp_path))
 
 
-def test_deleting_the_sam_application_cancels_every_job_that_it_has_made(canceler: Canceler) -> None:
+def test_deleting_the_sam_application_cancels_the_jobs_it_created(canceler: Canceler) -> None:
     name, other = f"{PREFIX}{unique('updates')}", canceler.job("other")
     template = EXAMPLES / "sam" / "template.yaml"  # needs no `sam build`
     outputs = sam.deploy(canceler.aws, {}, build_dir=template.parent, stack_name=name)

@@ -35,7 +35,7 @@ def taken_from_the_failure_queue(canceler: Canceler, wanted: Callable[[dict[str,
     return wait_for("the event in the failure queue", found, seconds=90)
 
 
-def test_an_event_that_can_not_be_finished_ends_in_the_failure_queue(canceler: Canceler) -> None:
+def test_an_unfinished_event_moves_to_the_failure_queue(canceler: Canceler) -> None:
     job_id = f"{PREFIX}{unique('unreachable')}"
     with canceler.environment(AWS_ENDPOINT_URL_IOT=NOBODY), canceler.short_lived(20, receives=3):
         canceler.invoke_asynchronously(request(job_id))
@@ -44,7 +44,7 @@ def test_an_event_that_can_not_be_finished_ends_in_the_failure_queue(canceler: C
     assert [(report["status"], report["counts"]) for report in reports] == [("UNFINISHED", {"DEFERRED": 1})] * 4
 
 
-def test_an_invocation_that_fails_for_good_ends_in_the_failure_queue(canceler: Canceler) -> None:
+def test_a_failed_invocation_moves_to_the_failure_queue(canceler: Canceler) -> None:
     event = request(f"{PREFIX}{unique('crash')}")
     with canceler.environment(AWS_ENDPOINT_URL_IOT="not an endpoint"):
         canceler.invoke_asynchronously(event)

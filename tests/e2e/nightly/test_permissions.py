@@ -73,14 +73,14 @@ def filled(value: Any, job_id: str) -> Any:
     return value
 
 
-def test_every_permission_of_the_role_is_taken_away_once() -> None:
+def test_every_permission_of_the_role_is_removed_once() -> None:
     taken = {action for action, *_ in [*NAMED, *FORCED, *TEARDOWNS]}
     assert taken | ELSEWHERE.keys() == {action for action, _ in allowed(forces=True)}
     assert not taken & ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize(("action", "tags", "outcome", "status", "restored"), NAMED, ids=[each[0] for each in NAMED])
-def test_without_a_permission_a_job_is_reported_as_failed_and_with_it_again_as_it_is(
+def test_a_missing_permission_is_reported_and_a_restored_one_used(
     canceler: Canceler, action: str, tags: dict[str, str], outcome: str, status: str, restored: str
 ) -> None:
     job_id, bystander = canceler.job("without", tags=tags), canceler.job("bystander")
@@ -94,7 +94,7 @@ def test_without_a_permission_a_job_is_reported_as_failed_and_with_it_again_as_i
 
 
 @pytest.mark.parametrize(("action", "left", "ended"), FORCED, ids=[each[0] for each in FORCED])
-def test_without_a_permission_of_force_the_executions_run_on_and_the_job_is_failed(
+def test_without_a_permission_of_force_the_executions_continue_and_the_job_fails(
     forceful: Canceler, action: str, left: dict[str, int], ended: dict[str, int]
 ) -> None:
     job_id = forceful.job("left", started=2, prefix="forceful-")
@@ -113,7 +113,7 @@ def test_without_a_permission_of_force_the_executions_run_on_and_the_job_is_fail
 
 
 @pytest.mark.parametrize("action", ["iot:ListJobExecutionsForJob", "iot:CancelJobExecution"])
-def test_a_job_that_is_cancelled_with_force_needs_neither_of_them(forceful: Canceler, action: str) -> None:
+def test_canceling_with_force_needs_no_permission_on_executions(forceful: Canceler, action: str) -> None:
     job_id = forceful.job("forced", started=1, prefix="forceful-")
     with without(forceful, action):
         assert forceful.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
@@ -123,7 +123,7 @@ def test_a_job_that_is_cancelled_with_force_needs_neither_of_them(forceful: Canc
 @pytest.mark.parametrize(
     ("action", "properties", "reason", "status"), TEARDOWNS, ids=[action for action, *_ in TEARDOWNS]
 )
-def test_without_a_permission_a_deletion_fails_with_the_reason_and_with_it_again_is_done(
+def test_a_deletion_fails_without_a_permission_and_succeeds_with_it(
     canceler: Canceler, action: str, properties: dict[str, Any], reason: str, status: str
 ) -> None:
     job_id, name = canceler.job("torn", tags={"env": "dev"}), unique("permission")
@@ -140,13 +140,13 @@ def test_without_a_permission_a_deletion_fails_with_the_reason_and_with_it_again
     assert canceler.fleet.state(job_id).status == "CANCELED"
 
 
-def test_nobody_needs_to_read_tags_to_cancel_a_job_that_is_not_protected(canceler: Canceler) -> None:
+def test_canceling_an_unprotected_job_does_not_need_tags(canceler: Canceler) -> None:
     job_id = canceler.job("plain")
     with without(canceler, "iot:ListTagsForResource"):
         assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
 
 
-def test_without_the_permission_to_read_tags_a_dry_run_promises_nothing(canceler: Canceler) -> None:
+def test_without_permission_to_read_tags_a_dry_run_fails(canceler: Canceler) -> None:
     job_id = canceler.job("planned")
     with without(canceler, "iot:ListTagsForResource"):
         report = canceler.invoke({"cancel": {"jobId": job_id, "dryRun": True}})

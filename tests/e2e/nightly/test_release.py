@@ -72,7 +72,7 @@ def released(origin: Path, folder: Path) -> Path:
     return folder / "dist"
 
 
-def test_two_builds_of_one_commit_are_the_same_bytes(first: Path, second: Path) -> None:
+def test_two_builds_of_one_commit_are_identical(first: Path, second: Path) -> None:
     names = sorted(path.name for path in first.iterdir())
     assert names == sorted(["LICENSE", "README.md", "SHA256SUMS", "template.yaml", ARCHIVE, BILL])
     assert {name: (first / name).read_bytes() for name in names} == {
@@ -80,13 +80,13 @@ def test_two_builds_of_one_commit_are_the_same_bytes(first: Path, second: Path) 
     }
 
 
-def test_the_sums_are_those_of_the_files(first: Path) -> None:
+def test_the_checksums_match_the_files(first: Path) -> None:
     files = sorted(path for path in first.iterdir() if path.name != "SHA256SUMS")
     told = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
     assert (first / "SHA256SUMS").read_text().splitlines() == told
 
 
-def test_the_bundle_holds_nothing_of_its_making(first: Path) -> None:
+def test_the_bundle_contains_no_build_metadata(first: Path) -> None:
     with zipfile.ZipFile(first / ARCHIVE) as archive:
         entries = archive.infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
@@ -96,7 +96,7 @@ def test_the_bundle_holds_nothing_of_its_making(first: Path) -> None:
     assert [entry.filename for entry in entries if noise.search(entry.filename)] == []
 
 
-def test_the_bill_is_valid_and_tells_what_the_bundle_holds(first: Path) -> None:
+def test_the_sbom_is_valid_and_lists_every_package(first: Path) -> None:
     text = (first / BILL).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     bill = json.loads(text)
@@ -120,7 +120,7 @@ def test_the_bill_is_valid_and_tells_what_the_bundle_holds(first: Path) -> None:
     }
 
 
-def test_the_release_runs_and_tells_its_version(aws: LocalAws, first: Path) -> None:
+def test_the_release_runs_and_logs_its_version(aws: LocalAws, first: Path) -> None:
     """Without a prefix the stack takes every request on the default bus, so it must not outlive this test."""
     with deployed(aws, first, "published") as published:
         function = aws.client("lambda").get_function_configuration(FunctionName=published.function_name)
@@ -141,7 +141,7 @@ def clone(origin: Path, tmp_path: Path) -> Path:
     return tmp_path / "clone"
 
 
-def test_what_is_not_committed_is_not_released(clone: Path, tmp_path: Path) -> None:
+def test_uncommitted_changes_are_rejected(clone: Path, tmp_path: Path) -> None:
     (clone / "src" / "handler" / "left.py").touch()
     with pytest.raises(NotReleasable, match=r"not in the commit:\n\?\? src/handler/left\.py"):
         release.release(clone, tmp_path / "dist")
@@ -156,7 +156,7 @@ def test_what_is_not_committed_is_not_released(clone: Path, tmp_path: Path) -> N
         ("CHANGELOG.md", f"## {VERSION} - ", "the first section of CHANGELOG.md 99.0.0"),
     ],
 )
-def test_versions_that_differ_are_refused(clone: Path, tmp_path: Path, name: str, told: str, refusal: str) -> None:
+def test_different_versions_are_rejected(clone: Path, tmp_path: Path, name: str, told: str, refusal: str) -> None:
     text = (clone / name).read_text()
     assert text.count(told) == 1
     (clone / name).write_text(text.replace(told, told.replace(VERSION, "99.0.0")))
@@ -165,7 +165,7 @@ def test_versions_that_differ_are_refused(clone: Path, tmp_path: Path, name: str
         release.release(clone, tmp_path / "dist")
 
 
-def test_where_there_is_no_commit_there_is_no_release(tmp_path: Path) -> None:
+def test_a_directory_without_a_repository_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(NotReleasable, match="not a git repository"):
         release.release(tmp_path, tmp_path / "dist")
 

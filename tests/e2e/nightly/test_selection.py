@@ -11,7 +11,7 @@ from tools.simulators.iot_server import IotServer
 REGION = "eu-central-1"
 
 
-def test_jobs_tagged_with_a_stack_are_cancelled_when_it_is_deleted(canceler: Canceler) -> None:
+def test_jobs_with_the_tag_of_a_stack_are_canceled_when_it_is_deleted(canceler: Canceler) -> None:
     """The event is CloudFormation's, which no one else may put on a bus; it goes to the rule's target from here."""
     name = unique("of-jobs")
     stack_id = f"arn:aws:cloudformation:eu-central-1:000000000000:stack/{name}/11111111-0000-4000-8000-000000000000"

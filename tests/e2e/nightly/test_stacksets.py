@@ -80,14 +80,14 @@ def test_a_stack_set_can_deploy_the_template(published: str) -> None:
     assert not [each for each in template["Resources"].values() if named & each.get("Properties", {}).keys()]
 
 
-def test_the_stack_set_passes_parameters_that_there_are(published: str) -> None:
+def test_the_stack_set_passes_existing_parameters(published: str) -> None:
     passed = {each["ParameterKey"] for each in stack_set()["Parameters"]}
     assert passed == {"JobIdPrefix", "MaxJobsPerRun"}
     assert passed <= json.loads(published)["Parameters"].keys()
     assert passed <= load_template()["Parameters"].keys()
 
 
-def test_the_code_comes_from_the_bucket_of_the_region(member: Canceler, artifacts: dict[str, str]) -> None:
+def test_the_code_is_in_the_bucket_of_the_region(member: Canceler, artifacts: dict[str, str]) -> None:
     assert member.service_token.split(":")[3] == ELSEWHERE
     template = member.aws.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
     code = json.loads(json.dumps(template))["Resources"]["Function"]["Properties"]["Code"]
@@ -108,7 +108,7 @@ def test_a_canceler_of_the_stack_set_cancels_a_job_of_its_region(member: Cancele
     assert member.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
 
 
-def test_the_dashboard_shows_metrics_that_the_canceler_writes_in_every_region(member: Canceler) -> None:
+def test_the_dashboard_shows_metrics_of_every_region(member: Canceler) -> None:
     script(member.aws, "dashboard.py", "--name", "all", "--regions", *REGIONS)
     body = json.loads(member.aws.client("cloudwatch").get_dashboard(DashboardName="all")["DashboardBody"])
     assert len(body["widgets"]) == 5

@@ -78,7 +78,7 @@ def started(aws: LocalAws, *options: str) -> subprocess.Popen[str]:
 FAST = ("--yes", "--calls-per-second", "1000")
 
 
-def test_every_assumption_is_held_against_the_account(aws: LocalAws) -> None:
+def test_every_assumption_is_checked(aws: LocalAws) -> None:
     with started(aws, *FAST) as process:
         output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -98,7 +98,7 @@ def test_every_assumption_is_held_against_the_account(aws: LocalAws) -> None:
         (signal.SIGHUP, 129, 2),
     ],
 )
-def test_a_signal_in_the_middle_ends_it_when_it_has_cleaned_up(
+def test_a_signal_ends_the_command_after_cleaning_up(
     aws: LocalAws, sent: signal.Signals, code: int, number: int
 ) -> None:
     with started(aws, *FAST) as process:
@@ -114,7 +114,7 @@ def test_a_signal_in_the_middle_ends_it_when_it_has_cleaned_up(
 
 
 @pytest.mark.parametrize("said", ["", "\n", "n\n"])
-def test_nothing_is_done_unless_the_person_says_so(aws: LocalAws, said: str) -> None:
+def test_without_confirmation_nothing_is_done(aws: LocalAws, said: str) -> None:
     with started(aws) as process:
         output, _ = process.communicate(said)
     assert process.returncode == 1
@@ -122,13 +122,13 @@ def test_nothing_is_done_unless_the_person_says_so(aws: LocalAws, said: str) -> 
     assert "Nothing was done." in output
 
 
-def test_it_begins_when_the_person_says_so(aws: LocalAws) -> None:
+def test_the_command_starts_after_confirmation(aws: LocalAws) -> None:
     with started(aws, *FAST[1:]) as process:
         output, _ = process.communicate("y\n")
     assert process.returncode == 0, output
 
 
-def test_make_calls_it_with_the_arguments() -> None:
+def test_make_verify_aws_passes_its_arguments() -> None:
     told = subprocess.run(
         ["make", "--dry-run", "verify-aws", "ARGS=--yes"],  # noqa: S607 - the one on the PATH
         cwd=sam.ROOT,
@@ -158,13 +158,13 @@ def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
     return run
 
 
-def test_what_is_not_as_assumed_fails_the_command(hold: Hold) -> None:
+def test_a_wrong_assumption_fails_the_command(hold: Hold) -> None:
     code, output = hold(lambda testbed: testbed.status(testbed.job()))
     assert code == 1
     assert "1 not as expected" in output
 
 
-def test_a_probe_that_breaks_leaves_nothing_behind(hold: Hold, aws: LocalAws) -> None:
+def test_a_failing_probe_is_cleaned_up(hold: Hold, aws: LocalAws) -> None:
     def breaks(testbed: IotTestbed) -> str:
         testbed.group()
         testbed.job(2)
@@ -176,7 +176,7 @@ def test_a_probe_that_breaks_leaves_nothing_behind(hold: Hold, aws: LocalAws) ->
 
 
 @pytest.mark.parametrize("when", ["before-call", "before-send", "after-call"])
-def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when: str) -> None:
+def test_an_interrupted_create_is_cleaned_up(hold: Hold, when: str) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         def interrupt(**_: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -190,7 +190,7 @@ def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when:
         hold(interrupted)
 
 
-def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
+def test_a_second_interrupt_does_not_stop_the_cleanup(hold: Hold) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         testbed.job()
         testbed.iot.meta.events.register("before-send.iot.DeleteJob", lambda **_: os.kill(os.getpid(), signal.SIGINT))
@@ -201,13 +201,13 @@ def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
         hold(interrupted)
 
 
-def test_a_real_account_is_not_called_more_often_than_five_times_a_second() -> None:
+def test_a_real_account_gets_at_most_five_calls_per_second() -> None:
     options = argparse.Namespace(yes=True, endpoint_url=None, calls_per_second=5.1)
     with pytest.raises(ToolError, match="not more than 5 calls a second"):
         verify.verify(Screen(Console(file=StringIO())), options)
 
 
-def test_calls_are_paced(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_rate_limited(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     slept: list[float] = []

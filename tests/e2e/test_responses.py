@@ -1,6 +1,6 @@
-"""The answer to CloudFormation, from the deployed function to a ResponseURL of ours.
+"""The response to CloudFormation, from the deployed function to a ResponseURL of the test.
 
-The function takes our server for its AWS endpoint here, so that it may answer there; its IoT is still MiniStack's.
+AWS_ENDPOINT_URL is the test's server here, which allows its ResponseURL. AWS IoT is still MiniStack's.
 """
 
 import json
@@ -18,7 +18,7 @@ STACK_ID = "arn:aws:cloudformation:eu-central-1:000000000000:stack/consumer/8f7e
 def request(url: str, request_type: str = "Delete", **fields: object) -> dict[str, Any]:
     event: dict[str, Any] = {
         "RequestType": request_type,
-        "ResponseURL": f"{url}/answer?{SECRET}",
+        "ResponseURL": f"{url}/response?{SECRET}",
         "RequestId": "4b1d0000-0000-4000-8000-000000000000",
         "StackId": STACK_ID,
         "LogicalResourceId": "Teardown",
@@ -33,8 +33,8 @@ def delete(url: str, job_id: str, **properties: object) -> dict[str, Any]:
 
 
 @contextmanager
-def answering(canceler: Canceler, *script: Step, **environment: str) -> Iterator[ResponseServer]:
-    """A ResponseURL that plays `script`; no line that is logged meanwhile may hold its query string."""
+def response_server(canceler: Canceler, *script: Step, **environment: str) -> Iterator[ResponseServer]:
+    """Serve a ResponseURL that follows `script`, and check that no log line contains its query string."""
     before = len(list(canceler.log.lines()))
     iot = {"AWS_ENDPOINT_URL_IOT": canceler.aws.endpoint_url}
     with ResponseServer(script) as server, canceler.environment(**(iot | environment), AWS_ENDPOINT_URL=server.url):
@@ -42,16 +42,16 @@ def answering(canceler: Canceler, *script: Step, **environment: str) -> Iterator
     assert not [line for line in list(canceler.log.lines())[before:] if SECRET in line or "5ec2e7" in line]
 
 
-def answers(server: ResponseServer) -> list[dict[str, Any]]:
+def responses(server: ResponseServer) -> list[dict[str, Any]]:
     return [json.loads(received.body) for received in server.received]
 
 
-def test_an_answer_is_delivered_once_and_holds_what_cloudformation_asks_for(canceler: Canceler) -> None:
-    job_id = canceler.job("answered")
-    with answering(canceler, 200) as server:
+def test_a_response_is_delivered_once_and_is_complete(canceler: Canceler) -> None:
+    job_id = canceler.job("responded")
+    with response_server(canceler, 200) as server:
         report = canceler.invoke(delete(server.url, job_id))
     assert report["counts"] == {"CANCELED": 1}
-    assert answers(server) == [
+    assert responses(server) == [
         {
             "Status": "SUCCESS",
             "Reason": "",
@@ -64,12 +64,12 @@ def test_an_answer_is_delivered_once_and_holds_what_cloudformation_asks_for(canc
         }
     ]
     (received,) = server.received
-    assert (received.method, received.target) == ("PUT", f"/answer?{SECRET}")
+    assert (received.method, received.target) == ("PUT", f"/response?{SECRET}")
 
 
-def test_an_answer_goes_nowhere_else(canceler: Canceler) -> None:
+def test_a_response_to_another_host_is_not_sent(canceler: Canceler) -> None:
     job_id = canceler.job("elsewhere")
-    with ResponseServer([200]) as stranger, answering(canceler, 200):
+    with ResponseServer([200]) as stranger, response_server(canceler, 200):
         report = canceler.invoke(delete(stranger.url, job_id))
     assert report["reason"] == "ResponseURL: must be an https URL under amazonaws.com"
     assert stranger.received == []
