@@ -1,4 +1,4 @@
-"""What the simulators and the benchmark must not import."""
+"""Packages that the simulators and the benchmark must not import."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def imported_by(folder: str) -> Iterator[str]:
-    """The top-level packages that the modules of a folder import."""
+    """Return the top-level packages that the modules of a folder import."""
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""What is deployed: pure Python, small, complete."""
+"""The deployed bundle is pure Python, small and complete."""
 
 import importlib.metadata
 import importlib.util
@@ -35,7 +35,7 @@ def bundle(build_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's runtime brings, boto3 and what it needs, and nothing else."""
+    """Build a directory with boto3 and its requirements, as in Lambda's runtime, and nothing else."""
     site = tmp_path_factory.mktemp("runtime")
     wanted, seen = ["boto3"], set()
     while wanted:
@@ -65,11 +65,11 @@ def test_the_bundle_is_under_two_megabytes_zipped(bundle: Path, tmp_path: Path) 
 
 
 def test_the_bundle_runs_with_only_boto3_beside_it(bundle: Path, runtime: Path, tmp_path: Path) -> None:
-    answer = tmp_path / "answer.json"
-    command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(answer)]
+    result = tmp_path / "result.json"
+    command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(result)]
     done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
-    assert json.loads(answer.read_text())["status"] == "REJECTED"
+    assert json.loads(result.read_text())["status"] == "REJECTED"
 
 
 LOADED = """
@@ -82,7 +82,7 @@ print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
 
 
 def test_every_loaded_module_has_current_bytecode(bundle: Path, runtime: Path) -> None:
-    """Lambda has no place to write any, so that every cold start would compile what has none."""
+    """Lambda cannot write bytecode, so every cold start would compile a module without it."""
     command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
     done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     loaded = [Path(each) for each in json.loads(done.stdout)]
@@ -97,12 +97,12 @@ def test_every_loaded_module_has_current_bytecode(bundle: Path, runtime: Path) -
 
 def test_the_bundle_does_not_contain_its_build_path(bundle: Path) -> None:
     places = {str(bundle.parent.parent).encode(), str(Path(sys.prefix)).encode()}
-    telling = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
-    assert telling == []
+    found = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
+    assert found == []
 
 
 def test_make_without_artifacts_dir_does_nothing() -> None:
-    """Without the place that SAM gives it, the bundle's folders would be those of the machine."""
+    """Without the directory that SAM passes, the paths of the bundle would be those of the machine."""
     command = ["make", "--dry-run", "-C", str(sam.ROOT / "src")]
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603

@@ -24,7 +24,7 @@ def test_deleting_a_stack_cancels_its_job(canceler: Canceler) -> None:
 
 
 def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None:
-    """Its job is another one here, since the tests' canceler has a prefix."""
+    """The job has another id here, because the canceler of the tests has a prefix."""
     readme = (sam.ROOT / "README.md").read_text()
     found = re.search(r"<<'END'\n(Resources:\n.*?)^END$", readme, re.DOTALL | re.MULTILINE)
     assert found

@@ -1,4 +1,4 @@
-"""Dashboard, alarms and the saved query as they are deployed, on what the function really logs."""
+"""The deployed dashboard and alarms, with what the function logs."""
 
 from tests.e2e.conftest import Canceler
 from tools.demo.dashboard import read_source
@@ -23,8 +23,8 @@ def test_an_alarm_watches_a_metric_of_its_stack(canceler: Canceler) -> None:
     dimensions = frozenset((each["Name"], each["Value"]) for each in alarm["Dimensions"])
     metric = Metric(alarm["Namespace"], alarm["MetricName"], dimensions)
 
-    def told() -> float | None:
+    def emitted() -> float | None:
         values = values_in(canceler.log.timed_lines(), canceler.function_name)
         return sum(each.value for each in values if each.metric == metric) or None
 
-    assert wait_for("a rejected run among the metrics", told, seconds=30) > alarm["Threshold"]
+    assert wait_for("a rejected run among the metrics", emitted, seconds=30) > alarm["Threshold"]

@@ -1,4 +1,4 @@
-"""Selections over a mixed population, by a request and by the deletion of a stack."""
+"""Selections among jobs of several kinds, by a request and by the deletion of a stack."""
 
 from typing import Any
 
@@ -64,13 +64,13 @@ def test_the_deletion_of_a_stack_cancels_its_selection_or_fails_with_the_reason(
     properties = {"Select": {"JobIdGlob": f"{PREFIX}{name}-*", "ExcludeJobIdGlobs": ["*-keep"]}}
     stacks.create(canceler.aws, name, template(canceler.service_token, properties, attributes=("Force",)), {})
     jobs = [canceler.job(str(number), queued=1, started=0, batch=name) for number in range(4)]
-    kept = canceler.job("keep", queued=1, started=0, batch=name)
+    excluded = canceler.job("keep", queued=1, started=0, batch=name)
     assert "means 4 jobs, and a run may cancel at most 3" in failure_of_delete(canceler.aws, name)
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}
     canceler.invoke({"cancel": {"jobId": jobs.pop()}})
     stacks.delete(canceler.aws, name)
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"CANCELED"}
-    assert canceler.fleet.state(kept).status == "IN_PROGRESS"
+    assert canceler.fleet.state(excluded).status == "IN_PROGRESS"
 
 
 def test_an_update_of_the_selection_cancels_nothing(canceler: Canceler) -> None:

@@ -1,4 +1,4 @@
-"""Custom::IoTJobCancellation through the whole life of consuming stacks."""
+"""Custom::IoTJobCancellation through the life cycle of stacks that use it."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_a_changed_job_id_cancels_only_the_old_job(canceler: Canceler) -> None:
 
 
 def test_a_rejected_update_cancels_nothing(canceler: Canceler) -> None:
-    job_id, name = canceler.job("kept"), unique("consumer")
+    job_id, name = canceler.job("updated"), unique("consumer")
     stacks.create(canceler.aws, name, template(canceler.service_token, {"JobId": job_id}), {})
     bad = template(canceler.service_token, {"JobId": job_id, "ReasonCode": "lower_case"})
     assert "ReasonCode" in failure_of_update(canceler.aws, name, bad)

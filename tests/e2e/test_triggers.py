@@ -1,4 +1,4 @@
-"""Each trigger, on its real way to the function, with force off and on."""
+"""Each trigger through the deployed services, with and without force."""
 
 import json
 
@@ -27,7 +27,7 @@ def by_alarm(canceler: Canceler, job_id: str) -> None:
 
 
 def by_cloudtrail(canceler: Canceler, job_id: str) -> None:
-    """The user's own rule decides whose CreateJob this is about; it hands the record on as it is."""
+    """Send a CloudTrail record, as a user's rule passes it on unchanged."""
     record = {
         "version": "0",
         "id": "5f1b3c1e-0000-4000-8000-000000000000",
@@ -39,9 +39,7 @@ def by_cloudtrail(canceler: Canceler, job_id: str) -> None:
             "requestParameters": {"jobId": job_id},
         },
     }
-    canceler.aws.client("lambda").invoke(
-        FunctionName=canceler.function_name, InvocationType="Event", Payload=json.dumps(record).encode()
-    )
+    canceler.invoke_asynchronously(record)
 
 
 TRIGGERS = {
@@ -82,13 +80,13 @@ def test_with_force_no_execution_remains(forceful: Canceler) -> None:
 
 
 def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler, forceful: Canceler) -> None:
-    """The stack on the default bus rejects the one that is put there: it has another prefix."""
+    """The stack on the default bus rejects its event, because it has another prefix."""
     job_id = forceful.job("bus", started=0, queued=1, prefix="forceful-")
     detail = json.dumps({"cancel": {"jobId": job_id}})
     events = forceful.aws.client("events")
     ids = {}
     for bus in ("default", "forceful"):
-        answer = events.put_events(
+        result = events.put_events(
             Entries=[
                 {
                     "EventBusName": bus,
@@ -98,7 +96,7 @@ def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler
                 }
             ]
         )
-        ids[bus] = answer["Entries"][0]["EventId"]
+        ids[bus] = result["Entries"][0]["EventId"]
     wait_for("the rejection", lambda: reports_of(canceler, ids["default"]) or None, seconds=60)
     forceful.report_on(job_id)
     assert forceful.described(job_id)["comment"].endswith("from forceful")

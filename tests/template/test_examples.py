@@ -1,4 +1,4 @@
-"""No example is only shown: each file is put to use by a test, and is in the list that people read."""
+"""Each example is used by a test and listed in its README."""
 
 import os
 import sys
@@ -55,7 +55,7 @@ def test_every_example_names_its_requirements(name: str) -> None:
 
 
 def test_the_embedded_template_is_valid_and_gets_its_parameters(tmp_path: Path) -> None:
-    """It stands as text in another template, where cfn-lint does not look."""
+    """The template is text in another template, which cfn-lint does not check."""
     links = load_template(EXAMPLES / "stacksets" / "sharing.yaml")["Resources"]["Links"]["Properties"]
     path = tmp_path / "links.yaml"
     path.write_text(links["TemplateBody"])

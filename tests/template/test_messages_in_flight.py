@@ -23,7 +23,7 @@ REDELIVERED = {"batchItemFailures": [{"itemIdentifier": "2b7d1c5e-94a3-4f60-8e2b
 
 
 def message(arn: str, body: str, attributes: dict[str, str], fifo: dict[str, str] | None = None) -> dict[str, Any]:
-    """One message as Lambda's event source mapping hands it to a function."""
+    """Return the event of one message, as Lambda's event source mapping passes it to a function."""
     return {
         "Records": [
             {
@@ -95,7 +95,7 @@ WAIT_WITH_FORCE = message(
 
 
 def teardown(request_id: str, physical_id: str, properties: str) -> str:
-    """The body of a request to delete a resource. `properties` is JSON."""
+    """Return the body of a request to delete a resource. `properties` is JSON."""
     return (
         '{"RequestType": "Delete",'
         ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
@@ -191,7 +191,7 @@ def receive(stack: Stack, received: dict[str, Any], seconds: float = 300) -> dic
 
 
 def report_of(stack: Stack) -> tuple[str, str, dict[str, int]]:
-    """The last one: trigger, status and counts."""
+    """Return trigger, status and counts of the last report."""
     report = json.loads(stack.published[-1]["Detail"])
     return report["trigger"], report["status"], report["counts"]
 

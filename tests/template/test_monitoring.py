@@ -17,10 +17,10 @@ from tests.template.test_public_contract import METRICS, TRIGGERS
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-OURS = "IoTJobCanceler"
+NAMESPACE = "IoTJobCanceler"
 
-# What AWS provides, and its one dimension.
-PROVIDED = {
+# Metrics of AWS, each with its only dimension.
+AWS_METRICS = {
     ("AWS/Lambda", "Invocations"): "FunctionName",
     ("AWS/Lambda", "Errors"): "FunctionName",
     ("AWS/Lambda", "Throttles"): "FunctionName",
@@ -37,8 +37,8 @@ FUNCTION = {"FunctionName": "Function"}
 AGE, VISIBLE = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
 # Name → namespace, metric, dimensions, statistic, threshold, how many of how many periods of 300 s.
 ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
-    "JobsFailed": (OURS, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
-    "RunsRejected": (OURS, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
+    "JobsFailed": (NAMESPACE, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
+    "RunsRejected": (NAMESPACE, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
     "BacklogAge": ("AWS/SQS", AGE, {"QueueName": "Backlog.QueueName"}, "Maximum", 3600, 1, 1),
     "TeardownsAge": ("AWS/SQS", AGE, {"QueueName": "Teardowns.QueueName"}, "Maximum", 3600, 1, 1),
     "FailureQueueNotEmpty": ("AWS/SQS", VISIBLE, {"QueueName": "FailureQueue.QueueName"}, "Maximum", 0, 1, 1),
@@ -65,7 +65,7 @@ QUERY: str = RESOURCES["WhoCancelled"]["Properties"]["QueryString"]
 
 
 def rows(chart: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of each metric. A "." is what stands there in the row before."""
+    """Return namespace, name and dimensions of each metric. A "." repeats the value of the row before."""
     before: list[str] = []
     for row in chart["metrics"]:
         texts = [each for each in row if isinstance(each, str)]
@@ -73,7 +73,7 @@ def rows(chart: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield before[0], before[1], dict(zip(before[2::2], before[3::2], strict=True))
 
 
-def metrics_that_are_watched() -> list[Any]:
+def watched_metrics() -> list[Any]:
     of_alarms = [
         pytest.param(
             each["Namespace"],
@@ -98,21 +98,21 @@ def test_the_function_counts_no_other_metric() -> None:
                     assert name in METRICS
 
 
-@pytest.mark.parametrize(("namespace", "name", "dimensions"), metrics_that_are_watched())
+@pytest.mark.parametrize(("namespace", "name", "dimensions"), watched_metrics())
 def test_every_watched_metric_exists(namespace: str, name: str, dimensions: dict[str, str]) -> None:
-    if namespace == OURS:
+    if namespace == NAMESPACE:
         assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
         assert dimensions.keys() <= {"service", "trigger"}
         assert dimensions.get("trigger", "EVENT") in TRIGGERS
     else:
         (dimension,) = dimensions
-        assert PROVIDED[namespace, name] == dimension
+        assert AWS_METRICS[namespace, name] == dimension
         assert dimensions[dimension] in (OF_FUNCTION if dimension == "FunctionName" else OF_QUEUES)
 
 
 def test_the_dashboard_shows_every_metric_of_the_function() -> None:
-    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == OURS} == METRICS
+    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == NAMESPACE} == METRICS
 
 
 def test_the_dashboard_shows_outcomes_by_trigger() -> None:
@@ -142,7 +142,7 @@ def exactly(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     }
 
 
-# What CloudWatch's "Dashboard Body Structure and Syntax" allows, as far as this dashboard has need of it.
+# The part of CloudWatch's "Dashboard Body Structure and Syntax" that this dashboard uses.
 METRIC_PROPERTIES = exactly(
     {
         "title": TEXT,
@@ -194,7 +194,7 @@ def widget(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-SOURCE = exactly(
+DASHBOARD_SCHEMA = exactly(
     {
         "widgets": {
             "type": "array",
@@ -206,8 +206,8 @@ SOURCE = exactly(
 
 
 def test_the_dashboard_body_is_valid() -> None:
-    jsonschema.Draft202012Validator.check_schema(SOURCE)
-    jsonschema.validate(DASHBOARD, SOURCE)
+    jsonschema.Draft202012Validator.check_schema(DASHBOARD_SCHEMA)
+    jsonschema.validate(DASHBOARD, DASHBOARD_SCHEMA)
 
 
 def test_widgets_do_not_overlap() -> None:
@@ -231,14 +231,14 @@ def test_the_dashboard_shows_every_alarm() -> None:
 
 
 def test_each_region_has_a_dashboard_of_its_own() -> None:
-    """Dashboards are the account's: a stack of the same name in another Region would overwrite it."""
+    """Dashboards are global in an account: a stack of the same name in another Region would overwrite it."""
     assert RESOURCES["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
 def test_the_picture_shows_every_widget_and_alarm() -> None:
     picture = (ROOT / "docs" / "dashboard.svg").read_text()
     for name in [*(each["properties"]["title"] for each in DASHBOARD["widgets"]), *ALARMS]:
-        assert f">{name}</text>" in picture, "make picture draws it anew"
+        assert f">{name}</text>" in picture, "run make picture"
 
 
 # Alarms
@@ -291,7 +291,7 @@ def test_the_chart_shows_the_threshold_of_the_age_alarms() -> None:
 
 
 def went_to_alarm(name: str) -> Any:
-    """The event of an alarm that goes to ALARM."""
+    """Return the event of an alarm that goes to ALARM."""
     event = json.loads((ROOT / "events" / "alarm-to-alarm.json").read_text())
     event["resources"] = [f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"]
     event["detail"]["alarmName"] = name
@@ -306,7 +306,7 @@ def alarm_rule_matches(event: Any, prefix: str) -> bool:
 
 @pytest.mark.parametrize("name", ALARMS)
 def test_no_prefix_matches_an_alarm_of_the_stack_itself(name: str) -> None:
-    """It names no job, would be rejected, and so raise the next one."""
+    """The event names no job, so its rejection would raise the next alarm."""
     full = f"canceler/{name}"
     for length in range(1, len(full) + 1):
         assert not alarm_rule_matches(went_to_alarm(full), full[:length])
@@ -317,7 +317,7 @@ def test_other_alarms_match_the_prefix_whatever_the_stack_is_called(name: str) -
     assert alarm_rule_matches(went_to_alarm(name), "cancel")
 
 
-# What to do
+# The runbook
 
 
 def sections(level: str) -> dict[str, str]:
@@ -327,9 +327,9 @@ def sections(level: str) -> dict[str, str]:
 
 
 def test_every_alarm_has_a_runbook() -> None:
-    told = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
-    assert told.keys() == ALARMS.keys()
-    for name, text in told.items():
+    runbooks = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
+    assert runbooks.keys() == ALARMS.keys()
+    for name, text in runbooks.items():
         assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Look at", "Do", "Noise"], name
 
 

@@ -18,7 +18,7 @@ MODULES = {
     for path in sorted(HANDLER.rglob("*.py"))
 }
 
-# Module → the method of its client → the action that IAM asks for.
+# Module → the method of its client → the action that IAM requires.
 CALLS: dict[str, dict[str, str]] = {
     "aws/iot": {
         "cancel_job": "iot:CancelJob",
@@ -34,7 +34,7 @@ CALLS: dict[str, dict[str, str]] = {
     },
     "aws/eventbridge": {"put_events": "events:PutEvents"},
 }
-# What others do in the role's name → who they are, and what for.
+# Actions of other services with the role → which service, and why.
 CALLED_BY_OTHERS = {
     "sqs:ReceiveMessage": "Lambda's poller takes messages from the two queues",
     "sqs:DeleteMessage": "Lambda's poller deletes what the function has finished",
@@ -71,7 +71,7 @@ FORCE = pytest.mark.parametrize("forces", [False, True])
 
 
 def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
-    """Every method of `self._client` that is named, called or handed on; a paginator goes by its operation."""
+    """Return every method of `self._client` that is used; a paginator counts as its operation."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr="get_paginator"), args=[ast.Constant(value=str(operation))]):
@@ -82,7 +82,7 @@ def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
 
 
 def clients_made(tree: ast.AST) -> Iterator[str]:
-    """The service of every client or resource of boto3."""
+    """Return the service of every client or resource of boto3."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("boto3")), args=[ast.Constant(value=str(service)), *_]):
@@ -90,16 +90,16 @@ def clients_made(tree: ast.AST) -> Iterator[str]:
 
 
 def statements(*, forces: bool) -> list[dict[str, Any]]:
-    """Those of the role's policies, where the condition Forces is so."""
+    """Return the statements of the role's policies for this value of the condition Forces."""
     found: list[dict[str, Any]] = []
     for each in ROLE["Policies"]:
-        policy = each
-        if "Fn::If" in policy:
-            condition, then, otherwise = policy["Fn::If"]
+        entry = each
+        if "Fn::If" in entry:
+            condition, then, otherwise = entry["Fn::If"]
             assert condition == "Forces"
-            policy = then if forces else otherwise
-        if policy != {"Ref": "AWS::NoValue"}:
-            document = policy["PolicyDocument"]
+            entry = then if forces else otherwise
+        if entry != {"Ref": "AWS::NoValue"}:
+            document = entry["PolicyDocument"]
             found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
     return found
 

@@ -241,7 +241,7 @@ METRICS = {
 
 
 def counted(stack: Stack) -> dict[str, int]:
-    """The metrics by name, each with one value in a record of the whole known shape."""
+    """Return the metrics by name, and check the shape of each record."""
     values: dict[str, int] = {}
     for record in stack.metrics:
         (directive,) = record.pop("_aws")["CloudWatchMetrics"]
@@ -432,8 +432,7 @@ def test_the_saved_query_finds_a_job_in_the_line_of_a_report(stack: Stack) -> No
     assert set(displayed) <= {*LINE_KEYS, *ATTRIBUTION_KEYS, *match.groupdict()}
 
 
-# Who asked: the reasonCode and comment that a job is canceled with, unless the request gives them. A repeated deletion
-# knows its own earlier cancellations by them.
+# The default reasonCode and comment of a canceled job. A repeated deletion finds its earlier cancellations by them.
 
 ATTRIBUTIONS = {
     "a direct request": ("DIRECT_REQUEST", "Requested by a direct request"),
@@ -457,14 +456,14 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("who", ATTRIBUTIONS)
-def test_a_canceled_job_has_the_default_reason_of_its_trigger(who: str, stack: Stack) -> None:
+@pytest.mark.parametrize("trigger", ATTRIBUTIONS)
+def test_a_canceled_job_has_the_default_reason_of_its_trigger(trigger: str, stack: Stack) -> None:
     job_id = "firmware-2026-11"
     stack.deploy(SWEEP_JOB_ID_GLOB=job_id)
     stack.create({job_id: job(tags={"iot-job-canceler:stack-id": STACK_ID})})
-    stack.invoke(EVENTS.get(who) or stack.request("Delete", job_id, JobId=job_id))
+    stack.invoke(EVENTS.get(trigger) or stack.request("Delete", job_id, JobId=job_id))
     assert stack.canceled == [job_id]
-    assert (stack.jobs[job_id].reason_code, stack.jobs[job_id].comment) == ATTRIBUTIONS[who]
+    assert (stack.jobs[job_id].reason_code, stack.jobs[job_id].comment) == ATTRIBUTIONS[trigger]
 
 
 # Requests and properties
@@ -534,7 +533,7 @@ def as_properties(request: dict[str, Any]) -> dict[str, Any]:
     return {str(REQUEST_KEYS[key]): as_property(value) for key, value in request.items()}
 
 
-def seen(stack: Stack, report: dict[str, Any]) -> dict[str, Any]:
+def observed(stack: Stack, report: dict[str, Any]) -> dict[str, Any]:
     return {
         "canceled": stack.canceled,
         "status": report["status"],
@@ -556,7 +555,7 @@ def test_a_key_of_a_request_has_its_effect(
 ) -> None:
     stack.deploy(**environment)
     two_jobs(stack)
-    assert seen(stack, stack.invoke({"cancel": cancel})).items() >= expected.items()
+    assert observed(stack, stack.invoke({"cancel": cancel})).items() >= expected.items()
     assert stack.responses == []
 
 
@@ -572,7 +571,7 @@ def test_a_property_has_its_effect(
     two_jobs(stack)
     physical_id = properties.get("JobId", f"select:{STACK_UUID}/Teardown")
     report = stack.invoke(stack.request("Delete", physical_id, **properties))
-    assert seen(stack, report).items() >= expected.items()
+    assert observed(stack, report).items() >= expected.items()
 
 
 FLEET = {
@@ -666,9 +665,9 @@ def test_a_response_has_its_id_and_its_attributes(
     assert (response["Status"], response["PhysicalResourceId"], response["Data"]) == (status, returned_id, data)
 
 
-# Messages of the stack's own queues. They live for days, so that a release reads what the one before has sent.
+# Messages of the stack's own queues. They stay for days, so a release reads messages of the release before.
 
-# Request, job "a" that there is, environment of the function, seconds of the invocation → message attributes. The
+# Request, existing job "a", environment of the function, seconds of the invocation → message attributes. The
 # clock stands at 1795521600 seconds since the epoch.
 SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = [
     ({"select": {"jobIdGlob": "a"}}, job(), {}, 7.5, {"FirstSeenAt": "1795521600.000"}),
@@ -701,17 +700,17 @@ SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = 
 ]
 
 
-@pytest.mark.parametrize(("cancel", "there", "environment", "seconds", "attributes"), SENT)
+@pytest.mark.parametrize(("cancel", "existing", "environment", "seconds", "attributes"), SENT)
 def test_an_unfinished_event_is_sent_unchanged_with_its_attributes(
     cancel: dict[str, Any],
-    there: Any,
+    existing: Any,
     environment: dict[str, str],
     seconds: float,
     attributes: dict[str, str],
     stack: Stack,
 ) -> None:
     stack.deploy(**environment)
-    stack.create({"a": there, "b": job(running=1), "c": job()})
+    stack.create({"a": existing, "b": job(running=1), "c": job()})
     stack.invoke(request_event(cancel), seconds)
     (message,) = stack.sent
     assert json.loads(message.body) == request_event(cancel)

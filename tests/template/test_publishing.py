@@ -1,4 +1,4 @@
-"""The release stands in one module, and whatever repeats it says the same; what a publisher's tool asks for."""
+"""One version in all files, and the metadata that the Serverless Application Repository requires."""
 
 import re
 from typing import Any

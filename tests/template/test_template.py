@@ -1,4 +1,4 @@
-"""template.yaml is code: it is held here against the contract and against the handler."""
+"""Resources of template.yaml, compared with the handler."""
 
 import json
 import re
@@ -80,8 +80,8 @@ def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:
 )
 def test_a_number_must_be_whole_and_within_its_limits(name: str, most: int) -> None:
     pattern = PARAMETERS[name]["AllowedPattern"]
-    taken = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
-    assert taken == set(range(1, most + 1))
+    accepted = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
+    assert accepted == set(range(1, most + 1))
     assert not any(re.fullmatch(pattern, text) for text in ("", "1.5", "01", "-1", "+1", "1e3", " 1", "1\n"))
 
 
@@ -186,9 +186,9 @@ def test_optional_rules_have_a_condition() -> None:
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns"])
 def test_the_visibility_timeout_outlasts_an_invocation(queue: str) -> None:
-    """And less than twice as long, so that a killed run's work does not lie idle for long."""
-    lease = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
-    assert FUNCTION["Timeout"] + 30 <= lease < 2 * FUNCTION["Timeout"]
+    """The timeout is less than twice as long, so that the message of a killed invocation is redelivered soon."""
+    visibility_timeout = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
+    assert FUNCTION["Timeout"] + 30 <= visibility_timeout < 2 * FUNCTION["Timeout"]
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])
@@ -237,7 +237,7 @@ def test_a_message_moves_to_the_dead_letter_queue_before_it_expires(queue: str, 
 
 
 def test_both_queues_invoke_the_function_with_one_message_each() -> None:
-    """Sweeps hold no teardown up: it has workers of its own."""
+    """Teardowns have their own concurrency, so sweeps do not delay them."""
     mappings = [
         {
             "Type": "SQS",
@@ -254,7 +254,7 @@ def test_both_queues_invoke_the_function_with_one_message_each() -> None:
 
 
 def test_the_longest_wait_needs_fewer_receives_than_allowed() -> None:
-    """A look every 60 s for 50 minutes, and the retries before it."""
+    """A poll every 60 s for 50 minutes, and the retries before it."""
     assert RESOURCES["Teardowns"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 2 * MAX_WAIT_MINUTES
 
 

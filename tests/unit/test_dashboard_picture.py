@@ -1,4 +1,4 @@
-"""The figures of `make picture`: how log lines become the points of a metric."""
+"""`make picture`: log lines become the points of a metric."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Any event as the dry run that `make plan` sends, and that nothing else is sent."""
+"""`make plan` sends each event as a dry run, and sends nothing else."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,6 @@ from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
 
 EVENTS = Path(__file__).parents[2] / "events"
-NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
 
@@ -47,10 +46,10 @@ def event(name: str) -> Any:
 
 def outcome(value: object) -> object:
     try:
-        question = dry_run_of(value, deployed)
+        request = dry_run_of(value, deployed)
     except RequestRejected as rejection:
         return str(rejection)
-    return question if isinstance(question, IgnoredEvent) else question["cancel"]
+    return request if isinstance(request, IgnoredEvent) else request["cancel"]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -77,9 +76,9 @@ def test_a_create_or_update_is_ignored(request_type: str) -> None:
     assert outcome(event(name)) == IgnoredEvent(f"{request_type}: valid; nothing is cancelled before Delete")
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_request_with_dry_run_false_becomes_a_dry_run(asked: bool) -> None:
-    assert outcome({"cancel": {"jobId": "a", "dryRun": asked}}) == {"jobId": "a", "dryRun": True}
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_request_with_dry_run_false_becomes_a_dry_run(dry_run: bool) -> None:
+    assert outcome({"cancel": {"jobId": "a", "dryRun": dry_run}}) == {"jobId": "a", "dryRun": True}
 
 
 @pytest.mark.parametrize(
@@ -96,32 +95,32 @@ def test_an_invalid_request_is_rejected(cancel: object, rejection: str) -> None:
 
 
 def test_a_deletion_is_read_with_the_limits_of_the_stack() -> None:
-    asked = event("custom-resource-select-delete.json")
-    asked["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
-    strict = dry_run_of(asked, deployed)
-    loose = dry_run_of(asked, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
-    told = [each["cancel"] for each in (strict, loose) if not isinstance(each, IgnoredEvent)]
-    assert [(each["force"], each["maxJobs"]) for each in told] == [(False, 7), (True, 7)]  # type: ignore[index]
+    payload = event("custom-resource-select-delete.json")
+    payload["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
+    without_force = dry_run_of(payload, deployed)
+    with_force = dry_run_of(payload, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
+    requests = [each["cancel"] for each in (without_force, with_force) if not isinstance(each, IgnoredEvent)]
+    assert [(each["force"], each["maxJobs"]) for each in requests] == [(False, 7), (True, 7)]  # type: ignore[index]
 
 
 def test_a_deletion_without_a_job_is_ignored() -> None:
-    asked = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
-    assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
+    payload = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
+    assert outcome(payload) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
 
 
 def test_a_create_with_a_bad_property_is_rejected_with_its_reason() -> None:
-    asked = event("custom-resource-create.json")
-    asked["ResourceProperties"] |= {"JobId": "not an id"}
-    assert str(outcome(asked)).startswith("ResourceProperties: JobId: must be a string of 1 to 64")
+    payload = event("custom-resource-create.json")
+    payload["ResourceProperties"] |= {"JobId": "not an id"}
+    assert str(outcome(payload)).startswith("ResourceProperties: JobId: must be a string of 1 to 64")
 
 
 def test_the_configuration_is_read_only_if_it_is_needed() -> None:
     def unknown() -> Config:
-        raise CancelerError("asked for")
+        raise CancelerError("requested")
 
     assert dry_run_of(event("stack-deleted.json"), unknown)
     for name in ("scheduled-rule.json", "custom-resource-delete.json"):
-        with pytest.raises(CancelerError, match="asked for"):
+        with pytest.raises(CancelerError, match="requested"):
             dry_run_of(event(name), unknown)
 
 
@@ -134,18 +133,18 @@ JSON = st.recursive(
 
 @given(st.sampled_from(FILES), st.data())
 def test_every_event_becomes_a_dry_run_or_nothing(name: str, data: st.DataObject) -> None:
-    """Each event of events/, with any of its values put in the place of any other, or something else there."""
+    """Each event of events/, with any of its values replaced."""
     changed = event(name)
     places = list(places_in(changed))
     if places:
         holder, key = data.draw(st.sampled_from(places))
         holder[key] = data.draw(JSON)
     try:
-        question = dry_run_of(changed, deployed)
+        request = dry_run_of(changed, deployed)
     except RequestRejected:
         return
-    assert isinstance(question, IgnoredEvent) or is_dry_run(question)
-    assert "ResponseURL" not in str(question)
+    assert isinstance(request, IgnoredEvent) or is_dry_run(request)
+    assert "ResponseURL" not in str(request)
 
 
 def places_in(value: Any) -> Any:
@@ -156,7 +155,7 @@ def places_in(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "question",
+    "payload",
     [
         {},
         {"cancel": {}},
@@ -168,6 +167,6 @@ def places_in(value: Any) -> Any:
         {"detail-type": "IoT Job Cancellation Requested", "detail": {"cancel": {"jobId": "a", "dryRun": True}}},
     ],
 )
-def test_only_a_direct_dry_run_is_recognized(question: Mapping[str, object]) -> None:
-    assert not is_dry_run(question)
+def test_only_a_direct_dry_run_is_recognized(payload: Mapping[str, object]) -> None:
+    assert not is_dry_run(payload)
     assert is_dry_run({"cancel": {"jobId": "a", "dryRun": True}})

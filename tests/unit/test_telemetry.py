@@ -255,7 +255,7 @@ def test_a_line_of_more_jobs_has_only_the_unsettled_ones(log: Log, metrics: Call
     jobs = (
         *(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(999)),
         JobResult("denied", Outcome.FAILED, "no"),
-        JobResult("kept", Outcome.PROTECTED, "tagged", 2),
+        JobResult("protected", Outcome.PROTECTED, "tagged", 2),
     )
     log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, jobs=jobs))
     report = log.lines[0]["report"]
@@ -263,7 +263,7 @@ def test_a_line_of_more_jobs_has_only_the_unsettled_ones(log: Log, metrics: Call
     assert report["executionsLeftInProgress"] == 2
     assert report["jobs"] == [
         {"jobId": "denied", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 0},
-        {"jobId": "kept", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
+        {"jobId": "protected", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
     ]
     assert metrics() == [
         emf(

@@ -1,4 +1,4 @@
-"""Rules, alarms and schedules of examples/: the jobs that they are about are cancelled, and no others."""
+"""Rules, alarms and schedules of examples/ cancel their jobs, and no others."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +55,7 @@ def test_an_alarm_without_the_prefix_is_not_delivered(canceler: Canceler) -> Non
 
 
 def fail(aws: LocalAws, job_id: str, devices: int) -> None:
-    """What AWS IoT tells CloudWatch of a job at which so many devices have failed."""
+    """Publish the metric of AWS IoT for a job on which `devices` devices have failed."""
     aws.client("cloudwatch").put_metric_data(
         Namespace="AWS/IoT",
         MetricData=[
@@ -87,7 +87,7 @@ def job_guard(canceler: Canceler) -> Iterator[Deployed]:
 
 
 def recorded(guard: Deployed, job_id: str, identity: Mapping[str, object], **changed: object) -> dict[str, Any]:
-    """CloudTrail's record of the CreateJob, as EventBridge has it."""
+    """Return CloudTrail's event of the CreateJob."""
     event: dict[str, Any] = json.loads((EVENTS / "cloudtrail-create-job.json").read_text())
     event["account"] = guard.account
     event["detail"] |= {"userIdentity": identity, "requestParameters": {"jobId": job_id}, **changed}
@@ -134,14 +134,14 @@ def test_a_job_of_an_approved_role_stays_active(canceler: Canceler, job_guard: D
 def test_only_a_successful_create_job_is_delivered(
     canceler: Canceler, job_guard: Deployed, changed: dict[str, str]
 ) -> None:
-    job_id = canceler.job("told")
+    job_id = canceler.job("recorded")
     with pytest.raises(NotDelivered):
         canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, "developer"), **changed))
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
 
 def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deployed) -> None:
-    """MiniStack's EventBridge does not ask for that; AWS's does."""
+    """AWS's EventBridge checks this permission; MiniStack's does not."""
     rule = job_guard.outputs["Rule"]
     policy = json.loads(canceler.aws.client("lambda").get_policy(FunctionName=canceler.function_name)["Policy"])
     (statement,) = [each for each in policy["Statement"] if rule in json.dumps(each)]
@@ -151,8 +151,8 @@ def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deploye
 
 
 def test_the_weekly_sweep_cancels_matching_old_jobs(canceler: Canceler) -> None:
-    stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("kept"), unique("sweep")
-    due = datetime.now(UTC) + timedelta(seconds=6)  # older than that then
+    stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("other"), unique("sweep")
+    due = datetime.now(UTC) + timedelta(seconds=6)  # the job is older than OlderThanHours then
     parameters = {
         "JobIdGlob": stale.replace("nightly", "night*"),
         "OlderThanHours": "0.001",
@@ -170,11 +170,11 @@ def test_the_weekly_sweep_cancels_matching_old_jobs(canceler: Canceler) -> None:
 
 
 def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
-    """MiniStack's Scheduler does not ask for that; AWS's does."""
-    answer = aws.client("iam").simulate_principal_policy(
+    """AWS's Scheduler checks this permission; MiniStack's does not."""
+    response = aws.client("iam").simulate_principal_policy(
         PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[function]
     )
-    return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+    return response["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
 
 def test_the_weekly_sweep_has_its_schedule_and_age(canceler: Canceler) -> None:

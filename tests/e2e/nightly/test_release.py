@@ -1,4 +1,4 @@
-"""`make release`: one commit gives the same bytes, wherever and whenever it is built, and these bytes run."""
+"""`make release`: builds of one commit are identical, and the bundle runs."""
 
 import hashlib
 import json
@@ -22,12 +22,12 @@ from tools.localaws.aws import LocalAws
 from tools.release import release
 
 ARCHIVE = f"iot-job-canceler-{VERSION}.zip"
-BILL = f"iot-job-canceler-{VERSION}.cdx.json"
+SBOM = f"iot-job-canceler-{VERSION}.cdx.json"
 COMMITTED = datetime(2026, 11, 24, 3, 2, 1, tzinfo=UTC)
 
 
 def git(repository: Path, *arguments: str) -> str:
-    who = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com", "-c", "commit.gpgsign=false"]
+    who = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
     when = {"GIT_AUTHOR_DATE": COMMITTED.isoformat(), "GIT_COMMITTER_DATE": COMMITTED.isoformat()}
     command = ["git", *who, "-C", str(repository), *arguments]
     return subprocess.run(command, env=os.environ | when, check=True, capture_output=True, text=True).stdout  # noqa: S603
@@ -35,7 +35,7 @@ def git(repository: Path, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository whose one commit is what lies in this folder."""
+    """Create a repository with one commit of this project."""
     repository = tmp_path_factory.mktemp("origin")
     shutil.copytree(sam.ROOT / "src", repository / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "LICENSE", "README.md", "CHANGELOG.md", ".gitignore"):
@@ -48,13 +48,13 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is released of a clone."""
+    """Build a release from a clone."""
     return released(origin, tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
 def second(origin: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:  # noqa: ARG001 - after it
-    """The same of another clone, somewhere else and later, by somebody with other habits."""
+    """Build a release from another clone, later, in another directory and with another umask."""
     folder = tmp_path_factory.mktemp("a second place with a long name") / "deeper"
     folder.mkdir()
     before = os.umask(0o077)
@@ -74,7 +74,7 @@ def released(origin: Path, folder: Path) -> Path:
 
 def test_two_builds_of_one_commit_are_identical(first: Path, second: Path) -> None:
     names = sorted(path.name for path in first.iterdir())
-    assert names == sorted(["LICENSE", "README.md", "SHA256SUMS", "template.yaml", ARCHIVE, BILL])
+    assert names == sorted(["LICENSE", "README.md", "SHA256SUMS", "template.yaml", ARCHIVE, SBOM])
     assert {name: (first / name).read_bytes() for name in names} == {
         name: (second / name).read_bytes() for name in names
     }
@@ -82,8 +82,8 @@ def test_two_builds_of_one_commit_are_identical(first: Path, second: Path) -> No
 
 def test_the_checksums_match_the_files(first: Path) -> None:
     files = sorted(path for path in first.iterdir() if path.name != "SHA256SUMS")
-    told = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
-    assert (first / "SHA256SUMS").read_text().splitlines() == told
+    expected = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in files]
+    assert (first / "SHA256SUMS").read_text().splitlines() == expected
 
 
 def test_the_bundle_contains_no_build_metadata(first: Path) -> None:
@@ -97,20 +97,20 @@ def test_the_bundle_contains_no_build_metadata(first: Path) -> None:
 
 
 def test_the_sbom_is_valid_and_lists_every_package(first: Path) -> None:
-    text = (first / BILL).read_text()
+    text = (first / SBOM).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
-    bill = json.loads(text)
-    told = {each["purl"]: each["licenses"][0]["license"]["id"] for each in bill["components"]}
+    sbom = json.loads(text)
+    licenses = {each["purl"]: each["licenses"][0]["license"]["id"] for each in sbom["components"]}
     pins = re.findall(r"^([\w-]+)==(\S+)", (sam.ROOT / "src" / "requirements.txt").read_text(), re.MULTILINE)
-    assert set(told) == {f"pkg:pypi/{name}@{version}" for name, version in pins}
-    assert set(told.values()) == {"MIT", "Apache-2.0", "PSF-2.0"}
-    whole = bill["metadata"]["component"]
+    assert set(licenses) == {f"pkg:pypi/{name}@{version}" for name, version in pins}
+    assert set(licenses.values()) == {"MIT", "Apache-2.0", "PSF-2.0"}
+    whole = sbom["metadata"]["component"]
     assert (whole["name"], whole["version"]) == ("iot-job-canceler", VERSION)
     assert whole["hashes"] == [
         {"alg": "SHA-256", "content": hashlib.sha256((first / ARCHIVE).read_bytes()).hexdigest()}
     ]
-    assert bill["metadata"]["timestamp"] == COMMITTED.isoformat()
-    needs = {each["ref"].split("/")[-1].split("@")[0]: len(each.get("dependsOn", [])) for each in bill["dependencies"]}
+    assert sbom["metadata"]["timestamp"] == COMMITTED.isoformat()
+    needs = {each["ref"].split("/")[-1].split("@")[0]: len(each.get("dependsOn", [])) for each in sbom["dependencies"]}
     assert needs == {
         "iot-job-canceler": 2,
         "aws-lambda-powertools": 2,
@@ -121,7 +121,7 @@ def test_the_sbom_is_valid_and_lists_every_package(first: Path) -> None:
 
 
 def test_the_release_runs_and_logs_its_version(aws: LocalAws, first: Path) -> None:
-    """Without a prefix the stack takes every request on the default bus, so it must not outlive this test."""
+    """Without a prefix the stack accepts every request on the default bus, so the test deletes it."""
     with deployed(aws, first, "published") as published:
         function = aws.client("lambda").get_function_configuration(FunctionName=published.function_name)
         job_id = published.job("released")
@@ -132,7 +132,7 @@ def test_the_release_runs_and_logs_its_version(aws: LocalAws, first: Path) -> No
     assert {line["version"] for line in lines} == {VERSION}
 
 
-# What is refused
+# Rejected releases
 
 
 @pytest.fixture
@@ -149,19 +149,21 @@ def test_uncommitted_changes_are_rejected(clone: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "refusal"),
+    ("name", "text_of_version", "rejection"),
     [
         ("template.yaml", f"SemanticVersion: {VERSION}", "SemanticVersion in template.yaml 99.0.0"),
         ("template.yaml", f"Description: iot-job-canceler {VERSION},", "the function's description 99.0.0"),
         ("CHANGELOG.md", f"## {VERSION} - ", "the first section of CHANGELOG.md 99.0.0"),
     ],
 )
-def test_different_versions_are_rejected(clone: Path, tmp_path: Path, name: str, told: str, refusal: str) -> None:
+def test_different_versions_are_rejected(
+    clone: Path, tmp_path: Path, name: str, text_of_version: str, rejection: str
+) -> None:
     text = (clone / name).read_text()
-    assert text.count(told) == 1
-    (clone / name).write_text(text.replace(told, told.replace(VERSION, "99.0.0")))
+    assert text.count(text_of_version) == 1
+    (clone / name).write_text(text.replace(text_of_version, text_of_version.replace(VERSION, "99.0.0")))
     git(clone, "commit", "--quiet", "--all", "--message", "Another version")
-    with pytest.raises(NotReleasable, match=re.escape(f"src/handler/version.py says {VERSION}, {refusal}")):
+    with pytest.raises(NotReleasable, match=re.escape(f"src/handler/version.py says {VERSION}, {rejection}")):
         release.release(clone, tmp_path / "dist")
 
 
@@ -172,5 +174,5 @@ def test_a_directory_without_a_repository_is_rejected(tmp_path: Path) -> None:
 
 def test_make_calls_it() -> None:
     command = ["make", "--dry-run", "release"]
-    told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
-    assert "python -m tools release" in told.stdout.splitlines()
+    done = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
+    assert "python -m tools release" in done.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What a selection can ask for beside the job id, and the events that select without a request."""
+"""Events that select jobs without a request."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ REGION = "eu-central-1"
 
 
 def test_jobs_with_the_tag_of_a_stack_are_canceled_when_it_is_deleted(canceler: Canceler) -> None:
-    """The event is CloudFormation's, which no one else may put on a bus; it goes to the rule's target from here."""
+    """Only CloudFormation may send the event to a bus, so the test delivers it to the rule's target."""
     name = unique("of-jobs")
     stack_id = f"arn:aws:cloudformation:eu-central-1:000000000000:stack/{name}/11111111-0000-4000-8000-000000000000"
     own = canceler.job("by-tag", queued=1, started=0, tags={"iot-job-canceler:stack-id": stack_id})
@@ -57,7 +57,7 @@ def test_the_schedule_of_the_stack_runs_its_default_sweep(canceler: Canceler) ->
 
 
 def make_due(canceler: Canceler) -> None:
-    """Set the stack's schedule to a moment from now, once the function's IoT is ready for it."""
+    """Set the schedule of the stack to the current time."""
     scheduler = canceler.aws.client("scheduler")
     (found,) = [
         each for each in scheduler.list_schedules()["Schedules"] if each["Target"]["Arn"] == canceler.service_token

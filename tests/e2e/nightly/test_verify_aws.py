@@ -1,4 +1,4 @@
-"""`make verify-aws`, with MiniStack in the place of the account: it leaves nothing behind, however it ends."""
+"""`make verify-aws` against MiniStack: it deletes what it created, however it ends."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ from tools.localaws import sam
 from tools.localaws.aws import LocalAws, isolated_environment
 from tools.screen import Screen
 
-type Hold = Callable[[Callable[[IotTestbed], str]], tuple[int, str]]
+type Check = Callable[[Callable[[IotTestbed], str]], tuple[int, str]]
 
 PREFIX = "ijc-verify-"
 
 
-def left_behind(aws: LocalAws) -> list[str]:
-    """Jobs, things and groups that bear the prefix."""
+def created_resources(aws: LocalAws) -> list[str]:
+    """List jobs, things and groups with the prefix."""
     iot = aws.client("iot")
     names = [
         *(job["jobId"] for page in iot.get_paginator("list_jobs").paginate() for job in page["jobs"]),
@@ -43,14 +43,14 @@ def left_behind(aws: LocalAws) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind(aws: LocalAws) -> Iterator[None]:
+def _created_resources_are_deleted(aws: LocalAws) -> Iterator[None]:
     yield
-    assert left_behind(aws) == []
+    assert created_resources(aws) == []
 
 
 @pytest.fixture(autouse=True)
-def _signals_are_heeded() -> Iterator[None]:
-    """Also where the tests run in the background of a shell, which has them ignored, here and in every child."""
+def _signals_are_handled() -> Iterator[None]:
+    """Handle signals also in a background job of a shell, where they are ignored in every child process."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {
         each: signal.signal(each, signal.default_int_handler)
@@ -113,10 +113,10 @@ def test_a_signal_ends_the_command_after_cleaning_up(
     assert f"{len(ASSUMPTIONS)}/{len(ASSUMPTIONS)}" not in output
 
 
-@pytest.mark.parametrize("said", ["", "\n", "n\n"])
-def test_without_confirmation_nothing_is_done(aws: LocalAws, said: str) -> None:
+@pytest.mark.parametrize("typed", ["", "\n", "n\n"])
+def test_without_confirmation_nothing_is_done(aws: LocalAws, typed: str) -> None:
     with started(aws) as process:
-        output, _ = process.communicate(said)
+        output, _ = process.communicate(typed)
     assert process.returncode == 1
     assert "account 000000000000, Region eu-central-1, as arn:aws:iam::000000000000:root" in output
     assert "Nothing was done." in output
@@ -129,22 +129,22 @@ def test_the_command_starts_after_confirmation(aws: LocalAws) -> None:
 
 
 def test_make_verify_aws_passes_its_arguments() -> None:
-    told = subprocess.run(
+    done = subprocess.run(
         ["make", "--dry-run", "verify-aws", "ARGS=--yes"],  # noqa: S607 - the one on the PATH
         cwd=sam.ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "python -m tools verify-aws --yes" in told.stdout.splitlines()
+    assert "python -m tools verify-aws --yes" in done.stdout.splitlines()
 
 
-# In this process, so that it is known where it is when something happens
+# In this process, to interrupt it at a known place
 
 
 @pytest.fixture
-def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
-    """Hold one probe against the account: what is printed."""
+def check(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Return a function that checks one probe, and returns exit code and output."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -158,25 +158,25 @@ def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
     return run
 
 
-def test_a_wrong_assumption_fails_the_command(hold: Hold) -> None:
-    code, output = hold(lambda testbed: testbed.status(testbed.job()))
+def test_a_wrong_assumption_fails_the_command(check: Check) -> None:
+    code, output = check(lambda testbed: testbed.status(testbed.job()))
     assert code == 1
     assert "1 not as expected" in output
 
 
-def test_a_failing_probe_is_cleaned_up(hold: Hold, aws: LocalAws) -> None:
-    def breaks(testbed: IotTestbed) -> str:
+def test_a_failing_probe_is_cleaned_up(check: Check, aws: LocalAws) -> None:
+    def fails(testbed: IotTestbed) -> str:
         testbed.group()
         testbed.job(2)
-        assert len(left_behind(aws)) == 4
+        assert len(created_resources(aws)) == 4
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        hold(breaks)
+        check(fails)
 
 
 @pytest.mark.parametrize("when", ["before-call", "before-send", "after-call"])
-def test_an_interrupted_create_is_cleaned_up(hold: Hold, when: str) -> None:
+def test_an_interrupted_create_is_cleaned_up(check: Check, when: str) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         def interrupt(**_: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -187,10 +187,10 @@ def test_an_interrupted_create_is_cleaned_up(hold: Hold, when: str) -> None:
         pytest.fail("it went on")
 
     with pytest.raises(KeyboardInterrupt):
-        hold(interrupted)
+        check(interrupted)
 
 
-def test_a_second_interrupt_does_not_stop_the_cleanup(hold: Hold) -> None:
+def test_a_second_interrupt_does_not_stop_the_cleanup(check: Check) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         testbed.job()
         testbed.iot.meta.events.register("before-send.iot.DeleteJob", lambda **_: os.kill(os.getpid(), signal.SIGINT))
@@ -198,7 +198,7 @@ def test_a_second_interrupt_does_not_stop_the_cleanup(hold: Hold) -> None:
         return testbed.status("absent")
 
     with pytest.raises(KeyboardInterrupt):
-        hold(interrupted)
+        check(interrupted)
 
 
 def test_a_real_account_gets_at_most_five_calls_per_second() -> None:

@@ -1,4 +1,4 @@
-"""The IoT client: its timeouts and attempts, the gate before each call, and what each answer means."""
+"""The IoT client: its timeouts and attempts, the gate before each call, and how each response is read."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -167,11 +167,11 @@ def test_a_job_without_counts_has_no_running_execution(iot: IotJobs, stub: Stubb
     assert iot.describe("a") == Job("a", ARN, "CANCELED", 0)
 
 
-@pytest.mark.parametrize("answer", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
+@pytest.mark.parametrize("response", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
 def test_a_described_job_without_arn_or_status_is_unavailable(
-    iot: IotJobs, stub: Stubber, answer: dict[str, object]
+    iot: IotJobs, stub: Stubber, response: dict[str, object]
 ) -> None:
-    stub.add_response("describe_job", answer)
+    stub.add_response("describe_job", response)
     with pytest.raises(JobsUnavailable) as caught:
         iot.describe("a")
     assert caught.value.code == "MalformedResponse"
@@ -456,15 +456,15 @@ def test_an_error_code_becomes_the_same_error_for_every_call(
 
 
 def test_an_error_without_a_code_is_unknown(iot: IotJobs, client: "IoTClient") -> None:
-    def answer(**_: object) -> None:
+    def fail(**_: object) -> None:
         raise botocore.exceptions.ClientError({}, "DescribeJob")
 
-    client.meta.events.register("before-parameter-build.iot.DescribeJob", answer)
+    client.meta.events.register("before-parameter-build.iot.DescribeJob", fail)
     try:
         with pytest.raises(JobsError) as caught:
             iot.describe("a")
     finally:
-        client.meta.events.unregister("before-parameter-build.iot.DescribeJob", answer)
+        client.meta.events.unregister("before-parameter-build.iot.DescribeJob", fail)
     assert (type(caught.value), str(caught.value)) == (JobsError, "Unknown: ")
 
 

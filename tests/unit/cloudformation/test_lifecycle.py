@@ -42,7 +42,7 @@ class Harness:
         self, request_type: Any = "Delete", url: str | None = None, **properties: str
     ) -> CustomResourceRequest:
         physical_id = None if request_type == "Create" else "job-1"
-        target = f"{url or self.server.url}/answer?{SECRET}"
+        target = f"{url or self.server.url}/response?{SECRET}"
         named = {"JobId": "job-1", **properties}
         return CustomResourceRequest(request_type, target, "request-1", STACK_ID, "Teardown", physical_id, named)
 
@@ -484,7 +484,7 @@ def test_an_error_while_crhelper_is_created_is_sent_and_raised(harness: Harness)
 
 def payload(server: ResponseUrl, request_type: str = "Delete") -> dict[str, object]:
     physical_id = None if request_type == "Create" else "job-1"
-    return custom_resource_request(request_type, physical_id, f"{server.url}/answer?{SECRET}", {"JobId": "job-1"})
+    return custom_resource_request(request_type, physical_id, f"{server.url}/response?{SECRET}", {"JobId": "job-1"})
 
 
 # No secret in a log
@@ -569,7 +569,7 @@ def test_no_log_contains_the_query_of_an_unreachable_url(at_debug: Records, func
     url = closed_port_url()
     function.configure(endpoint_url=url)
     with pytest.raises(ResponseUndelivered, match="NewConnectionError"):
-        function(payload(function.server) | {"ResponseURL": f"{url}/answer?{SECRET}"})
+        function(payload(function.server) | {"ResponseURL": f"{url}/response?{SECRET}"})
     assert SECRET not in "\n".join([*at_debug.lines, function.log.text])
 
 

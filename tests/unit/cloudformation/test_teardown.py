@@ -237,14 +237,14 @@ def test_an_incomplete_delete_with_continue_succeeds_and_warns(outcome: str, sta
     properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE", "MaxJobs": "x"}
     response = respond(replace(DELETE, properties=properties), result)
     reason = f"job job-1 {outcome}: Code: words"
-    left_out = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+    ignored = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
     assert response == Response(
         "SUCCESS",
         "job-1",
         Report(RunStatus(status), Trigger.TEARDOWN, jobs=(result,)),
         reason,
         {"JobId": "job-1", "Force": "false"},
-        (left_out, reason),
+        (ignored, reason),
     )
     assert response.leaves_active_jobs
 
