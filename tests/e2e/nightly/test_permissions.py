@@ -1,4 +1,4 @@
-"""Each permission of the function's role is removed alone from a deployed stack, then restored, and the event retried."""
+"""Each permission of the function's role is removed alone, then restored, and the event is retried."""
 
 from typing import Any
 
