@@ -1,4 +1,4 @@
-"""The two curves, as SVG: the same bytes for the same figures."""
+"""The two charts as SVG. The same figures give the same bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ def growth(rows: Sequence[Growth], path: Path) -> None:
     for kind in KINDS:
         own = [row for row in rows if row.kind == kind]
         (line,) = axes.plot([row.listed for row in own], [row.all_calls for row in own], "o", label=f"calls of {kind}")
-        axes.plot([row.listed for row in own], [row.modelled for row in own], ":", color=line.get_color())
+        axes.plot([row.listed for row in own], [row.modeled for row in own], ":", color=line.get_color())
     sweep = [row for row in rows if row.kind == SWEEP]
     axes.plot(
         [row.listed for row in sweep], [row.peak / 2**20 for row in sweep], "ks-", label="MiB at the peak of a sweep"

@@ -18,13 +18,13 @@ def check_deletion(canceler: Canceler, job_id: str, template: str, parameters: M
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
 
 
-def test_deleting_the_stack_cancels_its_job(canceler: Canceler) -> None:
+def test_deleting_a_stack_cancels_its_job(canceler: Canceler) -> None:
     job_id = canceler.job("example")
     check_deletion(canceler, job_id, (EXAMPLES / "teardown.yaml").read_text(), {"JobId": job_id})
 
 
-def test_deleting_the_stack_of_the_readmes_tutorial_cancels_its_job(canceler: Canceler) -> None:
-    """Its job is another one here, since the tests' canceler has a prefix."""
+def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None:
+    """The job has another id here, because the canceler of the tests has a prefix."""
     readme = (sam.ROOT / "README.md").read_text()
     found = re.search(r"<<'END'\n(Resources:\n.*?)^END$", readme, re.DOTALL | re.MULTILINE)
     assert found

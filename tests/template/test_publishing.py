@@ -1,4 +1,4 @@
-"""The release stands in one module, and whatever repeats it says the same; what a publisher's tool asks for."""
+"""One version in all files, and the metadata that the Serverless Application Repository requires."""
 
 import re
 from typing import Any
@@ -21,11 +21,11 @@ LABEL = r"[a-zA-Z0-9+\-_:/@]{1,127}"
 SEMANTIC = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?"
 
 
-def test_the_version_is_a_semantic_one() -> None:
+def test_the_version_is_semantic() -> None:
     assert re.fullmatch(SEMANTIC, VERSION)
 
 
-def test_the_template_and_the_changelog_tell_the_same_version() -> None:
+def test_the_template_and_the_changelog_have_the_version() -> None:
     description = TEMPLATE["Resources"]["Function"]["Properties"]["Description"]
     assert APPLICATION["SemanticVersion"] == VERSION
     assert description.startswith(f"iot-job-canceler {VERSION}, ")
@@ -36,13 +36,13 @@ def test_the_template_and_the_changelog_tell_the_same_version() -> None:
 
 
 @pytest.mark.parametrize("name", LIMITS)
-def test_the_application_keeps_the_repositorys_limits(name: str) -> None:
+def test_the_application_metadata_is_within_the_limits(name: str) -> None:
     pattern, longest = LIMITS[name]
     assert re.fullmatch(pattern, APPLICATION[name])
     assert len(APPLICATION[name]) <= longest
 
 
-def test_the_application_has_its_licence_its_readme_and_at_most_ten_labels() -> None:
+def test_the_application_has_license_readme_and_labels() -> None:
     assert APPLICATION["SpdxLicenseId"] == "Apache-2.0"
     assert "Apache License" in (ROOT / APPLICATION["LicenseUrl"]).read_text()
     assert (ROOT / APPLICATION["ReadmeUrl"]).read_text().startswith("# iot-job-canceler\n")
