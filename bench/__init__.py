@@ -1,4 +1,4 @@
-"""How fast it is, how it grows, and what it costs: against the floor, and against what one would write or use instead.
+"""Speed, growth and cost of the function, compared with a baseline and with alternatives.
 
-Every figure is a ratio of two measurements in one run, or a count. `python -m bench` is what the Makefile calls.
+Every figure is a ratio of two measurements in one run, or a count. `make bench` runs `python -m bench`.
 """

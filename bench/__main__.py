@@ -17,12 +17,12 @@ _TEXT = """
 
 
 def main() -> int:
-    """Exit code 0, whatever was found: a goal that is not met is told on the page. 1 if it can't be measured."""
+    """Measure, and return the exit code: 0 also if the page reports a missed goal, 1 if a measurement failed."""
     began = time.monotonic()
     try:
         sections = list(_sections())
     except BenchFailed as error:
-        print(error, file=sys.stderr)  # noqa: T201 - for the person who has called it
+        print(error, file=sys.stderr)  # noqa: T201 - for the caller
         return 1
     machine = f"{cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     introduction = _TEXT.format(date=f"{datetime.now(UTC):%Y-%m-%d}", seconds=time.monotonic() - began, machine=machine)
@@ -34,16 +34,16 @@ def _sections() -> list[Section]:
     check_tools()
     with running() as service:
         started, warmed = startup.measure(service), warm.measure(service)
-        paced, grown = throughput.measure(service), growth.measure(service)
+        throttled, grown = throughput.measure(service), growth.measure(service)
         deleted = teardowns.measure(service)
     arrived = arrivals.measure()
     plots.growth(grown, ROOT / "bench" / "growth.svg")
-    plots.throughput(paced, ROOT / "bench" / "throughput.svg")
+    plots.throughput(throttled, ROOT / "bench" / "throughput.svg")
     logged = next(row for row in grown if row.listed == growth.LISTED[1]).logged
     return [
         startup.section(started),
         warm.section(warmed),
-        throughput.section(paced),
+        throughput.section(throttled),
         growth.section(grown),
         arrivals.section(arrived),
         teardowns.section(deleted),

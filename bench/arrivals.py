@@ -1,6 +1,6 @@
-"""From an event on the bus to a canceled job: against a function that makes the one call and nothing else.
+"""From an event on the bus to a canceled job, compared with a function that makes only the one call.
 
-All of it is MiniStack's: EventBridge, Lambda and IoT.
+EventBridge, Lambda and AWS IoT are MiniStack's.
 """
 
 import json
@@ -18,9 +18,9 @@ from tools.polling import wait_for
 PAIRS = {"cold": 5, "warm": 15}
 _REQUEST = "IoT Job Cancellation Requested"
 _DEVICE = "device"
-_SECONDS = 60
-_POLL = 0.002  # seconds between two looks at the job
-_REST = 0.5  # seconds after which a function is idle again; an event before that would start a second environment
+_TIMEOUT_SECONDS = 60
+_POLL_SECONDS = 0.002
+_IDLE_SECONDS = 0.5  # an event before a function is idle again would start a second environment
 
 
 _TEXT = f"""
@@ -40,8 +40,8 @@ class Arrival:
     ratio: float
 
 
-class _Arriving:
-    """Events for jobs that are made one by one, by clients that are made once."""
+class _Measurement:
+    """Sends events for jobs that it creates one by one, with the same clients."""
 
     def __init__(self, account: Account) -> None:
         self._account, self._fleet = account, Fleet(account.aws)
@@ -50,24 +50,26 @@ class _Arriving:
         self._fleet.register(_DEVICE)
 
     def pair(self, start: str, number: int) -> tuple[float, float]:
-        """Seconds of ours, and of the bare one."""
+        """Return the seconds of this function and of the bare one."""
         account, ours, bare = self._account, f"ours-{start}-{number}", f"bare-{start}-{number}"
-        if start == "cold":  # a function whose configuration is set begins anew
+        if start == "cold":  # a new configuration starts a new environment
             for function_arn in (account.ours, account.bare):
                 self._lambda.update_function_configuration(FunctionName=function_arn, MemorySize=MEMORY)
-        play = {
+        runs = {
             ours: lambda: self._seconds(ours, _REQUEST, json.dumps({"cancel": {"jobIds": [ours]}})),
             bare: lambda: self._seconds(bare, BARE_REQUEST, json.dumps({"jobId": bare})),
         }
-        taken = {name: play[name]() for name in ((ours, bare) if number % 2 else (bare, ours))}
+        taken = {name: runs[name]() for name in ((ours, bare) if number % 2 else (bare, ours))}
         return taken[ours], taken[bare]
 
     def _seconds(self, job_id: str, detail_type: str, detail: str) -> float:
         self._fleet.create_job(job_id, [_DEVICE])
-        time.sleep(_REST)
+        time.sleep(_IDLE_SECONDS)
         began = time.monotonic()
         self._events.put_events(Entries=[{"Source": "bench", "DetailType": detail_type, "Detail": detail}])
-        wait_for(f"{job_id} to be canceled", lambda: self._is_canceled(job_id), seconds=_SECONDS, every=_POLL)
+        wait_for(
+            f"{job_id} to be canceled", lambda: self._is_canceled(job_id), seconds=_TIMEOUT_SECONDS, every=_POLL_SECONDS
+        )
         return time.monotonic() - began
 
     def _is_canceled(self, job_id: str) -> Literal[True] | None:
@@ -75,11 +77,11 @@ class _Arriving:
 
 
 def measure() -> list[Arrival]:
-    """Events in turns, cold ones first. The very first pair is not counted: it reads what the others find in memory."""
+    """Measure pairs of events, cold ones first. The first pair is not counted: it fills the caches of the machine."""
     with local_account.running() as account:
-        arriving = _Arriving(account)
-        arriving.pair("first", 0)
-        return [_arrival(start, [arriving.pair(start, number) for number in range(n)]) for start, n in PAIRS.items()]
+        measurement = _Measurement(account)
+        measurement.pair("first", 0)
+        return [_arrival(start, [measurement.pair(start, number) for number in range(n)]) for start, n in PAIRS.items()]
 
 
 def _arrival(start: str, pairs: list[tuple[float, float]]) -> Arrival:
@@ -92,7 +94,7 @@ def _arrival(start: str, pairs: list[tuple[float, float]]) -> Arrival:
 
 
 def section(rows: list[Arrival]) -> Section:
-    """For the page."""
-    told = ((row.start, f"{1000 * row.ours:,.0f}", f"{1000 * row.bare:,.0f}", f"{row.ratio:.2f}") for row in rows)
+    """Return the section of the page."""
+    cells = ((row.start, f"{1000 * row.ours:,.0f}", f"{1000 * row.bare:,.0f}", f"{row.ratio:.2f}") for row in rows)
     head = ("", "this function, ms", "the bare one, ms", "ratio")
-    return Section("From an event to a canceled job", [_TEXT, table(head, told)])
+    return Section("From an event to a canceled job", [_TEXT, table(head, cells)])

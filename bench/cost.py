@@ -1,4 +1,4 @@
-"""What it costs: public prices, and the arithmetic over them. Nothing is measured here but what is handed in."""
+"""The cost by public prices. Measurements are arguments."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ PRICES = {  # dollars
 }
 GIGABYTES = 0.5  # the function's MemorySize
 CANCELS_PER_SECOND = 8  # the parameter's default
-RUN = 285.0  # seconds of one invocation that work, of 300
+RUN_SECONDS = 285.0  # of the 300 s of one invocation
 ALARMS = 9
-METRICS = 6  # of a sweep: runs settled, jobs canceled, executions left; each by trigger, and for the stack
-HOURS_OF_A_MONTH = 720
-MONTH = 30 * 24 * 3600.0  # seconds
-POLLS_A_QUEUE = 5 * MONTH / 20  # five pollers of Lambda, each asking for 20 s
+METRICS = 6  # of a sweep: runs settled, jobs canceled, executions in progress; each by trigger, and for the stack
+HOURS_PER_MONTH = 720
+MONTH_SECONDS = 30 * 24 * 3600.0
+POLLS_PER_QUEUE = 5 * MONTH_SECONDS / 20  # five pollers of Lambda, each with long polls of 20 s
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of a bill: how many of what, at the price of that name."""
+    """One item of the cost: a number of units at the price of that name."""
 
     what: str
     number: float
@@ -38,39 +38,39 @@ class Item:
 
     @property
     def dollars(self) -> float:
-        """The line's sum."""
+        """The cost of the item."""
         return self.number * PRICES[self.price]
 
 
-def of_a_thousand_jobs(bytes_logged_a_job: float) -> Iterator[Item]:
-    """1,000 jobs, canceled by one sweep at the default pace."""
+def of_a_thousand_jobs(bytes_logged_per_job: float) -> Iterator[Item]:
+    """The cost of 1,000 jobs that one sweep cancels at the default rate."""
     seconds = 1000 / CANCELS_PER_SECOND
     yield Item("1,000 jobs at 8/s, 0.5 GB", seconds * GIGABYTES, "Lambda, arm64, per GB-second")
-    yield Item("invocations of at most 285 s", 1 + seconds // RUN, "Lambda, per request")
+    yield Item("invocations of at most 285 s", 1 + seconds // RUN_SECONDS, "Lambda, per request")
     yield Item("reports on the bus", 1, "EventBridge, per custom event")
-    yield Item("custom metrics, for their hour", METRICS / HOURS_OF_A_MONTH, "CloudWatch, per custom metric and month")
-    yield Item("log lines", 1000 * bytes_logged_a_job / 1e9, "CloudWatch Logs, per GB taken in")
+    yield Item("custom metrics, for their hour", METRICS / HOURS_PER_MONTH, "CloudWatch, per custom metric and month")
+    yield Item("log lines", 1000 * bytes_logged_per_job / 1e9, "CloudWatch Logs, per GB taken in")
 
 
 def of_an_idle_month() -> Iterator[Item]:
-    """The stack without an event. Metrics are billed by the hour in which they are told: none."""
-    yield Item("polls of the backlog", POLLS_A_QUEUE, "SQS, per request")
-    yield Item("polls of the teardowns", POLLS_A_QUEUE, "SQS FIFO, per request")
+    """The cost of the stack without an event. Metrics cost only in hours in which they are published."""
+    yield Item("polls of the backlog", POLLS_PER_QUEUE, "SQS, per request")
+    yield Item("polls of the teardowns", POLLS_PER_QUEUE, "SQS FIFO, per request")
     yield Item("alarms", ALARMS, "CloudWatch, per alarm and month")
     yield Item("dashboard", 1, "CloudWatch, per dashboard and month")
 
 
-def section(bytes_logged_a_job: float) -> Section:
-    """For the page."""
+def section(bytes_logged_per_job: float) -> Section:
+    """Return the section of the page."""
     text = f"Prices of {PRICES_OF} ({SOURCES})."
     parts = [
-        *_bill("1,000 jobs canceled", of_a_thousand_jobs(bytes_logged_a_job)),
-        *_bill("An idle month", of_an_idle_month()),
+        *_table_of("1,000 jobs canceled", of_a_thousand_jobs(bytes_logged_per_job)),
+        *_table_of("An idle month", of_an_idle_month()),
     ]
     return Section("Cost", [text, *parts])
 
 
-def _bill(title: str, items: Iterable[Item]) -> Iterator[str]:
+def _table_of(title: str, items: Iterable[Item]) -> Iterator[str]:
     lines = list(items)
     yield f"{title}: **${sum(each.dollars for each in lines):.4f}**"
     yield table(

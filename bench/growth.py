@@ -1,4 +1,4 @@
-"""Ever more jobs are listed, a hundred of which match: calls, memory, bytes logged."""
+"""Calls, memory and bytes logged by the number of listed jobs, of which a hundred match."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.page import Goal, Section, table
-from bench.process import play
+from bench.process import run
 from bench.scale import Selection
 from bench.service import QUOTA, Service, deletion
 
@@ -15,23 +15,23 @@ LISTED = (100, 1_000, 10_000, 100_000)
 MATCHES = 100
 SWEEP = "a sweep"
 _SELECT = {"jobIdGlob": "old-*", "olderThanHours": 1}
-# How each is asked for, and what it takes by the model.
+# Kind of run → what the model of its calls adds.
 KINDS: Mapping[str, Mapping[str, int]] = {
     SWEEP: {},
-    "a sweep by tag and thing group": {"questions": 2},
-    "a teardown of a selection": {"passes": 2},
+    "a sweep by tag and thing group": {"per_job_calls": 2},
+    "a teardown of a selection": {"rounds": 2},
 }
 _GROUP = "arn:aws:iot:eu-central-1:123456789012:thinggroup/fleet"
-_FLAT = 1.2  # memory over 100,000 jobs to that over 1,000, at most
+_MAX_MEMORY_RATIO = 1.2  # of 100,000 listed jobs to 1,000
 _TEXT = f"""
-Ever more live jobs, {MATCHES} of which match, with the pace taken out. At the quota: the calls of the operation that is
-called most, over it.
+More and more active jobs, {MATCHES} of which match, without the rate limit. At the quota: the calls of the most
+frequent operation divided by it.
 """
 
 
 @dataclass(frozen=True)
 class Growth:
-    """One size: calls by operation, seconds of CPU, bytes at the peak and in the log, and jobs lost."""
+    """One number of listed jobs: calls by operation, CPU seconds, bytes at the peak and in the log, and jobs lost."""
 
     kind: str
     listed: int
@@ -43,48 +43,48 @@ class Growth:
 
     @property
     def all_calls(self) -> int:
-        """Of all operations."""
+        """The number of calls of all operations."""
         return sum(self.calls.values())
 
     @property
     def modeled(self) -> int:
-        """The calls that the model has for it."""
+        """The number of calls by the model."""
         return Selection(self.listed, MATCHES, **KINDS[self.kind]).calls
 
 
 def measure(service: Service) -> list[Growth]:
-    """Each size. The pace is taken out: what the calls take at the quota is their number over it."""
+    """Measure each size without the rate limit: at the quota, the calls take their number divided by it."""
     return [_measured(service, kind, event, listed) for kind, event in _events(service) for listed in LISTED]
 
 
 def _events(service: Service) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    sweep, by_questions, teardown = KINDS
+    sweep, with_per_job_calls, teardown = KINDS
     yield sweep, {"cancel": {"select": _SELECT}}
-    yield by_questions, {"cancel": {"select": {**_SELECT, "tags": {"env": "dev"}, "thingGroupName": "fleet"}}}
+    yield with_per_job_calls, {"cancel": {"select": {**_SELECT, "tags": {"env": "dev"}, "thingGroupName": "fleet"}}}
     yield teardown, deletion(service.response_url(), Select={"JobIdGlob": "old-*", "OlderThanHours": "1"})
 
 
 def _measured(service: Service, kind: str, event: Mapping[str, Any], listed: int) -> Growth:
     calls = service.begin()
-    made = datetime.now(UTC) - timedelta(hours=2)
-    every = listed // MATCHES
+    created = datetime.now(UTC) - timedelta(hours=2)
+    step = listed // MATCHES
     for number in range(listed):
         service.backend.add_job(
-            f"old-{number}" if number % every == 0 else f"new-{number}",
-            created_at=made,
+            f"old-{number}" if number % step == 0 else f"new-{number}",
+            created_at=created,
             status="IN_PROGRESS" if number % 2 else "SCHEDULED",
             tags={"env": "dev"},
             targets=[_GROUP],
         )
-    done = play("ours", json.dumps({"events": [event]}), {**service.environment, "CANCELS_PER_SECOND": "100000"})
-    lost = MATCHES - service.canceled([f"old-{number}" for number in range(0, listed, every)])
+    done = run("ours", json.dumps({"events": [event]}), {**service.environment, "CANCELS_PER_SECOND": "100000"})
+    lost = MATCHES - service.canceled([f"old-{number}" for number in range(0, listed, step)])
     peak, logged = int(done.errors), len(done.output.encode())
     return Growth(kind, listed, dict(calls.accepted), done.cpu, peak, logged, lost)
 
 
 def section(rows: list[Growth]) -> Section:
-    """For the page."""
-    told = (
+    """Return the section of the page."""
+    cells = (
         (
             each.kind,
             f"{each.listed:,}",
@@ -99,27 +99,29 @@ def section(rows: list[Growth]) -> Section:
     )
     head = ("", "jobs listed", "calls", "at the quota, s", "CPU, s", "peak memory, MiB", "bytes printed", "jobs lost")
     picture = "![calls and memory over the jobs listed](growth.svg)"
-    return Section("Growth", [_TEXT, table(head, told), picture], list(_goals(rows)))
+    return Section("Growth", [_TEXT, table(head, cells), picture], list(_goals(rows)))
 
 
 def _goals(rows: list[Growth]) -> Iterator[Goal]:
     for kind, more in KINDS.items():
         own = [row for row in rows if row.kind == kind]
-        off = [
+        different = [
             f"{row.all_calls:,} for {row.modeled:,} at {row.listed:,}" for row in own if row.all_calls != row.modeled
         ]
         calls = " and ".join(
-            ["pages" if more.get("passes", 1) == 1 else "pages of each pass", "two a match"]
-            + ["two a candidate"] * ("questions" in more)
+            ["pages" if more.get("rounds", 1) == 1 else "pages of each round", "two a match"]
+            + ["two a candidate"] * ("per_job_calls" in more)
         )
-        yield Goal(f"calls of {kind}: {calls}", "all sizes", ", ".join(off) or "all", not off, "calls beside them")
-        flat = own[-1].peak / own[1].peak
+        yield Goal(
+            f"calls of {kind}: {calls}", "all sizes", ", ".join(different) or "all", not different, "calls beside them"
+        )
+        ratio = own[-1].peak / own[1].peak
         yield Goal(
             f"memory of {kind}, {own[-1].listed:,} listed jobs over {own[1].listed:,}",
-            f"≤ {_FLAT}",
-            f"{flat:.2f}",
-            flat <= _FLAT,
-            "something that is kept of each listed job",
+            f"≤ {_MAX_MEMORY_RATIO}",
+            f"{ratio:.2f}",
+            ratio <= _MAX_MEMORY_RATIO,
+            "memory for each listed job",
         )
     lost = sum(row.lost for row in rows)
     yield Goal("jobs lost, all sizes", "0", str(lost), lost == 0, "jobs that the selection did not find")

@@ -1,4 +1,4 @@
-"""A local AWS with our stack, as the real SAM CLI deploys it, and the functions that it is measured against."""
+"""A local AWS with this stack, deployed by the SAM CLI, and the alternative functions."""
 
 import io
 import json
@@ -17,9 +17,9 @@ from tools.localaws.aws import LocalAws
 if TYPE_CHECKING:
     from mypy_boto3_lambda.literals import RuntimeType
 
-MOST_JOBS = 200
-MEMORY = 512  # MB, of each function: what ours has by its template
-BARE_REQUEST = "Bare Cancellation Requested"  # its rule's detail-type
+MAX_JOBS = 200
+MEMORY = 512  # MB, of each function: as in the template
+BARE_REQUEST = "Bare Cancellation Requested"  # detail-type of its rule
 _BARE = ROOT / "bench" / "functions" / "bare.py"
 _CDK = (
     NODE_PACKAGES
@@ -30,7 +30,7 @@ _CDK = (
 
 @dataclass(frozen=True)
 class Account:
-    """The local AWS, and the ARNs of the functions: what a custom resource has as its ServiceToken."""
+    """The local AWS, and the ARNs of the functions, which are the ServiceTokens of custom resources."""
 
     aws: LocalAws
     ours: str
@@ -40,22 +40,22 @@ class Account:
 
 @contextmanager
 def running(iot_url: str = "") -> Iterator[Account]:
-    """All parameters at their defaults, but that a run may cancel as many jobs as are measured.
+    """Deploy the stack with default parameters, except MaxJobsPerRun.
 
-    `iot_url` is where the functions find AWS IoT, if it is not the one of the local AWS.
+    `iot_url` is the endpoint of AWS IoT for the functions. The default is the local AWS.
     """
-    elsewhere = {"AWS_ENDPOINT_URL_IOT": iot_url} if iot_url else {}
-    with LocalAws({"PATH": f"{node().parent}{os.pathsep}{os.environ['PATH']}", **elsewhere}) as aws:
-        ours = sam.deploy(aws, {"MaxJobsPerRun": str(MOST_JOBS)})["ServiceToken"]
+    endpoints = {"AWS_ENDPOINT_URL_IOT": iot_url} if iot_url else {}
+    with LocalAws({"PATH": f"{node().parent}{os.pathsep}{os.environ['PATH']}", **endpoints}) as aws:
+        ours = sam.deploy(aws, {"MaxJobsPerRun": str(MAX_JOBS)})["ServiceToken"]
         bare = _function(aws, "bare", "python3.13", _BARE, {})
-        _let_events_reach(aws, bare)
-        # On AWS the runtime brings the SDK, here the search path for modules does.
+        _add_rule(aws, bare)
+        # On AWS the SDK is in the runtime; here it is in the search path for modules.
         cdk = _function(aws, "cdk", "nodejs24.x", _CDK, {"NODE_PATH": str(NODE_PACKAGES)})
         yield Account(aws, ours, bare, cdk)
 
 
 def _function(aws: LocalAws, name: str, runtime: "RuntimeType", code: Path, environment: Mapping[str, str]) -> str:
-    """The ARN of a function of one file, whose role may cancel any job."""
+    """Create a function of one file, whose role may cancel any job, and return its ARN."""
     archive = io.BytesIO()
     with ZipFile(archive, "w") as opened:
         opened.writestr(code.name, code.read_bytes())
@@ -82,7 +82,7 @@ def _role(aws: LocalAws, name: str) -> str:
     return role["Arn"]
 
 
-def _let_events_reach(aws: LocalAws, function_arn: str) -> None:
+def _add_rule(aws: LocalAws, function_arn: str) -> None:
     events = aws.client("events")
     rule = events.put_rule(Name="bare", EventPattern=json.dumps({"detail-type": [BARE_REQUEST]}))["RuleArn"]
     events.put_targets(Rule="bare", Targets=[{"Id": "bare", "Arn": function_arn}])

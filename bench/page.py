@@ -1,4 +1,4 @@
-"""bench/RESULTS.md as Markdown: what each measurement tells, and the goals first."""
+"""bench/RESULTS.md as Markdown: the goals, then a section for each measurement."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ type Rows = Iterable[Sequence[str]]
 
 @dataclass(frozen=True)
 class Goal:
-    """What was to be reached, what was, and what stands in the way if it was not."""
+    """What was to be reached, what was reached, and the reason if the goal was missed."""
 
     what: str
     wanted: str
@@ -27,7 +27,7 @@ class Section:
 
 
 def text(introduction: str, sections: Sequence[Section]) -> str:
-    """The whole page."""
+    """Return the whole page."""
     goals = [goal for section in sections for goal in section.goals]
     parts = ["# Measured", introduction, "## Goals", _goals(goals)]
     parts += [f"Not met: {goal.what}. In the way: {goal.obstacle}." for goal in goals if not goal.met]
@@ -42,5 +42,5 @@ def _goals(goals: Iterable[Goal]) -> str:
 
 
 def table(head: Sequence[str], rows: Rows) -> str:
-    """A table of Markdown."""
+    """Return a table in Markdown."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

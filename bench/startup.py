@@ -1,4 +1,4 @@
-"""A new interpreter, the import of the bundle, the first event: against the least that does the same."""
+"""A new interpreter, the import of the bundle and the first event, compared with a baseline."""
 
 import json
 import shutil
@@ -11,75 +11,75 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.page import Goal, Section, table
-from bench.process import BUNDLE, instructions, play
+from bench.process import BUNDLE, instructions, run
 from bench.service import JOB, Service, deletion
 
 PAIRS = 7
 EVENT: Mapping[str, Any] = {"cancel": {"jobIds": [JOB]}}
-_MOST_OF_AN_EVENT, _MOST_OF_A_DELETION = 1.10, 1.15  # of the floor's instructions
+_MAX_RATIO_OF_AN_EVENT, _MAX_RATIO_OF_A_DELETION = 1.10, 1.15  # of the instructions to the baseline's
 _OBSTACLE = "Powertools' import, and the client of EventBridge for the report"
 _TEXT = f"""
-A new interpreter, the imports, the first event, with what Lambda's runtime brings (boto3), and no place for bytecode
-but the bundle. Instructions by `valgrind --tool=callgrind`; CPU seconds as the median ratio of {PAIRS} pairs. The floor
-is boto3, a client of IoT and one call; for a deletion also one PUT. The tutorials' function (in
-`bench/programs/tutorial.py`) puts together what those of crhelper and Powertools advise, in a bundle as `sam build`
-makes it by itself, without bytecode. Ours looks for no garbage at the start, and so can take less time than the floor.
+A new interpreter, the imports, the first event, with the packages of Lambda's runtime (boto3), and bytecode only in the
+bundle. Instructions by `valgrind --tool=callgrind`; CPU seconds as the median ratio of {PAIRS} pairs. The baseline is
+boto3, a client of IoT and one call; for a deletion also one PUT. The tutorials' function (in
+`bench/programs/tutorial.py`) follows those of crhelper and Powertools, in a bundle as `sam build` creates it, without
+bytecode. This function does not collect garbage at the start, so it can take less time than the baseline.
 """
 
 
 @dataclass(frozen=True)
 class Start:
-    """One program against its floor: instructions of both, and the ratio of CPU seconds, pair by pair."""
+    """One program against its baseline: instructions of both, and the ratio of CPU seconds, pair by pair."""
 
     name: str
     instructions: int
-    instructions_of_floor: int
+    baseline_instructions: int
     cpu: float
 
     @property
     def ratio(self) -> float:
-        """Of the instructions."""
-        return self.instructions / self.instructions_of_floor
+        """The ratio of the instructions."""
+        return self.instructions / self.baseline_instructions
 
 
 @dataclass(frozen=True)
 class _Program:
     name: str
-    told: str
+    input_text: str
     bundle: Path | None = None
 
     def count(self, service: Service) -> int:
-        """Its instructions."""
+        """Return its number of instructions."""
         _begin(service)
-        return instructions(self.name, self.told, service.environment, bundle=self.bundle)
+        return instructions(self.name, self.input_text, service.environment, bundle=self.bundle)
 
     def seconds(self, service: Service) -> float:
-        """Of CPU."""
+        """Return its CPU seconds."""
         _begin(service)
-        return play(self.name, self.told, service.environment, bundle=self.bundle).cpu
+        return run(self.name, self.input_text, service.environment, bundle=self.bundle).cpu
 
 
 def measure(service: Service) -> list[Start]:
-    """Each program of the table."""
-    told = json.dumps({"events": [EVENT]})
-    told_deletion = json.dumps({"events": [deletion(service.response_url(), JobId=JOB)]})
-    floor, floor_of_deletion = _Program("loop", told), _Program("answer", told_deletion)
-    counts = {each: each.count(service) for each in (floor, floor_of_deletion)}
+    """Measure each program of the table."""
+    input_text = json.dumps({"events": [EVENT]})
+    deletion_input = json.dumps({"events": [deletion(service.response_url(), JobId=JOB)]})
+    baseline, deletion_baseline = _Program("loop", input_text), _Program("respond", deletion_input)
+    counts = {each: each.count(service) for each in (baseline, deletion_baseline)}
     with _without_bytecode() as bare:
         programs = {
-            "an event": (_Program("ours", told), floor),
-            "a deletion": (_Program("ours", told_deletion), floor_of_deletion),
-            "an event, if the bundle had no bytecode": (_Program("ours", told, bare), floor),
-            "an event, as the tutorials have it": (_Program("tutorial", told), floor),
+            "an event": (_Program("ours", input_text), baseline),
+            "a deletion": (_Program("ours", deletion_input), deletion_baseline),
+            "an event, if the bundle had no bytecode": (_Program("ours", input_text, bare), baseline),
+            "an event, as the tutorials have it": (_Program("tutorial", input_text), baseline),
         }
         return [
-            Start(name, program.count(service), counts[floor], _ratio_of_seconds(service, program, floor))
-            for name, (program, floor) in programs.items()
+            Start(name, program.count(service), counts[baseline], _ratio_of_seconds(service, program, baseline))
+            for name, (program, baseline) in programs.items()
         ]
 
 
-def _ratio_of_seconds(service: Service, program: _Program, floor: _Program) -> float:
-    return median(program.seconds(service) / floor.seconds(service) for _ in range(PAIRS))
+def _ratio_of_seconds(service: Service, program: _Program, baseline: _Program) -> float:
+    return median(program.seconds(service) / baseline.seconds(service) for _ in range(PAIRS))
 
 
 @contextmanager
@@ -96,26 +96,26 @@ def _begin(service: Service) -> None:
 
 
 def section(starts: list[Start]) -> Section:
-    """For the page."""
+    """Return the section of the page."""
     rows = (
         (
             each.name,
             f"{each.instructions / 1e6:,.0f}",
-            f"{each.instructions_of_floor / 1e6:,.0f}",
+            f"{each.baseline_instructions / 1e6:,.0f}",
             f"{each.ratio:.2f}",
             f"{each.cpu:.2f}",
         )
         for each in starts
     )
-    head = ("", "instructions, millions", "the floor's", "ratio", "ratio of CPU seconds")
+    head = ("", "instructions, millions", "the baseline's", "ratio", "ratio of CPU seconds")
     goals = [
         Goal(
-            f"start-up, {start.name}, instructions over the floor",
+            f"start-up, {start.name}, instructions over the baseline",
             f"≤ {most:.2f}",
             f"{start.ratio:.2f}",
             start.ratio <= most,
             _OBSTACLE,
         )
-        for start, most in zip(starts, (_MOST_OF_AN_EVENT, _MOST_OF_A_DELETION), strict=False)
+        for start, most in zip(starts, (_MAX_RATIO_OF_AN_EVENT, _MAX_RATIO_OF_A_DELETION), strict=False)
     ]
     return Section("Start-up", [_TEXT, table(head, rows)], goals)

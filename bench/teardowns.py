@@ -1,8 +1,8 @@
-"""From DeleteStack to DELETE_COMPLETE: one resource for all jobs of a stack, or one for each, ours and CDK's.
+"""From DeleteStack to DELETE_COMPLETE: one resource for all jobs of a stack, or one for each, compared with CDK's.
 
 CloudFormation and Lambda are MiniStack's, IoT is the service with the real rules and the real quota. MiniStack deletes
-one resource after the other, where AWS deletes at once what does not depend on each other: in favor of one resource
-for each job, whose calls are less throttled so. bench/throughput.py has them all at once.
+one resource after the other, where AWS deletes independent resources at the same time. That favors one resource for
+each job, because fewer calls are throttled. bench/throughput.py deletes all at the same time.
 """
 
 import json
@@ -20,18 +20,18 @@ from bench.service import QUOTA, Service
 from tools.localaws import stacks
 from tools.polling import wait_for
 
-ROUNDS = {1: 5, 10: 3, 200: 1}  # how often a stack of so many jobs is deleted
-_SECONDS = 300
-_POLL = 0.01  # seconds between two looks at the stack
-_ENDS = ("DELETE_COMPLETE", "DELETE_FAILED")
-_REST = 1.0  # seconds in which the service's buckets are full again
+ROUNDS = {1: 5, 10: 3, 200: 1}  # number of jobs → how many stacks are deleted
+_TIMEOUT_SECONDS = 300
+_POLL_SECONDS = 0.01
+_FINAL_STATUSES = ("DELETE_COMPLETE", "DELETE_FAILED")
+_REFILL_SECONDS = 1.0  # of the token buckets of the service
 
 _TEXT = f"""
 Until DELETE_COMPLETE: medians of {" and ".join(f"{n} stacks of {jobs} jobs" for jobs, n in ROUNDS.items())}.
-CloudFormation and Lambda are MiniStack's, IoT has the quota of {QUOTA:.0f} calls a second. Ours keeps its default pace
-of 8 a second, also for the six pages of a selection, and a job that is throttled twice comes again from its queue
-after 20 s: that is most of what it takes longer. MiniStack deletes one resource after the other; AWS deletes at once
-what does not depend on each other, and then CDK's loses jobs: see Under the quota.
+CloudFormation and Lambda are MiniStack's, IoT has the quota of {QUOTA:.0f} calls a second. This function keeps its
+default rate of 8 a second, also for the six pages of a selection, and retries a job that is throttled twice from its
+queue after 20 s: that is most of the difference. MiniStack deletes one resource after the other; AWS deletes
+independent resources at the same time, and CDK's loses jobs then: see Under the quota.
 """
 
 type _Resources = Mapping[str, Any]
@@ -39,7 +39,7 @@ type _Resources = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Deletion:
-    """One stack: seconds until its deletion ended, in which status, and how many of its jobs are not canceled."""
+    """One stack: seconds until the end of its deletion, the final status, and the number of jobs not canceled."""
 
     seconds: float
     status: str
@@ -48,7 +48,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Teardown:
-    """Stacks of so many jobs: the median in seconds, its ratio to CDK's, stacks in DELETE_FAILED, and jobs lost."""
+    """Stacks of `jobs` jobs: the median in seconds, its ratio to CDK's, stacks in DELETE_FAILED, and jobs lost."""
 
     resources: str
     jobs: int
@@ -75,7 +75,7 @@ def _cdk(job_ids: Sequence[str]) -> _Resources:
 
 
 def _aws_custom_resource(job_id: str) -> Mapping[str, Any]:
-    """As CDK makes it of `onDelete`, without the policy that it makes for each besides."""
+    """Return the resource that CDK creates for `onDelete`, without its policy."""
     call = json.dumps({"service": "iot", "action": "cancelJob", "parameters": {"jobId": job_id}}, separators=(",", ":"))
     properties = {"ServiceToken": {"Ref": "Function"}, "Delete": call, "InstallLatestAwsSdk": "false"}
     return {"Type": "Custom::AWS", "Properties": properties}
@@ -91,7 +91,7 @@ _NUMBERS = count(1)
 
 
 def measure(service: Service) -> list[Teardown]:
-    """Each kind with each number of jobs, in turns. The first stack of each kind, a cold start, is not counted."""
+    """Measure each kind with each number of jobs. The first stack of each kind, a cold start, is not counted."""
     with local_account.running(service.environment["AWS_ENDPOINT_URL"]) as account:
         for kind in KINDS:
             _delete(service, account, kind, 1)
@@ -119,27 +119,27 @@ def _delete(service: Service, account: Account, kind: str, jobs: int) -> Deletio
     service.begin(quota=QUOTA)
     for job_id in job_ids:
         service.backend.add_job(job_id, status="IN_PROGRESS")
-    # A template is 51,200 bytes at most, unless it stands in a bucket.
+    # A template is 51,200 bytes at most, unless it is in a bucket.
     template = {"Parameters": {"Function": {"Type": "String"}}, "Resources": KINDS[kind](job_ids)}
     function = {"Function": account.cdk if kind == CDK else account.ours}
-    stacks.create(account.aws, name, json.dumps(template, separators=(",", ":")), function, seconds=_SECONDS)
+    stacks.create(account.aws, name, json.dumps(template, separators=(",", ":")), function, seconds=_TIMEOUT_SECONDS)
     stack_id, cloudformation = stacks.id_of(account.aws, name), account.aws.client("cloudformation")
 
     def end() -> str | None:
         status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
-        return status if status in _ENDS else None
+        return status if status in _FINAL_STATUSES else None
 
     end()  # the first call of a client takes longer
-    time.sleep(_REST)
+    time.sleep(_REFILL_SECONDS)
     began = time.monotonic()
     cloudformation.delete_stack(StackName=name)
-    status = wait_for(f"the deletion of {name}", end, seconds=_SECONDS, every=_POLL)
+    status = wait_for(f"the deletion of {name}", end, seconds=_TIMEOUT_SECONDS, every=_POLL_SECONDS)
     return Deletion(time.monotonic() - began, status, jobs - service.canceled(job_ids))
 
 
 def section(rows: list[Teardown]) -> Section:
-    """For the page."""
-    told = (
+    """Return the section of the page."""
+    cells = (
         (
             row.resources,
             str(row.jobs),
@@ -151,4 +151,4 @@ def section(rows: list[Teardown]) -> Section:
         for row in rows
     )
     head = ("", "jobs", "seconds", "ratio to CDK's", "stacks that failed", "jobs lost")
-    return Section("From DeleteStack to DELETE_COMPLETE", [_TEXT, table(head, told)])
+    return Section("From DeleteStack to DELETE_COMPLETE", [_TEXT, table(head, cells)])

@@ -1,11 +1,11 @@
-"""Sixty jobs under the service's quota, at three latencies: how near to the quota, throttled calls, jobs lost."""
+"""Sixty jobs under the quota of the service, at three latencies: rate, throttled calls, jobs lost."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.page import Goal, Section, table
-from bench.process import play
+from bench.process import run
 from bench.service import QUOTA, Service, deletion
 
 JOBS = 60
@@ -16,18 +16,18 @@ PROGRAMS = {
     TEARDOWNS: "this function, a teardown for each job",
     "loop": "a sequential loop of boto3",
     "tutorial": "a Lambda as the tutorials have it",
-    "passes": "aws-nuke's way",
+    "rounds": "aws-nuke's algorithm",
     CDK: "CDK's AwsCustomResource, one for each job",
 }
 
 
-_LEAST_RATE, _MOST_THROTTLED = 0.95, 0.01
+_MIN_RATE, _MAX_THROTTLED = 0.95, 0.01
 _TEXT = f"""
-{JOBS} jobs, {QUOTA:.0f} calls a second of each operation allowed, and a pace of as many instead of the default of 8.
-All jobs in one event; or, where each has a resource of its own, all of those deleted at once, each in a function of
-its own, so that nobody can keep a pace: what ours is refused then comes again from its queue, after 20 s. Rate: cancels
-a second over the quota, from the first cancel to the last. Above 1 is what was allowed at once before; who gives jobs
-up has few cancels, and so a high rate. aws-nuke's way is its algorithm, in boto3. One run each.
+{JOBS} jobs, {QUOTA:.0f} calls a second of each operation allowed, and a rate limit of as many instead of the default of
+8. All jobs are in one event; or each job has its own resource, all of which are deleted at the same time, each in its
+own invocation, so that they share no rate limit: this function then retries throttled jobs from its queue, after 20 s.
+Rate: cancels per second divided by the quota, from the first cancel to the last. The initial burst allows a rate above
+1, most of all for a program that cancels few jobs. aws-nuke's algorithm is written in boto3. One run each.
 """
 
 
@@ -35,10 +35,10 @@ up has few cancels, and so a high rate. aws-nuke's way is its algorithm, in boto
 class Throughput:
     """One program at one latency.
 
-    `seconds`: from the first cancel to the last of those that came to pass. `rate`: cancels a second over the quota,
-    in those. A program that gives jobs up after a few seconds has one above 1: ten calls were allowed at once before.
-    `throttled`: of all calls. `answers`: how often CloudFormation was told what, if it was asked by one resource for
-    each job.
+    `seconds`: from the first accepted cancel to the last. `rate`: cancels per second in that time, divided by the
+    quota. A program that fails after a few seconds has a rate above 1, because of the burst of ten calls.
+    `throttled`: the share of all calls. `responses`: number of responses to CloudFormation by Status, for one
+    resource per job.
     """
 
     program: str
@@ -47,11 +47,11 @@ class Throughput:
     rate: float
     throttled: float
     lost: int
-    answers: Mapping[str, int] = field(default_factory=dict)
+    responses: Mapping[str, int] = field(default_factory=dict)
 
 
 def measure(service: Service) -> list[Throughput]:
-    """Each program at each latency."""
+    """Measure each program at each latency."""
     return [_measured(service, program, latency) for program in PROGRAMS for latency in LATENCIES]
 
 
@@ -60,14 +60,14 @@ def _measured(service: Service, program: str, latency: float) -> Throughput:
     calls = service.begin(latency=latency, quota=QUOTA)
     for job_id in job_ids:
         service.backend.add_job(job_id, status="IN_PROGRESS")
-    asked: list[Mapping[str, object]] = [{"cancel": {"jobIds": job_ids}}]
+    requests: list[Mapping[str, object]] = [{"cancel": {"jobIds": job_ids}}]
     if program == TEARDOWNS:
         keys = [f"{latency}/{job_id}" for job_id in job_ids]
-        asked = [
+        requests = [
             deletion(service.response_url(key), f"Teardown{number}", JobId=job_ids[number])
             for number, key in enumerate(keys)
         ]
-    done = play(program, json.dumps({"events": asked}), service.environment)
+    done = run(program, json.dumps({"events": requests}), service.environment)
     canceled = service.canceled(job_ids)
     took = calls.cancels_at[-1] - calls.cancels_at[0]
     return Throughput(
@@ -77,13 +77,13 @@ def _measured(service: Service, program: str, latency: float) -> Throughput:
         (canceled - 1) / took / QUOTA,
         calls.throttled.total() / calls.all,
         JOBS - canceled,
-        service.answers(keys) if program == TEARDOWNS else json.loads(done.errors) if program == CDK else {},
+        service.responses(keys) if program == TEARDOWNS else json.loads(done.errors) if program == CDK else {},
     )
 
 
 def section(rows: list[Throughput]) -> Section:
-    """For the page."""
-    told = (
+    """Return the section of the page."""
+    cells = (
         (
             PROGRAMS[each.program],
             f"{1000 * each.latency:.0f}",
@@ -91,13 +91,13 @@ def section(rows: list[Throughput]) -> Section:
             f"{each.rate:.2f}",
             f"{each.throttled:.1%}",
             str(each.lost),
-            "; ".join(f"{number} times {answer}" for answer, number in each.answers.items()),
+            "; ".join(f"{number} times {status}" for status, number in each.responses.items()),
         )
         for each in rows
     )
-    head = ("", "latency, ms", "seconds", "rate", "throttled calls", "jobs lost", "told to CloudFormation")
+    head = ("", "latency, ms", "seconds", "rate", "throttled calls", "jobs lost", "responses to CloudFormation")
     picture = "![rate by latency](throughput.svg)"
-    return Section("Under the quota", [_TEXT, table(head, told), picture], _goals(rows))
+    return Section("Under the quota", [_TEXT, table(head, cells), picture], _goals(rows))
 
 
 def _goals(rows: list[Throughput]) -> list[Goal]:
@@ -106,17 +106,17 @@ def _goals(rows: list[Throughput]) -> list[Goal]:
     return [
         Goal(
             "cancels a second over the quota, worst latency",
-            f"≥ {_LEAST_RATE}",
+            f"≥ {_MIN_RATE}",
             f"{rate:.2f}",
-            rate >= _LEAST_RATE,
-            "the pace, or too few threads for the latency",
+            rate >= _MIN_RATE,
+            "the rate limit, or too few threads for the latency",
         ),
         Goal(
             "throttled calls, worst latency",
-            f"< {_MOST_THROTTLED:.0%}",
+            f"< {_MAX_THROTTLED:.0%}",
             f"{throttled:.1%}",
-            throttled < _MOST_THROTTLED,
-            "calls beside the pace",
+            throttled < _MAX_THROTTLED,
+            "calls without the rate limit",
         ),
-        Goal("jobs lost under the quota", "0", str(lost), lost == 0, "jobs that were given up"),
+        Goal("jobs lost under the quota", "0", str(lost), lost == 0, "jobs that failed"),
     ]

@@ -1,20 +1,20 @@
-"""An event for a function that is warm: against the bare calls that its job takes, in turns in one process."""
+"""An event for a warm function, compared with the bare calls for its job, alternately in one process."""
 
 import json
 from dataclasses import dataclass
 from statistics import median
 
 from bench.page import Goal, Section, table
-from bench.process import instructions, play
+from bench.process import instructions, run
 from bench.service import Service
 
 EVENTS = 100
-WARM_UP = 5  # of these, which are not counted
-_COUNTED = 20  # events, whose instructions are counted
-_CALLS, _MILLISECONDS, _CPU = 2.0, 3.0, 1.2  # at the most
+WARM_UP = 5  # of the events, which are not counted
+_COUNTED = 20  # events whose instructions are counted
+_CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 3.0, 1.2  # at the most
 _REPORT = "the report on the event bus, one call a run, which is part of it: see Warm"
 _TEXT = f"""
-{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, in turns with its two bare calls, in one process: medians.
+{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with two bare calls, in one process: medians.
 The report on the event bus is a third call, one for each run: hence the same over three bare calls, PutEvents among
 them. Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`.
 """
@@ -22,9 +22,9 @@ them. Instructions are those of {_COUNTED} more events, by `valgrind --tool=call
 
 @dataclass(frozen=True)
 class Warm:
-    """`calls` of the IoT API for each event; what it takes over the two bare calls, and over those and PutEvents.
+    """`calls` of the IoT API per event, and a comparison with two bare calls, and with those and PutEvents.
 
-    Milliseconds are those more, by the clock and by the median of the pairs; the others are ratios.
+    Milliseconds are median differences; the others are median ratios.
     """
 
     calls: float
@@ -37,28 +37,28 @@ class Warm:
 
 
 def measure(service: Service) -> Warm:
-    """In turns with the bare calls; then each by itself, for the instructions."""
+    """Measure alternately with the bare calls; then each alone, for the instructions."""
     names = [[f"{kind}-{number}" for kind in ("ours", "bare", "put")] for number in range(EVENTS)]
     calls = service.begin()
     for name in (each for row in names for each in row):
         service.backend.add_job(name)
-    told = json.loads(play("warm", json.dumps({"rows": names}), service.environment).errors)[WARM_UP:]
+    rows = json.loads(run("warm", json.dumps({"rows": names}), service.environment).errors)[WARM_UP:]
     others = {name for row in names for name in row[1:]}
     by_ours = sum(job_id not in others for _, job_id in service.backend.calls[-calls.all :])
     counts = [_instructions_of_an_event(service, kind) for kind in range(3)]
     return Warm(
         calls=by_ours / EVENTS,
-        milliseconds=1000 * median(ours[0] - bare[0] for ours, bare, _ in told),
-        milliseconds_with_put=1000 * median(ours[0] - put[0] for ours, _, put in told),
-        cpu=median(ours[1] / bare[1] for ours, bare, _ in told),
-        cpu_with_put=median(ours[1] / put[1] for ours, _, put in told),
+        milliseconds=1000 * median(ours[0] - bare[0] for ours, bare, _ in rows),
+        milliseconds_with_put=1000 * median(ours[0] - put[0] for ours, _, put in rows),
+        cpu=median(ours[1] / bare[1] for ours, bare, _ in rows),
+        cpu_with_put=median(ours[1] / put[1] for ours, _, put in rows),
         instructions=counts[0] / counts[1],
         instructions_with_put=counts[0] / counts[2],
     )
 
 
 def _instructions_of_an_event(service: Service, kind: int) -> float:
-    """What more events add to the process."""
+    """Return the instructions that one more event adds to the process."""
     few, many = (_counted(service, kind, events) for events in (_COUNTED, 2 * _COUNTED))
     return (many - few) / _COUNTED
 
@@ -73,7 +73,7 @@ def _counted(service: Service, kind: int, events: int) -> int:
 
 
 def section(warm: Warm) -> Section:
-    """For the page."""
+    """Return the section of the page."""
     rows = (
         ("milliseconds more", f"{warm.milliseconds:.1f}", f"{warm.milliseconds_with_put:.1f}"),
         ("ratio of instructions", f"{warm.instructions:.2f}", f"{warm.instructions_with_put:.2f}"),
@@ -89,16 +89,16 @@ def section(warm: Warm) -> Section:
         ),
         Goal(
             "warm, milliseconds over two bare calls",
-            f"≤ {_MILLISECONDS:.0f}",
+            f"≤ {_MAX_MILLISECONDS:.0f}",
             f"{warm.milliseconds:.1f}",
-            warm.milliseconds <= _MILLISECONDS,
+            warm.milliseconds <= _MAX_MILLISECONDS,
             _REPORT,
         ),
         Goal(
             "warm, instructions over two bare calls",
-            f"≤ {_CPU:.1f}",
+            f"≤ {_MAX_RATIO:.1f}",
             f"{warm.instructions:.2f}",
-            warm.instructions <= _CPU,
+            warm.instructions <= _MAX_RATIO,
             f"{_REPORT} ({warm.instructions_with_put:.2f} over three bare calls)",
         ),
     ]

@@ -1,4 +1,4 @@
-"""What the tests of every kind share."""
+"""Fixtures of all tests."""
 
 import itertools
 import json
@@ -28,9 +28,9 @@ settings.load_profile("repeatable")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """How many combinations of the fault matrix there were, in whatever process."""
-    if told := summary(terminalreporter.stats):
-        terminalreporter.write_line(told)
+    """Print how many combinations of the fault matrix all processes ran."""
+    if figures := summary(terminalreporter.stats):
+        terminalreporter.write_line(figures)
 
 
 _service_numbers = itertools.count(1)
@@ -61,7 +61,7 @@ def real_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def powertools_environment() -> Iterator[None]:
-    """What template.yaml sets for Powertools, which takes its metrics' namespace only from there."""
+    """What template.yaml sets for Powertools, which reads its metrics' namespace only from there."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("POWERTOOLS_")]:
             patch.delenv(name)
@@ -149,7 +149,7 @@ class Function(Lambda):
         self.jobs, self.server = jobs, server
 
     def __call__(self, event: object, seconds: float = 300) -> dict[str, Any]:
-        """Deliver one event to an invocation that has so many seconds."""
+        """Deliver one event to an invocation with a timeout of `seconds`."""
         self.seconds = seconds
         response: dict[str, Any] = self.invoke(event)
         return response
@@ -163,7 +163,7 @@ class Function(Lambda):
         return self.reports[before:]
 
     @property
-    def answers(self) -> list[dict[str, Any]]:
+    def responses(self) -> list[dict[str, Any]]:
         """The responses that CloudFormation got."""
         return self.server.responses
 

@@ -1,1 +1,1 @@
-"""Lambda functions that are deployed beside ours: each file is a whole one."""
+"""Lambda functions that are deployed beside this one: each file is a complete one."""

@@ -1,4 +1,4 @@
-"""The least that cancels the job of an event."""
+"""The baseline that cancels the job of an event."""
 
 from collections.abc import Mapping
 
@@ -8,5 +8,5 @@ iot = boto3.client("iot")
 
 
 def handler(event: Mapping[str, Mapping[str, str]], _context: object) -> None:
-    """One call, whatever comes of it."""
+    """Make one call, and ignore its result."""
     iot.cancel_job(jobId=event["detail"]["jobId"])

@@ -1,1 +1,1 @@
-"""Programs that are measured as whole processes: each reads `{"events": […]}` from stdin and answers each of them."""
+"""Programs that are measured as whole processes: each reads `{"events": […]}` from stdin and handles each of them."""

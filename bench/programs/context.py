@@ -1,4 +1,4 @@
-"""Lambda's context object, with five minutes to go."""
+"""Lambda's context object, with five minutes left."""
 
 import time
 
@@ -6,7 +6,7 @@ _SECONDS = 300
 
 
 class Context:
-    """What the handlers ask of it."""
+    """The attributes that the handlers use."""
 
     aws_request_id = "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11"
     function_name = "canceler"
@@ -19,5 +19,5 @@ class Context:
         self._end = time.monotonic() + _SECONDS
 
     def get_remaining_time_in_millis(self) -> int:
-        """By the real clock."""
+        """Return the remaining time by the real clock."""
         return round((self._end - time.monotonic()) * 1000)

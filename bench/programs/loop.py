@@ -1,4 +1,4 @@
-"""The least that can cancel jobs: boto3, a client, one call for each. It is the floor, and the sequential loop."""
+"""The baseline, and the sequential loop: boto3, a client, one call per job."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The built bundle, as Lambda calls it. Tells the bytes that it took at its peak."""
+"""The built bundle, as Lambda calls it. Prints its peak memory in bytes."""
 
 import json
 import re
@@ -10,6 +10,6 @@ from handler.lambda_function import lambda_handler
 
 for event in json.load(sys.stdin)["events"]:
     lambda_handler(event, Context())
-# Not getrusage's figure: that is inherited from whoever started the process.
+# Not getrusage's figure: the process inherits that from its parent.
 peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
 json.dump(int(peak[1]) * 1024 if peak else None, sys.stderr)

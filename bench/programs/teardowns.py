@@ -1,6 +1,6 @@
-"""The built bundle for many deletions at once, each with services of its own, as it has on Lambda in its own container.
+"""The built bundle for many concurrent deletions, each with its own services, as in its own container on Lambda.
 
-Then what waits on the queue of teardowns, ten messages at a time, as Lambda's poller takes them.
+Then the messages in the queue of teardowns, ten at a time, as Lambda's poller receives them.
 """
 
 import json
@@ -25,32 +25,35 @@ WAITING: Sequence["QueueAttributeNameType"] = (
     "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
 )
-DELAY, LEASE = 20, 330  # seconds: the template's, for the queue
-REST = 0.1  # seconds between two looks at an empty queue; Lambda's poller asks all the time
+DELAY_SECONDS, VISIBILITY_SECONDS = 20, 330  # the queue's in the template
+POLL_SECONDS = 0.1  # of an empty queue; Lambda's poller uses long polls
 
 sqs = boto3.client("sqs")
 url = os.environ["TEARDOWN_QUEUE_URL"]
 
 
 def poll(services: Any) -> None:
-    """Until nothing is on the queue any more."""
+    """Receive and process messages until the queue is empty."""
     while True:
         received = sqs.receive_message(
-            QueueUrl=url, VisibilityTimeout=LEASE, AttributeNames=["All"], MessageAttributeNames=["All"]
+            QueueUrl=url,
+            VisibilityTimeout=VISIBILITY_SECONDS,
+            AttributeNames=["All"],
+            MessageAttributeNames=["All"],
         )
         for message in received.get("Messages", []):
-            answer = lambda_handler({"Records": [record(message)]}, Context(), services)
-            if answer == {"batchItemFailures": []}:
+            result = lambda_handler({"Records": [record(message)]}, Context(), services)
+            if result == {"batchItemFailures": []}:
                 sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         if not received.get("Messages"):
             counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=WAITING)["Attributes"]
             if not any(map(int, counts.values())):
                 return
-            time.sleep(REST)
+            time.sleep(POLL_SECONDS)
 
 
 def record(message: Mapping[str, Any]) -> dict[str, Any]:
-    """The message as Lambda tells it."""
+    """Return the message as Lambda passes it to the function."""
     attributes = message.get("MessageAttributes", {})
     return {
         "messageId": message["MessageId"],
@@ -66,7 +69,7 @@ def record(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-sqs.create_queue(QueueName=url.rpartition("/")[2], Attributes={"FifoQueue": "true", "DelaySeconds": str(DELAY)})
+sqs.create_queue(QueueName=url.rpartition("/")[2], Attributes={"FifoQueue": "true", "DelaySeconds": str(DELAY_SECONDS)})
 events = json.load(sys.stdin)["events"]
 containers = [wire.__wrapped__() for _ in events]
 with ThreadPoolExecutor(len(events)) as pool:

@@ -1,4 +1,4 @@
-"""What one would write by the tutorials of crhelper and Powertools: all decorators, a parsed model, a thread pool."""
+"""A function by the tutorials of crhelper and Powertools: all decorators, a parsed model, a thread pool."""
 
 import json
 import sys
@@ -33,7 +33,7 @@ class Request(BaseModel):
 
 @tracer.capture_method
 def cancel(job_id: str) -> None:
-    """One job, as far as it goes."""
+    """Cancel one job."""
     try:
         iot.cancel_job(jobId=job_id)
         metrics.add_metric(name="JobsCanceled", unit=MetricUnit.Count, value=1)

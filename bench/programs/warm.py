@@ -1,6 +1,6 @@
-"""The built bundle and the bare calls in turns, in one process: seconds of each, on the clock and on the CPU.
+"""The built bundle and the bare calls, alternately in one process: wall-clock and CPU seconds of each.
 
-Reads `{"rows": [[job of ours, job of two bare calls, job of three], …]}`, where null is left out.
+Reads `{"rows": [[job of ours, job of two bare calls, job of three], …]}`, where null is skipped.
 """
 
 import json
@@ -19,18 +19,18 @@ iot, events = boto3.client("iot"), boto3.client("events")
 
 
 def ours(job_id: str) -> None:
-    """By the function."""
+    """Cancel the job by the function."""
     lambda_handler({"cancel": {"jobIds": [job_id]}}, Context())
 
 
 def bare(job_id: str) -> None:
-    """The two calls that a job takes."""
+    """Make the two calls for a job."""
     iot.cancel_job(jobId=job_id)
     iot.describe_job(jobId=job_id)
 
 
 def reported(job_id: str) -> None:
-    """And the one that tells of it."""
+    """Make the two calls, and publish a report."""
     bare(job_id)
     events.put_events(
         Entries=[{"Source": "bench", "DetailType": "report", "Detail": json.dumps(REPORT), "EventBusName": "default"}]
@@ -38,7 +38,7 @@ def reported(job_id: str) -> None:
 
 
 def taken(act: Callable[[str], None], job_id: str) -> tuple[float, float]:
-    """On the clock, and on the CPU."""
+    """Return wall-clock and CPU seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     act(job_id)
     return time.perf_counter() - wall, time.process_time() - cpu

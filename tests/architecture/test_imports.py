@@ -267,7 +267,7 @@ def test_no_line_is_excluded_from_coverage(module: str) -> None:
     assert "pragma" not in (HANDLER / f"{module}.py").read_text()
 
 
-def test_make_mutants_changes_the_modules_that_decide_and_runs_their_tests() -> None:
+def test_make_mutants_mutates_the_pure_modules_and_runs_their_tests() -> None:
     """`session` only groups values, and redaction is tested with the log that it is for."""
     mutmut = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mutmut"]
     decides = {each for each in PURE if not each.endswith("__init__")} - {

@@ -1,4 +1,4 @@
-"""What the simulators and the benchmark must not import."""
+"""Packages that the simulators and the benchmark must not import."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def imported_by(folder: str) -> Iterator[str]:
-    """The top-level packages that the modules of a folder import."""
+    """Return the top-level packages that the modules of a folder import."""
     for path in sorted((ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
@@ -20,7 +20,7 @@ def imported_by(folder: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("folder", "forbidden"), [("bench", {"tests"}), ("tools/simulators", {"handler", "tests"})])
-def test_it_stands_on_no_test(folder: str, forbidden: set[str]) -> None:
+def test_a_folder_does_not_import_forbidden_packages(folder: str, forbidden: set[str]) -> None:
     packages = set(imported_by(folder))
     assert "tools" in packages
     assert packages.isdisjoint(forbidden)

@@ -39,8 +39,7 @@ BREAKS = [
         "cancellation/run",
         "if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):",
         "if False:",
-        "tests/function/test_waits.py"
-        "::test_a_deletion_that_is_delivered_again_is_answered_alike_and_never_before_the_devices_are_done",
+        "tests/function/test_waits.py::test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done",
     ),
     Break(
         CONVERGENT,
@@ -48,7 +47,7 @@ BREAKS = [
         "cancellation/cancel",
         "if request.criteria is None:\n        return None",
         "return None",
-        "tests/properties/test_account.py::test_a_look_does_not_cancel_another_job_that_has_got_the_id",
+        "tests/properties/test_account.py::test_poll_does_not_cancel_a_new_job_with_the_same_id",
     ),
     Break(
         CONVERGENT,
@@ -56,8 +55,7 @@ BREAKS = [
         "cancellation/run",
         "return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs))",
         "return polled",
-        "tests/properties/test_account.py"
-        "::test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancelled",
+        "tests/properties/test_account.py::test_deletion_waits_for_jobs_canceled_by_its_second_delivery",
     ),
     Break(
         SAFER,
@@ -65,7 +63,7 @@ BREAKS = [
         "cancellation/request",
         "if force and not limits.force:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -73,7 +71,7 @@ BREAKS = [
         "cancellation/request",
         "if limits.dry_run and not dry_run:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -81,7 +79,7 @@ BREAKS = [
         "cancellation/request",
         "not 1 <= value <= limits.max_jobs:",
         "value < 1:",
-        "tests/properties/test_request_policy.py::test_no_request_goes_beyond_the_policy",
+        "tests/properties/test_request_limits.py::test_no_request_exceeds_the_limits_of_the_stack",
     ),
     Break(
         SAFER,
@@ -97,7 +95,7 @@ BREAKS = [
         "cancellation/validation",
         "if unknown:",
         "if False:",
-        "tests/properties/test_request_policy.py::test_a_key_that_nobody_knows_is_never_overlooked",
+        "tests/properties/test_request_limits.py::test_unknown_key_is_rejected",
     ),
     Break(
         FAILS_CLOSED,
@@ -138,7 +136,7 @@ BREAKS = [
         "pipeline",
         "self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)",
         "pass",
-        "tests/function/test_app.py::test_a_run_with_jobs_left_to_do_is_reported_and_put_on_the_backlog_as_it_came",
+        "tests/function/test_app.py::test_unfinished_event_is_enqueued_unchanged",
     ),
     Break(
         NOTHING_LOST,
@@ -146,8 +144,7 @@ BREAKS = [
         "app",
         "retry_seconds = result.next.seconds if result.next and result.next.attributes is None else None",
         "retry_seconds = None",
-        "tests/function/test_app.py"
-        "::test_a_queue_run_that_is_unfinished_keeps_its_message_a_little_longer_each_time_and_sends_none",
+        "tests/function/test_app.py::test_unfinished_message_is_redelivered_with_increasing_delay",
     ),
     Break(
         NOTHING_LOST,
@@ -187,7 +184,7 @@ BREAKS = [
         "app",
         "    if result.delivery_error:\n",
         "    if False:\n",
-        "tests/unit/cloudformation/test_lifecycle.py::test_an_undelivered_response_is_raised",
+        "tests/template/test_public_contract.py::test_each_other_metric_is_counted_once",
     ),
     Break(
         RESPONDS,
@@ -195,8 +192,7 @@ BREAKS = [
         "inbound/delivery",
         "return not is_last and respond_by",
         "return False and respond_by",
-        "tests/function/test_app.py::"
-        "test_a_teardown_that_cannot_be_put_on_its_queue_now_is_not_answered_and_reaches_lambda",
+        "tests/function/test_app.py::test_teardown_is_raised_to_lambda_if_its_queue_is_unavailable",
     ),
     Break(
         RESPONDS,
@@ -204,7 +200,7 @@ BREAKS = [
         "inbound/delivery",
         "return not is_last and respond_by",
         "return True or respond_by",
-        "tests/function/test_app.py::test_the_last_of_lambdas_deliveries_answers_for_a_queue_that_is_still_out_of_reach",
+        "tests/function/test_app.py::test_last_attempt_of_lambda_responds_if_the_queue_stays_unavailable",
     ),
     Break(
         RESPONDS,
@@ -212,7 +208,7 @@ BREAKS = [
         "cloudformation/request",
         'return self.physical_id or f"{_FAILED_CREATE}',
         'return f"{_FAILED_CREATE}',
-        "tests/unit/cloudformation/test_lifecycle.py::test_a_delete_never_changes_the_physical_id",
+        "tests/unit/cloudformation/test_request.py::test_the_fallback_id_is_the_physical_id_or_marks_a_failed_create",
     ),
     Break(
         NO_SECRET,

@@ -37,7 +37,7 @@ BY_NAME = {assumption.name: assumption for assumption in ASSUMPTIONS}
 
 @dataclass
 class MotoDevices:
-    """The devices of the simulator, which has no jobs data plane, and a deletion that takes its time."""
+    """The devices of the simulator, which has no jobs data plane, and a slow deletion."""
 
     backend: IotSimulator
 
@@ -74,13 +74,13 @@ EACH = pytest.mark.parametrize("assumption", ASSUMPTIONS, ids=lambda assumption:
 
 
 @EACH
-def test_moto_with_the_rules_is_as_aws_is_assumed_to_be(assumption: Assumption) -> None:
+def test_simulator_matches_the_assumption(assumption: Assumption) -> None:
     with moto() as testbed:
         expected = expected_of(Backend.MOTO, assumption)
         assert observe(assumption, testbed, expected) in expected
 
 
-def test_every_difference_is_one_and_stands_there_once() -> None:
+def test_each_difference_is_listed_once() -> None:
     names = Counter((each.backend, each.assumption) for each in DIFFERENCES)
     assert set(names.values()) == {1}
     for each in DIFFERENCES:
@@ -88,24 +88,24 @@ def test_every_difference_is_one_and_stands_there_once() -> None:
         assert each.instead not in BY_NAME[each.assumption].expected
 
 
-def test_every_assumption_has_a_name_of_its_own() -> None:
+def test_names_of_assumptions_are_unique() -> None:
     assert len(BY_NAME) == len(ASSUMPTIONS)
 
 
 @EACH
-def test_what_is_known_has_one_outcome_and_our_code_is_never_to_fail_by_accident(assumption: Assumption) -> None:
+def test_documented_assumption_has_one_outcome_and_no_error(assumption: Assumption) -> None:
     known = assumption.evidence in {Evidence.DOCUMENTED, Evidence.OBSERVED}
     assert len(assumption.expected) == 1 if known else assumption.expected
     assert not any("Error" in each for each in assumption.expected)
 
 
-def test_an_error_of_the_service_is_seen_and_is_none_of_the_outcomes() -> None:
+def test_unexpected_error_of_the_service_is_observed() -> None:
     assumption = Assumption("x", "", Evidence.DOCUMENTED, ("y",), lambda testbed: testbed.status("absent"))
     with moto() as testbed:
         assert observe(assumption, testbed, assumption.expected) == "DescribeJob: ResourceNotFoundException"
 
 
-def test_the_document_is_what_the_assumptions_say() -> None:
+def test_document_lists_the_assumptions() -> None:
     assert PATH.read_text() == document(), "make document"
 
 
@@ -121,7 +121,7 @@ def test_the_document_is_what_the_assumptions_say() -> None:
         answer_lost,
     ],
 )
-def test_what_can_not_be_deleted_at_first_is_deleted_later(error: Callable[[], Exception]) -> None:
+def test_failed_deletion_is_retried(error: Callable[[], Exception]) -> None:
     with moto() as testbed:
         backend = simulator_of(REGION)
         jobs = [testbed.job(), testbed.canceled_job(1, started=1), testbed.completed_job()]
@@ -135,7 +135,7 @@ def test_what_can_not_be_deleted_at_first_is_deleted_later(error: Callable[[], E
         assert testbed.iot.list_thing_groups()["thingGroups"] == []
 
 
-def test_what_can_not_be_deleted_is_told() -> None:
+def test_failed_deletion_is_reported() -> None:
     with moto() as testbed:
         job_id = testbed.job()
         testbed.created.timeout_seconds = 3600
@@ -144,7 +144,7 @@ def test_what_can_not_be_deleted_is_told() -> None:
         assert testbed.iot.list_things()["things"] == []
 
 
-def test_what_was_made_without_an_answer_is_deleted_too() -> None:
+def test_job_created_with_a_lost_response_is_deleted() -> None:
     with moto() as testbed:
         simulator_of(REGION).lost = failing("CreateJob", answer_lost)
         with pytest.raises(ConnectionClosedError):
@@ -154,7 +154,7 @@ def test_what_was_made_without_an_answer_is_deleted_too() -> None:
         assert testbed.iot.list_jobs()["jobs"] == []
 
 
-def test_what_was_never_made_is_no_leftover() -> None:
+def test_resource_that_was_never_created_is_not_reported() -> None:
     with moto() as testbed:
         testbed.created.jobs["never"] = GREENGRASS_NAMESPACE
         testbed.created.things.append("never")

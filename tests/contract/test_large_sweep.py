@@ -21,11 +21,10 @@ from handler.cancellation.run import run
 from handler.cancellation.selection import select
 from handler.cancellation.session import Session
 from tests.conftest import Log
-from tests.support.aws_lambda import Due, Lambda
+from tests.support.aws_lambda import Lambda
 from tests.support.fakes import LIMITS, NOW, FakeClock, config
 from tests.support.quotas import REGION, Quotas, iot_client
 from tests.support.response_url import FakePool
-from tools.simulators.faults import TokenBuckets
 from tools.simulators.iot import IotSimulator
 from tools.simulators.iot_server import in_process
 
@@ -44,7 +43,7 @@ def client() -> "IoTClient":
 
 @pytest.fixture
 def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
-    """Ten calls a second for each operation, each of which takes 0.1 s; the SDK's back-off takes no time."""
+    """Ten calls a second for each operation, each of which lasts 0.1 s; the SDK's backoff lasts no time."""
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda _self, _context: 0)
     with in_process(REGION) as rules:
         rules.throttle = Quotas(QUOTAS, clock)
@@ -53,7 +52,7 @@ def backend(clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSi
 
 
 def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
-    """So many jobs; the ids of the three in 25 that a sweep of ota-* older than 168 h means."""
+    """Add jobs. Return the ids of the three in 25 that match a sweep of ota-* older than 168 h."""
     old, young = NOW - timedelta(hours=169), NOW - timedelta(hours=167)
     for number in range(number_of_jobs):
         created_at = old - timedelta(minutes=number)
@@ -66,7 +65,7 @@ def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
                 backend.add_job(f"ota-young-{number}", created_at=young)
             case 6:
                 backend.add_job(f"ota-continuous-{number}", created_at=created_at, target_selection="CONTINUOUS")
-            case 7 if number % 100 == 7:  # each of them takes a DescribeJob
+            case 7 if number % 100 == 7:  # each of them needs a DescribeJob
                 backend.add_job(f"ota-greengrass-{number}", created_at=created_at, namespace="aws-gg-deployment")
             case 8:
                 backend.add_job(f"AFR_OTA-{number}", created_at=created_at)
@@ -81,7 +80,7 @@ def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
 def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
     """The function with a timeout of 25 s, and a sweep of up to 1,000 jobs."""
     made = Lambda(clock, log, 25)
-    sweep = replace(config(policy=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
+    sweep = replace(config(limits=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
     made.wire(sweep, partial(IotJobs, client), FakePool())
     return made
 
@@ -94,16 +93,14 @@ def untouched(backend: IotSimulator, matching: set[str]) -> bool:
     )
 
 
-def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_cancelled_once(
-    backend: IotSimulator, function: Lambda
-) -> None:
+def test_sweep_killed_twice_cancels_each_matching_job_once(backend: IotSimulator, function: Lambda) -> None:
     matching = fill(backend, 2500)
     assert len(matching) == 300
     first: Any = function.invoke(SCHEDULED)
     function.kill_at, backend.fault = {10, 60}, function.count_call
     assert first["status"] == "UNFINISHED"
     function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
+    assert sorted(backend.canceled) == sorted(matching)
     assert untouched(backend, matching)
     assert (function.calls[9], function.calls[59], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
     assert function.ended["returned"] >= 4
@@ -111,46 +108,24 @@ def test_a_sweep_that_is_killed_in_the_middle_twice_ends_with_exactly_its_jobs_c
     assert function.reports[-1]["status"] == "SETTLED"
 
 
-def test_the_first_delivery_killed_is_delivered_again_by_lambda(backend: IotSimulator, function: Lambda) -> None:
-    """An asynchronous invocation that was killed has put nothing on the queue: Lambda's own retry takes it up."""
-    matching = fill(backend, 1000)
-    function.kill_at, backend.fault = {60}, function.count_call
-    assert not function.deliver(Due(0, SCHEDULED))
-    assert (function.calls[59], function.sqs.messages, function.reports) == ("CancelJob", [], [])
-    function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
-
-
-def test_throttling_by_others_only_makes_it_take_longer(
-    backend: IotSimulator, clock: FakeClock, function: Lambda
-) -> None:
-    matching = fill(backend, 1000)
-    slow = TokenBuckets({"CancelJob": 7.0}, clock=clock)
-    backend.fault = slow
-    function.invoke(SCHEDULED)
-    function.run()
-    assert sorted(backend.cancelled) == sorted(matching)
-    assert function.sqs.dead_letters == []
-
-
 @pytest.mark.usefixtures("real_threads")
 def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClient", clock: FakeClock) -> None:
     with in_process(REGION) as backend:
         for number in range(300):
             backend.add_job(f"job-{number}", tags={"env": "dev"})
-        policy = replace(LIMITS, max_jobs=300)
+        limits = replace(LIMITS, max_jobs=300)
         gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
-        request = parse_request({"select": {"tags": {"env": "dev"}}}, policy, CancelReason.default("STALE", "old"))
-        report = run(Session(IotJobs(client, gate), gate, policy, lambda: NOW), request, Trigger.DIRECT)
+        request = parse_request({"select": {"tags": {"env": "dev"}}}, limits, CancelReason.default("STALE", "old"))
+        report = run(Session(IotJobs(client, gate), gate, limits, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
-        assert len(set(backend.cancelled)) == len(backend.cancelled) == 300
+        assert len(set(backend.canceled)) == len(backend.canceled) == 300
 
 
 # Memory
 
 
 class Listing(IotJobs):
-    """A listing of so many jobs, 50 of which match; they are made when they are asked for."""
+    """A listing of `number` jobs, 50 of which match. It creates them when they are read."""
 
     def __init__(self, number: int, gate: Gate) -> None:
         super().__init__(cast("IoTClient", None), gate)
@@ -179,9 +154,7 @@ def peak_of(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-def test_the_memory_of_a_plan_grows_with_the_matches_and_not_with_the_list(
-    clock: FakeClock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_memory_of_a_plan_does_not_grow_with_the_listing(clock: FakeClock, capsys: pytest.CaptureFixture[str]) -> None:
     peaks: dict[int, int] = {}
     for number in (10_000, 100_000):
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}

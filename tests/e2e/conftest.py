@@ -33,7 +33,7 @@ def unique(name: str) -> str:
 
 @dataclass
 class Canceler:
-    """One deployed stack, and what its users do with it."""
+    """One deployed stack, and the operations of its users."""
 
     aws: LocalAws
     build_dir: Path
@@ -79,19 +79,19 @@ class Canceler:
         return job_id
 
     def invoke(self, event: object) -> Any:
-        """The function's return value for a synchronous invocation, or the error that it raised."""
-        answer = self.aws.client("lambda").invoke(FunctionName=self.function_name, Payload=json.dumps(event).encode())
-        return json.loads(answer["Payload"].read())
+        """Invoke synchronously, and return the result or the error that the function raised."""
+        response = self.aws.client("lambda").invoke(FunctionName=self.function_name, Payload=json.dumps(event).encode())
+        return json.loads(response["Payload"].read())
 
     def put_event(self, source: str, detail_type: str, detail: Mapping[str, object]) -> str:
-        """Put one event on the default bus, and give its id."""
+        """Put one event on the default bus, and return its id."""
         entry = {"Source": source, "DetailType": detail_type, "Detail": json.dumps(detail)}
-        answer = self.aws.client("events").put_events(Entries=[entry])  # type: ignore[list-item] # a literal dict
-        assert answer["FailedEntryCount"] == 0
-        return answer["Entries"][0]["EventId"]
+        response = self.aws.client("events").put_events(Entries=[entry])  # type: ignore[list-item] # a literal dict
+        assert response["FailedEntryCount"] == 0
+        return response["Entries"][0]["EventId"]
 
     def invoke_asynchronously(self, event: object) -> None:
-        """As EventBridge and CloudFormation invoke on AWS: with retries, and the failure queue at the end of them.
+        """Invoke as EventBridge and CloudFormation do on AWS: with retries, and then the failure queue.
 
         MiniStack's own EventBridge and CloudFormation invoke once, without either.
         """
@@ -100,29 +100,29 @@ class Canceler:
         )
 
     def deliver(self, event: Mapping[str, object]) -> None:
-        """What EventBridge does with an event of AWS's own: hold it against the rules, and hand it to their target."""
+        """Deliver an event of AWS to the targets of the rules that match it, as EventBridge does."""
         deliver(self.aws, self.service_token, json.dumps(event))
 
     def report_on(self, job_id: str) -> Report:
-        """The last run's report that speaks of the job."""
+        """Wait for the report of a run on the job, and return the last one."""
 
         def found() -> Report | None:
-            told = [r for r in self.log.reports() if any(job["jobId"] == job_id for job in r["jobs"])]
-            return told[-1] if told else None
+            reports = [r for r in self.log.reports() if any(job["jobId"] == job_id for job in r["jobs"])]
+            return reports[-1] if reports else None
 
         return wait_for(f"a report on {job_id}", found, seconds=90)
 
     def described(self, job_id: str) -> Any:
-        """The job as DescribeJob has it."""
+        """Return the job from DescribeJob."""
         return self.aws.client("iot").describe_job(jobId=job_id)["job"]
 
     def statuses(self, *job_ids: str) -> list[str]:
-        """The status of each of the jobs."""
+        """Return the status of each job."""
         return [self.fleet.state(job_id).status for job_id in job_ids]
 
     @contextmanager
     def environment(self, **changed: str) -> Iterator[None]:
-        """The function with other environment variables, and with its own again afterwards."""
+        """Run the block with other environment variables of the function."""
         client = self.aws.client("lambda")
         before = client.get_function_configuration(FunctionName=self.function_name)["Environment"]["Variables"]
         client.update_function_configuration(
@@ -148,8 +148,8 @@ class Canceler:
     def short_lived(self, seconds: int, receives: int = 100) -> Iterator[None]:
         """Run the block with a short timeout, and a visibility timeout of the backlog that is just longer."""
         sqs, url = self.aws.client("sqs"), self.outputs["BacklogQueueUrl"]
-        answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
-        before = answer["Attributes"]
+        response = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])
+        before = response["Attributes"]
         policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": receives}
         changed = {"VisibilityTimeout": str(seconds + 2), "RedrivePolicy": json.dumps(policy)}
         with self.timeout(seconds):
@@ -235,7 +235,7 @@ def patient(aws: LocalAws, build_dir: Path) -> Iterator[Canceler]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _nothing_is_left_for_the_next_file(aws: LocalAws) -> Iterator[None]:
+def _queues_and_rules_are_clean(aws: LocalAws) -> Iterator[None]:
     """Fail the file that leaves a message in a queue, or another stack's rule on the default bus.
 
     The message would be delivered, and the rule would start its function, in the middle of another file's test.
@@ -251,5 +251,5 @@ def messages(aws: LocalAws, *urls: str) -> int:
     """Count the messages in the queues, with those in flight and those delayed."""
     names: list[Any] = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
     sqs = aws.client("sqs")
-    answers = (sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls)
-    return sum(int(number) for attributes in answers for number in attributes.values())
+    counts = (sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"] for url in urls)
+    return sum(int(number) for attributes in counts for number in attributes.values())

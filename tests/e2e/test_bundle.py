@@ -1,4 +1,4 @@
-"""What is deployed: pure Python, small, complete."""
+"""The deployed bundle is pure Python, small and complete."""
 
 import importlib.metadata
 import importlib.util
@@ -12,27 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.contract import ENVIRONMENT
 from tools.localaws import sam
 
 SIZE_LIMIT = 2 * 1024 * 1024
-ENVIRONMENT = {
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "FORCE": "false",
-    "DRY_RUN": "false",
-    "MAX_JOBS_PER_RUN": "1",
-    "CANCELS_PER_SECOND": "8",
-    "SWEEP_JOB_ID_GLOB": "",
-    "SWEEP_OLDER_THAN_HOURS": "168",
-    "BACKLOG_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/backlog",
-    "TEARDOWN_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/teardowns.fifo",
-    "EVENT_BUS_NAME": "default",
-    "JOB_ID_PREFIX": "",
-    "PROTECTION_TAG_KEY": "cancel-protection",
-    "URL_SUFFIX": "amazonaws.com",
-    "LOG_GROUP": "/aws/lambda/bundle",
-    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
-    "POWERTOOLS_SERVICE_NAME": "bundle",
-}
+REGION = {"AWS_DEFAULT_REGION": "eu-central-1"}
 INVOKE = """
 import json, sys
 sys.path[:0] = sys.argv[1:3]
@@ -51,7 +35,7 @@ def bundle(build_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What Lambda's runtime brings, boto3 and what it needs, and nothing else."""
+    """Build a directory with boto3 and its requirements, as in Lambda's runtime, and nothing else."""
     site = tmp_path_factory.mktemp("runtime")
     wanted, seen = ["boto3"], set()
     while wanted:
@@ -80,12 +64,12 @@ def test_the_bundle_is_under_two_megabytes_zipped(bundle: Path, tmp_path: Path) 
     assert (tmp_path / "bundle.zip").stat().st_size < SIZE_LIMIT
 
 
-def test_the_bundle_has_all_that_it_needs_beside_boto3(bundle: Path, runtime: Path, tmp_path: Path) -> None:
-    answer = tmp_path / "answer.json"
-    command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(answer)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
+def test_the_bundle_runs_with_only_boto3_beside_it(bundle: Path, runtime: Path, tmp_path: Path) -> None:
+    result = tmp_path / "result.json"
+    command = [sys.executable, "-I", "-S", "-c", INVOKE, str(bundle), str(runtime), str(result)]
+    done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert done.returncode == 0, done.stderr
-    assert json.loads(answer.read_text())["status"] == "REJECTED"
+    assert json.loads(result.read_text())["status"] == "REJECTED"
 
 
 LOADED = """
@@ -97,12 +81,12 @@ print(json.dumps([path for path in loaded if path.startswith(sys.argv[1])]))
 """
 
 
-def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime: Path) -> None:
-    """Lambda has no place to write any, so that every cold start would compile what has none."""
+def test_every_loaded_module_has_current_bytecode(bundle: Path, runtime: Path) -> None:
+    """Lambda cannot write bytecode, so every cold start would compile a module without it."""
     command = [sys.executable, "-I", "-S", "-B", "-c", LOADED, str(bundle), str(runtime)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
+    done = subprocess.run(command, env=ENVIRONMENT | REGION, capture_output=True, text=True, timeout=60, check=True)  # noqa: S603
     loaded = [Path(each) for each in json.loads(done.stdout)]
-    assert {bundle / "handler" / "run.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
+    assert {bundle / "handler" / "app.py", bundle / "crhelper" / "resource_helper.py"} < set(loaded)
     for path in loaded:
         compiled = Path(importlib.util.cache_from_source(str(path), optimization="")).read_bytes()
         assert compiled[:4] == importlib.util.MAGIC_NUMBER
@@ -111,14 +95,14 @@ def test_all_that_is_loaded_has_bytecode_of_its_own_source(bundle: Path, runtime
         assert f"/var/task/{path.relative_to(bundle)}".encode() in compiled
 
 
-def test_nothing_in_the_bundle_names_the_place_where_it_was_built(bundle: Path) -> None:
+def test_the_bundle_does_not_contain_its_build_path(bundle: Path) -> None:
     places = {str(bundle.parent.parent).encode(), str(Path(sys.prefix)).encode()}
-    telling = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
-    assert telling == []
+    found = [path for path in bundle.rglob("*") if path.is_file() and any(p in path.read_bytes() for p in places)]
+    assert found == []
 
 
-def test_make_by_itself_builds_nothing_and_removes_nothing() -> None:
-    """Without the place that SAM gives it, the bundle's folders would be those of the machine."""
+def test_make_without_artifacts_dir_does_nothing() -> None:
+    """Without the directory that SAM passes, the paths of the bundle would be those of the machine."""
     command = ["make", "--dry-run", "-C", str(sam.ROOT / "src")]
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -126,6 +110,6 @@ def test_make_by_itself_builds_nothing_and_removes_nothing() -> None:
     assert "ARTIFACTS_DIR" in done.stderr
 
 
-def test_boto3_is_left_to_the_runtime(bundle: Path) -> None:
+def test_boto3_is_not_bundled(bundle: Path) -> None:
     assert not (bundle / "boto3").exists()
     assert not (bundle / "botocore").exists()

@@ -18,7 +18,7 @@ def check_deletion(canceler: Canceler, job_id: str, template: str, parameters: M
     assert canceler.statuses(job_id, other) == ["CANCELED", "IN_PROGRESS"]
 
 
-def test_deleting_the_stack_cancels_its_job(canceler: Canceler) -> None:
+def test_deleting_a_stack_cancels_its_job(canceler: Canceler) -> None:
     job_id = canceler.job("example")
     check_deletion(canceler, job_id, (EXAMPLES / "teardown.yaml").read_text(), {"JobId": job_id})
 

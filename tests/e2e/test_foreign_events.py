@@ -1,4 +1,4 @@
-"""Whatever arrives that is not for us is rejected, and nothing else happens."""
+"""Events that do not request a cancellation in a known form are rejected and cancel nothing."""
 
 import json
 from typing import Any
@@ -7,9 +7,9 @@ import pytest
 
 from tests.e2e.conftest import Canceler
 
-# Small foreign events are rejected in memory (tests/unit/test_events.py). Of these, the deployed function matters.
+# tests/unit/inbound/test_event.py rejects small foreign events in memory. These need the deployed function.
 FOREIGN: dict[str, Any] = {
-    "a custom resource that would answer elsewhere": {
+    "a custom resource with a ResponseURL elsewhere": {
         "RequestType": "Delete",
         "ResponseURL": "https://collector.example.com/?token=secret",
         "RequestId": "r",
@@ -24,7 +24,7 @@ FOREIGN: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def bystander(canceler: Canceler) -> str:
-    """The job that every one of these events would like to see cancelled."""
+    """Create the job that each of these events names."""
     return canceler.job("bystander", queued=1, started=1)
 
 
@@ -45,5 +45,5 @@ def test_a_rejected_event_is_not_delivered_again(canceler: Canceler) -> None:
     sentinel = canceler.job("sentinel", started=0, queued=1)
     canceler.put_event("fleet.operations", "IoT Job Cancellation Requested", {"cancel": {"jobId": sentinel}})
     canceler.report_on(sentinel)
-    about = [line for line in canceler.log.lines() if event_id in line and '"message": "report"' in line]
-    assert len(about) == 1
+    reports = [line for line in canceler.log.lines() if event_id in line and '"message": "report"' in line]
+    assert len(reports) == 1

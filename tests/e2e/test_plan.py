@@ -1,4 +1,4 @@
-"""`make plan`: it tells the jobs that the same event cancels then, and changes nothing itself."""
+"""`make plan` lists the jobs that an event would cancel, and cancels none."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def event_file(tmp_path: Path) -> Path:
 
 
 def planned(canceler: Canceler, event_file: Path, event: object) -> tuple[int, str]:
-    """Exit code and output of the command, as somebody calls it whose shell has a stack's AWS."""
+    """Run the command against the local AWS, and return its exit code and output."""
     event_file.write_text(json.dumps(event))
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-m", "tools", "plan", str(event_file), "--stack", sam.STACK_NAME],
@@ -48,14 +48,14 @@ def planned(canceler: Canceler, event_file: Path, event: object) -> tuple[int, s
 
 
 def rows(output: str) -> dict[str, str]:
-    """Job id → what would happen, of the lines of the table."""
+    """Return job id → planned outcome, from the lines of the table."""
     _, _, table = output.partition("──\n")
     cells = (re.split(r"\s{2,}", line.strip()) for line in table.partition("\n\n")[0].splitlines())
     return {job_id: words for job_id, words, _ in cells}
 
 
 def statuses(canceler: Canceler, batch: str) -> dict[str, tuple[str, int]]:
-    """Each job of the batch: its status, and how many executions of it are cancelled."""
+    """Return the status and the number of canceled executions of each job of the batch."""
     iot = canceler.aws.client("iot")
     pages = iot.get_paginator("list_jobs").paginate()
     ids = [job["jobId"] for page in pages for job in page["jobs"] if f"-{batch}-" in job["jobId"]]
@@ -63,20 +63,20 @@ def statuses(canceler: Canceler, batch: str) -> dict[str, tuple[str, int]]:
     return {job["jobId"]: (job["status"], job["jobProcessDetails"].get("numberOfCanceledThings", 0)) for job in jobs}
 
 
-def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_lists_the_jobs_that_the_run_cancels(canceler: Canceler, event_file: Path) -> None:
     batch = unique("planned")
     started = canceler.job("started", started=2, batch=batch)
     queued = canceler.job("queued", queued=1, started=0, batch=batch)
     protected = canceler.job("protected", tags={"cancel-protection": "true"}, batch=batch)
     elsewhere = canceler.job("elsewhere", prefix="e2e-not-", batch=batch)
-    kept = canceler.job("keep", batch=batch)
+    excluded = canceler.job("keep", batch=batch)
     continuous, greengrass = f"{PREFIX}{batch}-continuous", f"{PREFIX}{batch}-greengrass"
     target = canceler.described(started)["targets"]
     iot = canceler.aws.client("iot")
     iot.create_job(jobId=continuous, targets=target, document="{}", targetSelection="CONTINUOUS")
     iot.create_job(jobId=greengrass, targets=target, document="{}", namespaceId="aws-gg-deployment")
-    asked = {"cancel": {"select": {"jobIdGlob": f"{PREFIX}{batch}-*", "excludeJobIdGlobs": ["*-keep"]}}}
-    event = {"version": "0", "id": "1", "source": "ops", "detail-type": REQUESTED, "detail": asked}
+    request = {"cancel": {"select": {"jobIdGlob": f"{PREFIX}{batch}-*", "excludeJobIdGlobs": ["*-keep"]}}}
+    event = {"version": "0", "id": "1", "source": "ops", "detail-type": REQUESTED, "detail": request}
     before = statuses(canceler, batch)
 
     code, output = planned(canceler, event_file, event)
@@ -95,7 +95,7 @@ def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Cancel
     assert "2 would be cancelled, 1 is protected, 1 left out. 3 live jobs matched" in output
     assert statuses(canceler, batch) == before
 
-    canceler.put_event("ops", REQUESTED, asked)
+    canceler.put_event("ops", REQUESTED, request)
     report = canceler.log.wait_for_report(
         "the real run", lambda each: not each["dryRun"] and started in str(each["jobs"]), seconds=60
     )
@@ -103,10 +103,10 @@ def test_the_plan_names_the_jobs_that_the_real_run_cancels_then(canceler: Cancel
     assert canceled == {job_id for job_id, words in rows(output).items() if words == "would be cancelled"}
     changed = {job_id for job_id, status in statuses(canceler, batch).items() if status != before[job_id]}
     assert changed == {started, queued}
-    assert canceler.statuses(protected, elsewhere, kept) == ["IN_PROGRESS"] * 3
+    assert canceler.statuses(protected, elsewhere, excluded) == ["IN_PROGRESS"] * 3
 
 
-def test_a_deletion_is_planned_without_an_answer_to_cloudformation(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_of_a_deletion_sends_no_response(canceler: Canceler, event_file: Path) -> None:
     job_id = canceler.job("deleted")
     event = json.loads((sam.ROOT / "events" / "custom-resource-delete.json").read_text())
     event |= {"PhysicalResourceId": job_id, "ResponseURL": "http://127.0.0.1:1/nobody-may-answer-here"}
@@ -114,11 +114,11 @@ def test_a_deletion_is_planned_without_an_answer_to_cloudformation(canceler: Can
     code, output = planned(canceler, event_file, event)
     assert (code, rows(output)) == (0, {job_id: "would be cancelled"}), output
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
-    told = [report for report in canceler.log.reports() if job_id in str(report["jobs"])]
-    assert [(report["trigger"], report["dryRun"]) for report in told] == [("DIRECT", True)]
+    reports = [report for report in canceler.log.reports() if job_id in str(report["jobs"])]
+    assert [(report["trigger"], report["dryRun"]) for report in reports] == [("DIRECT", True)]
 
 
-def test_the_stacks_own_sweep_is_planned_with_the_stacks_parameters(canceler: Canceler, event_file: Path) -> None:
+def test_the_plan_of_a_sweep_uses_the_parameters_of_the_stack(canceler: Canceler, event_file: Path) -> None:
     event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}", "id": "1"}
     sweep = {"SWEEP_JOB_ID_GLOB": "e2e-stale-*", "SWEEP_OLDER_THAN_HOURS": "2"}
     with IotServer("eu-central-1") as iot, canceler.environment(AWS_ENDPOINT_URL_IOT=iot.url, **sweep):
@@ -127,22 +127,22 @@ def test_the_stacks_own_sweep_is_planned_with_the_stacks_parameters(canceler: Ca
         code, output = planned(canceler, event_file, event)
         assert (code, rows(output)) == (0, {"e2e-stale-old": "would be cancelled", "e2e-stale-young": "left out"})
         assert "not older than 2 h" in output
-        assert iot.backend.cancelled == []
+        assert iot.backend.canceled == []
         assert canceler.invoke(event)["counts"] == {"CANCELED": 1}
-        assert iot.backend.cancelled == ["e2e-stale-old"]
+        assert iot.backend.canceled == ["e2e-stale-old"]
 
 
-# In this process, where more can be seen
+# In this process
 
 
 @contextmanager
-def noted(canceler: Canceler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if `make up` had started the local AWS: its note is held."""
+def local_aws_of_make_up(canceler: Canceler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run the block as if `make up` had started the local AWS: with its state file, which is locked."""
     monkeypatch.setattr(background, "_DIRECTORY", folder)
     known = {"port": canceler.aws.port, "environment": canceler.aws.environment}
     with background._open_state() as state:
         assert background._lock(state)
-        background._write(state, known)  # type: ignore[arg-type] # what the others read is not needed here
+        background._write(state, known)  # type: ignore[arg-type] # no other command reads it
         yield
 
 
@@ -154,13 +154,13 @@ def in_process(*arguments: str) -> tuple[int, str]:
     return code, stream.getvalue()
 
 
-def test_without_a_stack_it_is_the_local_aws_of_make_up(
+def test_the_default_stack_is_on_the_local_aws(
     canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = canceler.job("of-make-up")
     event_file.write_text(json.dumps({"cancel": {"jobId": job_id, "dryRun": False}}))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # somebody else's AWS
-    with noted(canceler, tmp_path / "local", monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # another AWS
+    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
         code, output = in_process(str(event_file))
     assert (code, rows(output)) == (0, {job_id: "would be cancelled"})
     assert f"on the stack iot-job-canceler, on the local AWS at {canceler.aws.endpoint_url}" in output
@@ -168,7 +168,7 @@ def test_without_a_stack_it_is_the_local_aws_of_make_up(
 
 
 @pytest.mark.parametrize(
-    ("event", "code", "told"),
+    ("event", "code", "text"),
     [
         ({"cancel": {"jobId": "other-prefix"}}, 1, "It would be rejected. jobId: must start with 'e2e-'"),
         ({"cancel": {"jobId": "e2e-1", "force": True}}, 1, "It would be rejected. force: must be false or left out"),
@@ -178,22 +178,22 @@ def test_without_a_stack_it_is_the_local_aws_of_make_up(
         ({"cancel": {"select": {"jobIdGlob": "e2e-none-*"}}}, 0, "no job. 0 live jobs matched"),
     ],
 )
-def test_what_would_cancel_nothing_says_why(
+def test_a_plan_without_jobs_gives_the_reason(
     canceler: Canceler,
     event_file: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     event: object,
     code: int,
-    told: str,
+    text: str,
 ) -> None:
     event_file.write_text(json.dumps(event))
-    with noted(canceler, tmp_path / "local", monkeypatch):
-        seen, output = in_process(str(event_file))
-    assert (seen, told in output) == (code, True), output
+    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
+        exit_code, output = in_process(str(event_file))
+    assert (exit_code, text in output) == (code, True), output
 
 
-def test_without_any_of_them_it_says_what_to_do(
+def test_without_a_stack_or_a_local_aws_the_error_names_both(
     event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background, "_DIRECTORY", tmp_path)
@@ -207,21 +207,21 @@ def stack_of(canceler: Canceler, name: str = sam.STACK_NAME) -> plan.Stack:
     return plan.Stack(name, "here", environment, aws.client("cloudformation"), aws.client("lambda"))
 
 
-@pytest.mark.parametrize("question", [{"cancel": {"jobId": "e2e-1"}}, {"cancel": {"jobId": "e2e-1", "dryRun": False}}])
-def test_what_is_no_dry_run_is_not_sent(
-    canceler: Canceler, question: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("payload", [{"cancel": {"jobId": "e2e-1"}}, {"cancel": {"jobId": "e2e-1", "dryRun": False}}])
+def test_a_request_that_is_not_a_dry_run_is_not_sent(
+    canceler: Canceler, payload: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[object] = []
     monkeypatch.setattr(sam, "remote_invoke", lambda *arguments: sent.append(arguments))
     with pytest.raises(NotPlanned, match="no dry run, so nothing was sent"):
-        stack_of(canceler).invoke(question)
+        stack_of(canceler).invoke(payload)
     assert sent == []
 
 
 DRY = {"cancel": {"jobId": "e2e-gone", "dryRun": True}}
 
 
-def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: Canceler) -> None:
+def test_a_missing_stack_and_a_failing_function_are_errors(canceler: Canceler) -> None:
     with pytest.raises(SamFailed, match="sam remote invoke ended with exit code 1"):
         stack_of(canceler, "no-such-stack").invoke(DRY)
     with canceler.environment(FORCE="perhaps"), pytest.raises(SamFailed, match=r"the function failed: .*FORCE"):
@@ -229,22 +229,22 @@ def test_a_stack_that_is_not_there_and_a_function_that_fails_are_told(canceler: 
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("result", "text"),
     [
         ("hello", "no answer of an iot-job-canceler"),
         ({"status": "SETTLED"}, "no answer of an iot-job-canceler"),
         ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not take it for a dry run"),
     ],
 )
-def test_another_functions_answer_is_no_plan(
-    canceler: Canceler, answer: object, told: str, monkeypatch: pytest.MonkeyPatch
+def test_the_result_of_another_function_is_an_error(
+    canceler: Canceler, result: object, text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sam, "remote_invoke", lambda *_: answer)
-    with pytest.raises(NotPlanned, match=told):
+    monkeypatch.setattr(sam, "remote_invoke", lambda *_: result)
+    with pytest.raises(NotPlanned, match=text):
         stack_of(canceler).invoke(DRY)
 
 
-def test_a_plan_that_is_not_whole_is_a_failure() -> None:
+def test_an_incomplete_plan_is_a_failure() -> None:
     stream = StringIO()
     job = {"jobId": "a", "outcome": "DEFERRED", "detail": "throttled", "executionsLeftInProgress": 0}
     report: Any = {"status": "UNFINISHED", "dryRun": True, "force": False, "reason": "", "jobs": [job]}
@@ -252,7 +252,7 @@ def test_a_plan_that_is_not_whole_is_a_failure() -> None:
     assert "This is not the whole plan" in stream.getvalue()
 
 
-def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
+def test_a_file_that_is_not_json_is_an_error(event_file: Path) -> None:
     event_file.write_text("{")
     with pytest.raises(NotPlanned, match=r"event\.json can't be read as JSON"):
         plan._read(event_file)
@@ -264,7 +264,7 @@ def test_a_file_that_is_no_json_is_told(event_file: Path) -> None:
     ("stack", "called"),
     [("STACK=prod", "python -m tools plan events/x.json --stack prod"), ("", "python -m tools plan events/x.json ")],
 )
-def test_make_calls_it_with_the_event_and_the_stack(stack: str, called: str) -> None:
+def test_make_plan_passes_the_event_and_the_stack(stack: str, called: str) -> None:
     command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]
-    told = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
-    assert called in told.stdout.splitlines()
+    done = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
+    assert called in done.stdout.splitlines()

@@ -13,8 +13,8 @@ from tools.polling import wait_for
 
 
 @dataclass
-class Played:
-    """A roll-out whose stack was deleted, and what was seen. `reason`: why it could not be."""
+class Deletion:
+    """The deletion of a roll-out's stack: whether the bucket existed at each check, and the reason if it failed."""
 
     roll_out: Rollout
     bucket_seen: list[bool]
@@ -22,7 +22,7 @@ class Played:
 
 
 def reports_on(canceler: Canceler, job_id: str) -> list[tuple[str, str, int]]:
-    """Status, outcome and executions left of every run that spoke of the job."""
+    """Return status, outcome and executions in progress of every run on the job."""
     return [
         (report["status"], job["outcome"], job["executionsLeftInProgress"])
         for report in canceler.log.reports()
@@ -32,13 +32,13 @@ def reports_on(canceler: Canceler, job_id: str) -> list[tuple[str, str, int]]:
 
 
 def begin_next_second() -> None:
-    """IoT rounds the times of a device down to seconds, so in the same second it would seem earlier than the report."""
+    """Wait for the next second: AWS IoT rounds down the times of a device, which would precede the report otherwise."""
     now = int(time.time())
     wait_for("the next second", lambda: int(time.time()) > now or None, seconds=5)
 
 
-def play_patience(roll_out: Rollout, canceler: Canceler) -> Played:
-    """Each device is done after one more report has counted it as in progress."""
+def delete_while_devices_finish(roll_out: Rollout, canceler: Canceler) -> Deletion:
+    """Delete the stack. Each device finishes after one more report has counted it as in progress."""
     seen: list[bool] = []
     roll_out.begin_deletion()
     for device in roll_out.devices:
@@ -47,26 +47,26 @@ def play_patience(roll_out: Rollout, canceler: Canceler) -> Played:
         seen.append(roll_out.has_bucket())
         assert roll_out.succeed(device)
     roll_out.wait_for_deletion(seconds=60)
-    return Played(roll_out, [*seen, roll_out.has_bucket()])
+    return Deletion(roll_out, [*seen, roll_out.has_bucket()])
 
 
 @pytest.fixture(scope="module")
-def played(patient: Canceler) -> Played:
-    """A roll-out to one device, which is done before the first look at it."""
+def deletion(patient: Canceler) -> Deletion:
+    """Delete a roll-out to one device, which finishes before the first poll."""
     roll_out = Rollout(patient.aws, f"rollout-{unique('patience')}", Fleet(patient.aws))
     roll_out.create({"CancelerStack": PATIENT, "WaitForExecutionsMinutes": "2"})
     roll_out.start_devices(1)
-    return play_patience(roll_out, patient)
+    return delete_while_devices_finish(roll_out, patient)
 
 
-def test_a_stack_keeps_its_bucket_until_the_device_has_reported(played: Played) -> None:
-    assert played.bucket_seen == [True, False]
-    assert played.roll_out.fleet.state(played.roll_out.name).executions == {"SUCCEEDED": 1}
+def test_the_bucket_is_deleted_after_the_device_has_reported(deletion: Deletion) -> None:
+    assert deletion.bucket_seen == [True, False]
+    assert deletion.roll_out.fleet.state(deletion.roll_out.name).executions == {"SUCCEEDED": 1}
 
 
-def test_the_time_line_of_a_deletion_is_device_then_canceler_then_stack(patient: Canceler, played: Played) -> None:
-    lines = [(moment.who, moment.what) for moment in played.roll_out.timeline(patient.log)]
-    (device,) = played.roll_out.devices
+def test_a_deletion_waits_for_the_device_before_the_stack_continues(patient: Canceler, deletion: Deletion) -> None:
+    lines = [(moment.who, moment.what) for moment in deletion.roll_out.timeline(patient.log)]
+    (device,) = deletion.roll_out.devices
     order = [
         ("stack", "DELETE_IN_PROGRESS"),
         ("stack's Teardown", "DELETE_IN_PROGRESS"),
@@ -78,11 +78,11 @@ def test_the_time_line_of_a_deletion_is_device_then_canceler_then_stack(patient:
         ("stack", "DELETE_COMPLETE"),
     ]
     assert [line for line in lines if line in order] == order
-    last_look = lines.index(("canceler", "SETTLED, job ALREADY_CANCELED, 0 left in progress"))
-    assert last_look > lines.index((device, "SUCCEEDED"))
+    last_poll = lines.index(("canceler", "SETTLED, job ALREADY_CANCELED, 0 left in progress"))
+    assert last_poll > lines.index((device, "SUCCEEDED"))
 
 
-def test_without_force_the_role_can_not_end_an_execution_even_if_the_code_would(patient: Canceler) -> None:
+def test_without_force_iam_denies_canceling_executions(patient: Canceler) -> None:
     job_id = patient.job("gentle", prefix="rollout-")
     assert patient.invoke({"cancel": {"jobId": job_id}})["executionsLeftInProgress"] == 1
     with patient.environment(FORCE="true"):
@@ -95,7 +95,7 @@ def test_without_force_the_role_can_not_end_an_execution_even_if_the_code_would(
 @pytest.mark.parametrize(
     ("tags", "executions"), [({}, {"CANCELED": 1}), ({"cancel-protection": "true"}, {"IN_PROGRESS": 1})]
 )
-def test_with_force_a_job_that_was_cancelled_by_hand_has_its_executions_ended_unless_it_is_protected(
+def test_force_cancels_executions_of_canceled_jobs_unless_protected(
     forceful: Canceler, tags: dict[str, str], executions: dict[str, int]
 ) -> None:
     job_id = forceful.job("by-hand", tags=tags, prefix="forceful-")

@@ -1,4 +1,4 @@
-"""The function's own clients over sockets without a network, and worlds for them."""
+"""The function's own clients over sockets without a network, and simulations on them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,11 +14,11 @@ from handler.aws.eventbridge import events_client
 from handler.aws.iot import IotJobs, iot_client
 from handler.aws.sqs import sqs_client
 from tests.conftest import Log
-from tests.faults.matrix import NewWorld
+from tests.faults.matrix import NewSimulation
 from tests.faults.scenarios import Scenario
+from tests.faults.simulation import Simulation
 from tests.faults.sockets import Request, all_served_by
 from tests.faults.tally import Tally
-from tests.faults.world import World
 from tests.support.aws_lambda import new_services
 from tests.support.fakes import FakeClock, config
 from tools.simulators.iot import IotSimulator
@@ -26,7 +26,7 @@ from tools.simulators.iot import IotSimulator
 
 @pytest.fixture
 def tally(record_property: Callable[[str, object], None]) -> Tally:
-    """Counts the combinations of one test."""
+    """Count the combinations of one test."""
     return Tally(record_property)
 
 
@@ -35,16 +35,16 @@ def _greatest_delay(_backoff: object, context: RetryContext) -> float:
 
 
 @pytest.fixture(scope="package")
-def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
-    """One after the other, over the same clients. What the SDK sleeps and draws goes by the world's clock."""
-    worlds: list[World] = []
+def new_simulation(new_log: Callable[[], Log]) -> Iterator[NewSimulation]:
+    """Create simulations one after the other, over the same clients. The SDK sleeps on the clock of the simulation."""
+    simulations: list[Simulation] = []
     quotas: list[RetryQuota] = []
 
     def serve(request: Request, timeout: float) -> bytes:
-        return worlds[-1].serve(request, timeout)
+        return simulations[-1].serve(request, timeout)
 
     def sleep(seconds: float) -> None:
-        worlds[-1].clock.sleep(seconds)
+        simulations[-1].clock.sleep(seconds)
 
     def new_quota() -> RetryQuota:
         quotas.append(RetryQuota())
@@ -66,7 +66,7 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
         patch.setattr("botocore.signers.RequestSigner.sign", lambda *_args, **_kwargs: None)
         iot, sqs, bus, http, log = iot_client(), sqs_client(), events_client(), urllib3.PoolManager(), new_log()
 
-        def new(scenario: Scenario) -> World:
+        def new(scenario: Scenario) -> Simulation:
             log.stream.seek(0)
             log.stream.truncate()
             for quota in quotas:
@@ -77,7 +77,7 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = new_services(
-                replace(config(policy=scenario.policy), **scenario.sweep),
+                replace(config(limits=scenario.limits), **scenario.sweep),
                 clock,
                 log.telemetry,
                 jobs_api=partial(IotJobs, iot),
@@ -85,12 +85,12 @@ def new_world(new_log: Callable[[], Log]) -> Iterator[NewWorld]:
                 events=bus,
                 http=http,
             )
-            world = World(services, backend, clock, log)
-            world.reports_at = dict(scenario.reports_at)
-            world.meant = scenario.meant
-            world.waits = bool(scenario.reports_at) or scenario.policy.force
-            worlds[:] = [world]
-            return world
+            simulation = Simulation(services, backend, clock, log)
+            simulation.reports_at = dict(scenario.reports_at)
+            simulation.matching = scenario.matching
+            simulation.waits = bool(scenario.reports_at) or scenario.limits.force
+            simulations[:] = [simulation]
+            return simulation
 
         yield new
         http.clear()

@@ -1,4 +1,4 @@
-"""The services behind the sockets: AWS IoT with its rules, SQS, and S3, which takes the answers to CloudFormation."""
+"""The services behind the sockets: AWS IoT, SQS, and S3, which receives the responses to CloudFormation."""
 
 import json
 import re
@@ -32,21 +32,21 @@ type Act = Callable[[], bytes]
 
 
 def error(status: int, code: str, message: str) -> bytes:
-    """An error as IoT and SQS answer it."""
+    """Return an error response of IoT or SQS."""
     body = {"__type": code, "message": message}
     return response(status, json.dumps(body).encode(), headers={"x-amzn-ErrorType": code})
 
 
 def iot(request: Request, backend: IotSimulator) -> tuple[str, Act]:
-    """The operation that is asked for, and what carries it out."""
+    """Return the requested operation, and the function that runs it."""
     operation, in_path = _operation(request)
 
     def act() -> bytes:
         try:
-            answer = backend.call(operation.name, _parameters(operation, request, in_path))
+            result = backend.call(operation.name, _parameters(operation, request, in_path))
         except ServiceError as refusal:
             return error(refusal.status, refusal.code, refusal.message)
-        return response(200, json.dumps(answer, default=datetime.timestamp).encode())
+        return response(200, json.dumps(result, default=datetime.timestamp).encode())
 
     return operation.name, act
 
@@ -56,13 +56,13 @@ def sqs(request: Request, queues: FakeSqs) -> tuple[str, Act]:
     operation = request.headers["x-amz-target"].removeprefix("AmazonSQS.")
 
     def act() -> bytes:
-        asked = json.loads(request.body)
+        parameters = json.loads(request.body)
         try:
             if operation == "SendMessage":
-                queues.send_message(**asked)
+                queues.send_message(**parameters)
             else:
                 assert operation == "ChangeMessageVisibility"
-                queues.change_message_visibility(**asked)
+                queues.change_message_visibility(**parameters)
         except ClientError as refusal:
             return error(400, f"com.amazonaws.sqs#{refusal.response['Error']['Code']}", "refused")
         return response(200, b"{}")
@@ -105,15 +105,15 @@ def _operation(request: Request) -> tuple[OperationModel, Mapping[str, str]]:
         for method, pattern, operation in _routes()
         if method == request.method and (match := pattern.fullmatch(request.url.path))
     ]
-    assert len(found) == 1, f"{request.method} {request.url.path} is no call that the function may make"
+    assert len(found) == 1, f"{request.method} {request.url.path} is not a call that the function may make"
     return found[0]
 
 
 def _parameters(operation: OperationModel, request: Request, in_path: Mapping[str, str]) -> dict[str, Any]:
-    asked = {name: unquote(value) for name, value in in_path.items()} | dict(parse_qsl(request.url.query))
+    parameters = {name: unquote(value) for name, value in in_path.items()} | dict(parse_qsl(request.url.query))
     members: Any = operation.input_shape and operation.input_shape.members
     body: dict[str, Any] = json.loads(request.body or b"{}")
-    return body | {name: _TYPES[members[name].type_name](value) for name, value in asked.items()}
+    return body | {name: _TYPES[members[name].type_name](value) for name, value in parameters.items()}
 
 
 _TYPES: dict[str, Callable[[str], object]] = {"boolean": lambda text: text == "true", "integer": int, "string": str}

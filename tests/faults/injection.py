@@ -13,56 +13,56 @@ from tests.support.fakes import FakeClock
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One attempt of a call under way. `answer` is what the service has answered, or nothing if it did not act."""
+    """One attempt of a call. `response` has the bytes of the service, or none if it did not act."""
 
     operation: str
     timeout: float
     clock: FakeClock
-    answer: bytes
+    response: bytes
 
 
-type Happening = Callable[[Call], bytes]
+type Action = Callable[[Call], bytes]
 
 
-class Lasts(StrEnum):
+class Duration(StrEnum):
     """How long a fault lasts."""
 
     ONCE = "once"  # one attempt, so that the SDK's next one works
     CALL = "every attempt"  # of one call
-    FOR_EVER = "for ever"  # every call of the operation from then on, whoever makes it
+    PERMANENT = "permanent"  # every later call of the operation by any invocation
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`acts`: before that, the service does what it is asked. `where` it can happen; none is anywhere.
+    """A fault of a call. With `acts`, the service acts first. `where` lists the possible places; none is anywhere.
 
     A place is an operation, or an operation and what a refusal there ends in, as in Scenario.calls.
     """
 
     name: str
-    happening: Happening
+    action: Action
     acts: bool = False
-    lasts: Lasts = Lasts.CALL
+    duration: Duration = Duration.CALL
     where: tuple[str, ...] = ()
 
-    def can_strike(self, operation: str, refused: str) -> bool:
-        """True if it makes sense there."""
+    def applies_to(self, operation: str, refused: str) -> bool:
+        """Return True if the fault can happen there."""
         return not self.where or bool({operation, f"{operation}/{refused}"} & set(self.where))
 
     def __str__(self) -> str:
-        return f"{self.name}, {self.lasts.value}"
+        return f"{self.name}, {self.duration.value}"
 
 
-def for_ever(fault: Fault) -> Fault:
-    """The same without an end."""
-    return replace(fault, lasts=Lasts.FOR_EVER)
+def permanent(fault: Fault) -> Fault:
+    """Return the same fault for every later call of the operation."""
+    return replace(fault, duration=Duration.PERMANENT)
 
 
-# The happenings
+# Actions
 
 
-def _answers(status: int, code: str) -> Happening:
-    return lambda call: response(status) if call.operation == PUT else error(status, code, "told by the service")
+def _responds(status: int, code: str) -> Action:
+    return lambda call: response(status) if call.operation == PUT else error(status, code, "from the service")
 
 
 def _reset(_call: Call) -> bytes:
@@ -84,30 +84,30 @@ def _too_late(call: Call) -> bytes:
 
 def _just_in_time(call: Call) -> bytes:
     call.clock.advance(call.timeout - 0.01)
-    return call.answer
+    return call.response
 
 
 def _cut_off(call: Call) -> bytes:
-    return call.answer[:-1]
+    return call.response[:-1]
 
 
 def _no_http(_call: Call) -> bytes:
     return b"???\r\n\r\n"
 
 
-def _body(change: Callable[[bytes], bytes]) -> Happening:
-    """Another body; the status and the other headers stay as they are."""
+def _body(change: Callable[[bytes], bytes]) -> Action:
+    """Replace the body. The status and the other headers stay the same."""
 
-    def happening(call: Call) -> bytes:
-        head, _, body = call.answer.partition(b"\r\n\r\n")
-        kept = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
+    def action(call: Call) -> bytes:
+        head, _, body = call.response.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.startswith(b"Content-Length")]
         changed = change(body)
-        return b"\r\n".join([*kept, b"Content-Length: %d" % len(changed), b"", changed])
+        return b"\r\n".join([*lines, b"Content-Length: %d" % len(changed), b"", changed])
 
-    return happening
+    return action
 
 
-def _text(text: bytes) -> Happening:
+def _text(text: bytes) -> Action:
     return _body(lambda _: text)
 
 
@@ -127,58 +127,58 @@ IOT = ("CancelJob", "DescribeJob", "ListJobs", "ListTagsForResource", "ListJobEx
 SQS = ("SendMessage", "ChangeMessageVisibility")
 EVENTS = ("PutEvents",)
 _AWS = (*IOT, *SQS, *EVENTS)
-# An empty object is a true answer of a listing: the service's model requires none of its members.
-_NO_LISTING = ("CancelJob", "DescribeJob", "ListJobExecutionsForJob", "CancelJobExecution", *SQS, *EVENTS)
+# An empty object is a valid response of a listing: the service's model requires none of its members.
+_NOT_LISTED = ("CancelJob", "DescribeJob", "ListJobExecutionsForJob", "CancelJobExecution", *SQS, *EVENTS)
 _OTHER_TYPES = b'{"job": "x", "jobs": "x", "tags": 7, "executionSummaries": "x", "nextToken": 1, "MessageId": [1]}'
 _EMPTY_ROWS = b'{"job": {}, "jobs": [{}], "tags": [{}], "executionSummaries": [{}]}'
 
-_BY_ATTEMPTS: tuple[tuple[str, Happening, bool], ...] = (
-    ("throttled", _answers(400, "ThrottlingException"), False),
-    ("500", _answers(500, "InternalFailureException"), False),
-    ("503", _answers(503, "ServiceUnavailableException"), False),
+_BY_ATTEMPTS: tuple[tuple[str, Action, bool], ...] = (
+    ("throttled", _responds(400, "ThrottlingException"), False),
+    ("500", _responds(500, "InternalFailureException"), False),
+    ("503", _responds(503, "ServiceUnavailableException"), False),
     ("connection reset before it acted", _reset, False),
-    ("answer lost", _closed, True),
-    ("time-out before it acted", _too_late, False),
-    ("time-out after it acted", _too_late, True),
+    ("response lost", _closed, True),
+    ("timeout before it acted", _too_late, False),
+    ("timeout after it acted", _too_late, True),
 )
-# What passes: nothing is lost, and all ends as if it had not been.
-PASSING = (
-    *(Fault(*each, lasts) for each in _BY_ATTEMPTS for lasts in (Lasts.ONCE, Lasts.CALL)),
-    Fault("answered just in time", _just_in_time, acts=True),
-    Fault("no HTTP", _no_http, acts=True),
+# Temporary faults: they do not change the result.
+TEMPORARY = (
+    *(Fault(*each, duration) for each in _BY_ATTEMPTS for duration in (Duration.ONCE, Duration.CALL)),
+    Fault("response just in time", _just_in_time, acts=True),
+    Fault("not HTTP", _no_http, acts=True),
     Fault("body cut off", _cut_off, acts=True, where=_AWS),
-    Fault("body is no JSON", _text(b"<html>Bad Gateway</html>"), acts=True, where=_AWS),
+    Fault("body is not JSON", _text(b"<html>Bad Gateway</html>"), acts=True, where=_AWS),
     Fault("body is half of it", _body(lambda body: body[: len(body) // 2]), acts=True, where=_AWS),
     Fault("body is empty", _text(b""), acts=True, where=_AWS),
     Fault("body is a list", _text(b"[]"), acts=True, where=_AWS),
-    Fault("body is somebody else's", _text(b'{"message": "Bad Gateway"}'), acts=True, where=_AWS),
-    Fault("body is an empty object", _text(b"{}"), acts=True, where=_NO_LISTING),
+    Fault("body of another service", _text(b'{"message": "Bad Gateway"}'), acts=True, where=_AWS),
+    Fault("body is an empty object", _text(b"{}"), acts=True, where=_NOT_LISTED),
     Fault("body has other types", _text(_OTHER_TYPES), acts=True, where=_AWS),
     Fault("body has empty rows", _text(_EMPTY_ROWS), acts=True, where=_AWS),
-    Fault("accepted, and not done", _accepted, where=("CancelJob/told", "CancelJobExecution/told")),
+    Fault("accepted, and not done", _accepted, where=("CancelJob/reported", "CancelJobExecution/reported")),
     Fault("status PAUSED", _body(_paused), acts=True, where=("DescribeJob",)),
     Fault("killed before it acted", _kill),
     Fault("killed after it acted", _kill, acts=True),
 )
-# What the service does not want: it is told, since nobody knows whether it would ever pass.
+# Refusals: they are reported, since a retry might never succeed.
 REFUSALS = (
-    Fault("denied", _answers(403, "AccessDeniedException")),
-    Fault("unknown error with 400", _answers(400, "NeverHeardOfException")),
-    Fault("unknown error with 409", _answers(409, "NeverHeardOfException")),
+    Fault("denied", _responds(403, "AccessDeniedException")),
+    Fault("unknown error with 400", _responds(400, "NeverHeardOfException")),
+    Fault("unknown error with 409", _responds(409, "NeverHeardOfException")),
 )
-NOTHING = Fault("nothing", lambda call: call.answer, acts=True)
-_BY_NAME = {str(fault): fault for fault in (*PASSING, *REFUSALS)}
-UNAVAILABLE, LOST = _BY_NAME["503, every attempt"], _BY_NAME["answer lost, every attempt"]
+NOTHING = Fault("nothing", lambda call: call.response, acts=True)
+_BY_NAME = {str(fault): fault for fault in (*TEMPORARY, *REFUSALS)}
+UNAVAILABLE, LOST = _BY_NAME["503, every attempt"], _BY_NAME["response lost, every attempt"]
 PAUSED, DENIED = _BY_NAME["status PAUSED, every attempt"], _BY_NAME["denied, every attempt"]
 KILLED = _BY_NAME["killed after it acted, every attempt"]
-# One fault for each effect that the pipeline can tell apart, and the operations on which it can. test_classes.py shows
-# which of these every fault amounts to at every call: so the gate tries these, and nightly/ the others.
+# One fault for each effect that the pipeline can distinguish, and the operations on which it can. test_classes.py shows
+# the class of every fault at every call. So the gate tries these faults, and nightly/ the others.
 CLASSES: dict[str, tuple[str, ...]] = {
     "503, once": (*_AWS, PUT),
     "503, every attempt": (*_AWS, PUT),
-    "answer lost, once": ("CancelJob", "CancelJobExecution"),  # the next attempt is refused: it is done already
-    "answer lost, every attempt": (*_AWS, PUT),
-    "answered just in time, every attempt": (*_AWS, PUT),
+    "response lost, once": ("CancelJob", "CancelJobExecution"),  # the next attempt is refused: it already done
+    "response lost, every attempt": (*_AWS, PUT),
+    "response just in time, every attempt": (*_AWS, PUT),
     "body is an empty object, every attempt": ("ListJobExecutionsForJob",),  # nothing is listed
     "accepted, and not done, every attempt": ("CancelJob", "CancelJobExecution"),
     "status PAUSED, every attempt": ("DescribeJob",),
@@ -188,5 +188,5 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 
 def is_class(operation: str, fault: Fault) -> bool:
-    """True if the fault stands for others on this operation."""
+    """Return True if the fault represents others on this operation."""
     return operation in CLASSES.get(str(fault), ())

@@ -1,4 +1,4 @@
-"""Every trigger: the event, the jobs that there are, each call that an undisturbed run makes, and how all ends."""
+"""Every trigger: the event, the jobs, the calls of an undisturbed run, and the results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from handler.cancellation.request import StackLimits
-from tests.faults.world import SECRET
+from tests.faults.simulation import SECRET
 from tests.support.fakes import LIMITS, NOW
 from tools.simulators.events import (
     RESPONSE_HOST,
@@ -17,7 +17,7 @@ from tools.simulators.events import (
     eventbridge_event,
 )
 
-RESPONSE_URL = f"https://{RESPONSE_HOST}/answer?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
+RESPONSE_URL = f"https://{RESPONSE_HOST}/response?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
 FORCED = replace(LIMITS, force=True)
 OLD, YOUNG = {"created_at": NOW - timedelta(days=30)}, {"created_at": NOW - timedelta(hours=1)}
 
@@ -28,7 +28,7 @@ type End = tuple[str, Mapping[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One call. `refused`: what it makes of the run if the service does not want it, as `Scenario.calls` tells."""
+    """One call. `refused` is the result of the run if the service refuses the call, as in `Scenario.calls`."""
 
     operation: str
     refused: str
@@ -39,14 +39,14 @@ class Scenario:
     """One trigger.
 
     Attributes:
-        calls: each call of an undisturbed run, with what a refusal there ends in: `told`, the run is UNSETTLED;
-            `rejected`, it is REJECTED; `-`, all ends as ever; `given-up`, CloudFormation is
-            told, and nothing takes up what is left.
+        calls: each call of an undisturbed run, with the result of a refusal there: `reported`, the run is UNSETTLED;
+            `rejected`, it is REJECTED; `-`, nothing changes; `final`, CloudFormation gets
+            a final response although work remains.
         later: the same from the backlog, where the first invocation could not begin.
-        jobs: what is meant, as it is at first; `others` are not meant.
+        jobs: the matching jobs at the start; `others` do not match.
         ends: the status of each, and of its executions, in the end.
-        told: reasonCode and comment that they have then; `also_told` if somebody else wants the same.
-        answer: what CloudFormation is told, where it asks.
+        reason: reasonCode and comment that they have then; `other_reason` if another caller requests the same.
+        response: what CloudFormation gets, for a teardown.
         status: that of the last report.
     """
 
@@ -56,35 +56,35 @@ class Scenario:
     jobs: Mapping[str, Fields] = field(default_factory=dict)
     others: Mapping[str, Fields] = field(default_factory=lambda: OTHER_JOB)
     ends: Mapping[str, End] = field(default_factory=dict)
-    told: tuple[str, str] = ("", "")
-    also_told: tuple[str, str] = ("", "")
-    answer: Mapping[str, Any] | None = None
+    reason: tuple[str, str] = ("", "")
+    other_reason: tuple[str, str] = ("", "")
+    response: Mapping[str, Any] | None = None
     status: str = "SETTLED"
-    policy: StackLimits = LIMITS
+    limits: StackLimits = LIMITS
     sweep: Mapping[str, Any] = field(default_factory=dict)
     reports_at: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
     @property
-    def meant(self) -> tuple[str, ...]:
+    def matching(self) -> tuple[str, ...]:
         """The jobs that have to end. A protected one has not."""
         return tuple(job_id for job_id, (status, _) in self.ends.items() if status == "CANCELED")
 
     @property
     def is_teardown(self) -> bool:
-        """True if CloudFormation waits for an answer."""
-        return self.answer is not None
+        """True if CloudFormation waits for a response."""
+        return self.response is not None
 
     @property
     def continues(self) -> bool:
-        """True if CloudFormation is told SUCCESS whatever happens."""
+        """True if the response is always SUCCESS."""
         return "OnIncomplete" in self.event.get("ResourceProperties", {})
 
     @property
     def service_timeout(self) -> float:
-        """Seconds."""
+        """ServiceTimeout in seconds."""
         return float(self.event["ResourceProperties"]["ServiceTimeout"])
 
-    def answered_within(self, seconds: int) -> "Scenario":
+    def with_service_timeout(self, seconds: int) -> "Scenario":
         """The same with another ServiceTimeout, where there is one."""
         if not self.is_teardown:
             return self
@@ -92,18 +92,18 @@ class Scenario:
         return replace(self, event=self.event | {"ResourceProperties": properties})
 
     def points(self, *, later: bool) -> list[Point]:
-        """The calls of an undisturbed run, as they are told here."""
-        told = (self.later if later else self.calls).split()
-        return [Point(*each.split("/")) for each in told]
+        """Return the calls of an undisturbed run."""
+        reason = (self.later if later else self.calls).split()
+        return [Point(*each.split("/")) for each in reason]
 
 
 def custom_resource(request_type: str, physical_id: str | None, **properties: object) -> dict[str, Any]:
-    """Build a request of CloudFormation that is answered within 900 s."""
+    """Build a request of CloudFormation with a ServiceTimeout of 900 s."""
     return custom_resource_request(request_type, physical_id, RESPONSE_URL, {"ServiceTimeout": "900", **properties})
 
 
 def success(physical_id: str, **data: str) -> dict[str, Any]:
-    """What CloudFormation is to be told."""
+    """Return the expected response to CloudFormation."""
     return {"Status": "SUCCESS", "PhysicalResourceId": physical_id, "Reason": "", "Data": data}
 
 
@@ -113,14 +113,14 @@ HAS_RUN: End = ("CANCELED", {"thing-1": "SUCCEEDED", "thing-2": "CANCELED"})
 SCHEDULED: Fields = {**OLD, "status": "SCHEDULED"}
 GONE: End = ("CANCELED", {})
 TEARDOWN = ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}")
-LEFT: Fields = {
+LEFTOVER: Fields = {
     **OLD,
     "status": "CANCELED",
     "executions": {"thing-1": "IN_PROGRESS", "site:thing-2": "IN_PROGRESS"},
     "reason_code": TEARDOWN[0],
     "comment": TEARDOWN[1],
 }
-LEFT_NONE: End = ("CANCELED", {"thing-1": "CANCELED", "site:thing-2": "CANCELED"})
+NO_LEFTOVER: End = ("CANCELED", {"thing-1": "CANCELED", "site:thing-2": "CANCELED"})
 ENDS_AT_10, ENDS_AT_30 = {("firmware", "thing-1"): 10.0}, {("firmware", "thing-1"): 30.0}
 OF_THE_STACK: Fields = {**OLD, "tags": {"iot-job-canceler:stack-id": STACK_ID}}
 OF_FLEET_IN_DEV: Fields = {
@@ -128,158 +128,166 @@ OF_FLEET_IN_DEV: Fields = {
     "tags": {"env": "dev"},
     "targets": ["arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet"],
 }
-# Jobs that a trigger does not mean, and would mean if one part of what it asks for were ignored.
+# Jobs that do not match a trigger, and would match if one of its criteria were ignored.
 OTHER_JOB: dict[str, Fields] = {"gateway": RUNNING}
 OTHERS_OF_THE_STACK: dict[str, Fields] = {
     "gateway": RUNNING,
     "AFR_OTA-firmware": {**RUNNING, **OF_THE_STACK},
     "greengrass": {**RUNNING, **OF_THE_STACK, "namespace": "aws-gg-deployment"},
 }
-# Somebody else has cancelled it, and devices still run it: it is neither forced nor waited for.
-CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFT, "comment": "a bad roll-out"}}
+# Another caller canceled it, and devices still run it: the function neither forces it nor waits for it.
+CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFTOVER, "comment": "a bad rollout"}}
 OTHERS_OLD: dict[str, Fields] = {"gateway": RUNNING, "prefix-old": RUNNING, "firm-old-young": {**RUNNING, **YOUNG}}
 OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags": {"env": "prod"}}}
 
 # Calls, in the shape of Scenario.calls.
 LIST, LIST_AGAIN = "ListJobs/rejected ", "ListJobs/- "
-ONE_JOB = "CancelJob/told DescribeJob/told "
+ONE_JOB = "CancelJob/reported DescribeJob/reported "
 TAGS_AND_TARGETS = "ListTagsForResource/rejected DescribeJob/rejected ListTagsForResource/rejected "
 REPORT = "PutEvents/- "
-ANSWER = "PUT/- " + REPORT
+RESPOND = "PUT/- " + REPORT
 BACKLOG = f"SendMessage/- {REPORT}ChangeMessageVisibility/- "
-TEARDOWNS = f"SendMessage/given-up {REPORT}ChangeMessageVisibility/- "
-LOOK, KEEP = "ChangeMessageVisibility/- DescribeJob/told ", "ChangeMessageVisibility/- " + REPORT
+TEARDOWNS = f"SendMessage/final {REPORT}ChangeMessageVisibility/- "
+POLL, RETRY_LATER = "ChangeMessageVisibility/- DescribeJob/reported ", "ChangeMessageVisibility/- " + REPORT
 FOUND_AGAIN = "ChangeMessageVisibility/- DescribeJob/- "
-SELECT_AGAIN = 2 * "ListJobs/told " + LIST_AGAIN + "DescribeJob/- "
-BYSTANDER = "DescribeJob/- "
-LAST_LOOK = SELECT_AGAIN + BYSTANDER + ANSWER
-WAIT, FIRST_WAIT = f"SendMessage/- {REPORT}", f"SendMessage/given-up {REPORT}"
+SELECT_AGAIN = 2 * "ListJobs/reported " + LIST_AGAIN + "DescribeJob/- "
+OTHER_JOB_READ = "DescribeJob/- "
+LAST_POLL = SELECT_AGAIN + OTHER_JOB_READ + RESPOND
+WAIT, FIRST_WAIT = f"SendMessage/- {REPORT}", f"SendMessage/final {REPORT}"
 END = (
-    "DescribeJob/told ListTagsForResource/told ListJobExecutionsForJob/told "
-    "CancelJobExecution/told CancelJobExecution/told DescribeJob/told "
+    "DescribeJob/reported ListTagsForResource/reported ListJobExecutionsForJob/reported "
+    "CancelJobExecution/reported CancelJobExecution/reported DescribeJob/reported "
 )
-END_TWO_EXECUTIONS = "CancelJob/- DescribeJob/told " + END
-LOOK_BACK = "DescribeJob/- DescribeJob/told " + END
+END_TWO_EXECUTIONS = "CancelJob/- DescribeJob/reported " + END
+SEARCH_EARLIER = "DescribeJob/- DescribeJob/reported " + END
 
 SCENARIOS: dict[str, Scenario] = {
     "Create": Scenario(
         custom_resource("Create", None, JobId="firmware"),
-        calls=ANSWER,
-        answer=success("firmware", JobId="firmware", Force="false"),
+        calls=RESPOND,
+        response=success("firmware", JobId="firmware", Force="false"),
     ),
     "Update": Scenario(
         custom_resource("Update", "firmware", JobId="firmware-2") | {"OldResourceProperties": {"JobId": "firmware"}},
-        calls=ANSWER,
-        answer=success("firmware-2", JobId="firmware-2", Force="false"),
+        calls=RESPOND,
+        response=success("firmware-2", JobId="firmware-2", Force="false"),
     ),
     "Delete": Scenario(
         custom_resource("Delete", "firmware", JobId="firmware"),
-        calls=ONE_JOB + ANSWER,
-        later=TEARDOWNS + ONE_JOB + ANSWER,
+        calls=ONE_JOB + RESPOND,
+        later=TEARDOWNS + ONE_JOB + RESPOND,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=TEARDOWN,
-        answer=success("firmware", JobId="firmware", Force="false"),
+        reason=TEARDOWN,
+        response=success("firmware", JobId="firmware", Force="false"),
     ),
     "Delete that continues": Scenario(
         custom_resource("Delete", "firmware", JobId="firmware", OnIncomplete="CONTINUE"),
-        calls=ONE_JOB + ANSWER,
-        later=TEARDOWNS + ONE_JOB + ANSWER,
+        calls=ONE_JOB + RESPOND,
+        later=TEARDOWNS + ONE_JOB + RESPOND,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=TEARDOWN,
-        answer=success("firmware", JobId="firmware", Force="false"),
+        reason=TEARDOWN,
+        response=success("firmware", JobId="firmware", Force="false"),
     ),
     "Delete that waits": Scenario(
         custom_resource("Delete", "firmware", JobId="firmware", WaitForExecutionsMinutes="5"),
-        calls=ONE_JOB + FIRST_WAIT + LOOK + KEEP + LOOK + ANSWER,
-        later=TEARDOWNS + ONE_JOB + WAIT + LOOK + ANSWER,
+        calls=ONE_JOB + FIRST_WAIT + POLL + RETRY_LATER + POLL + RESPOND,
+        later=TEARDOWNS + ONE_JOB + WAIT + POLL + RESPOND,
         jobs={"firmware": RUNNING},
         ends={"firmware": HAS_RUN},
-        told=TEARDOWN,
-        answer=success("firmware", JobId="firmware", Force="false"),
+        reason=TEARDOWN,
+        response=success("firmware", JobId="firmware", Force="false"),
         reports_at=ENDS_AT_30,
     ),
     "Delete with force": Scenario(
         custom_resource("Delete", "firmware", JobId="firmware"),
-        calls=END_TWO_EXECUTIONS + ANSWER,
-        later=TEARDOWNS + END_TWO_EXECUTIONS + ANSWER,
-        jobs={"firmware": LEFT},
-        ends={"firmware": LEFT_NONE},
-        told=TEARDOWN,
-        answer=success("firmware", JobId="firmware", Force="true"),
-        policy=FORCED,
+        calls=END_TWO_EXECUTIONS + RESPOND,
+        later=TEARDOWNS + END_TWO_EXECUTIONS + RESPOND,
+        jobs={"firmware": LEFTOVER},
+        ends={"firmware": NO_LEFTOVER},
+        reason=TEARDOWN,
+        response=success("firmware", JobId="firmware", Force="true"),
+        limits=FORCED,
     ),
     "Delete of a selection": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}),
-        calls=4 * LIST + ONE_JOB + 2 * LIST_AGAIN + ANSWER,
-        later=TEARDOWNS + 4 * LIST + ONE_JOB + 2 * LIST_AGAIN + ANSWER,
+        calls=4 * LIST + ONE_JOB + 2 * LIST_AGAIN + RESPOND,
+        later=TEARDOWNS + 4 * LIST + ONE_JOB + 2 * LIST_AGAIN + RESPOND,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=TEARDOWN,
-        answer=success(SELECTION_ID, Force="false"),
+        reason=TEARDOWN,
+        response=success(SELECTION_ID, Force="false"),
     ),
     "Delete of a selection that waits": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}, WaitForExecutionsMinutes="5"),
-        # If the first look is refused, the selection that is made then finds the job by what it was cancelled with.
-        # Whenever a selection looks back, it also reads the job that somebody else has cancelled.
-        calls=4 * LIST + ONE_JOB + 3 * LIST_AGAIN + BYSTANDER + FIRST_WAIT + FOUND_AGAIN + KEEP + LOOK + LAST_LOOK,
-        later=TEARDOWNS + 4 * LIST + ONE_JOB + 3 * LIST_AGAIN + BYSTANDER + WAIT + LOOK + LAST_LOOK,
+        # If the first poll is refused, the next selection finds the job by the reason of its cancellation.
+        # A search for earlier cancellations also reads the job that another caller canceled.
+        calls=4 * LIST
+        + ONE_JOB
+        + 3 * LIST_AGAIN
+        + OTHER_JOB_READ
+        + FIRST_WAIT
+        + FOUND_AGAIN
+        + RETRY_LATER
+        + POLL
+        + LAST_POLL,
+        later=TEARDOWNS + 4 * LIST + ONE_JOB + 3 * LIST_AGAIN + OTHER_JOB_READ + WAIT + POLL + LAST_POLL,
         jobs={"firmware": RUNNING},
         others=CANCELED_BY_OTHERS,
         ends={"firmware": HAS_RUN},
-        told=TEARDOWN,
-        answer=success(SELECTION_ID, Force="false"),
+        reason=TEARDOWN,
+        response=success(SELECTION_ID, Force="false"),
         reports_at=ENDS_AT_30,
     ),
     "Delete of a selection with force": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}),
-        calls=2 * LIST + LIST_AGAIN + BYSTANDER + LOOK_BACK + ANSWER,
-        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + BYSTANDER + LOOK_BACK + ANSWER,
-        jobs={"firmware": LEFT},
+        calls=2 * LIST + LIST_AGAIN + OTHER_JOB_READ + SEARCH_EARLIER + RESPOND,
+        later=TEARDOWNS + 2 * LIST + LIST_AGAIN + OTHER_JOB_READ + SEARCH_EARLIER + RESPOND,
+        jobs={"firmware": LEFTOVER},
         others=CANCELED_BY_OTHERS,
-        ends={"firmware": LEFT_NONE},
-        told=TEARDOWN,
-        answer=success(SELECTION_ID, Force="true"),
-        policy=FORCED,
+        ends={"firmware": NO_LEFTOVER},
+        reason=TEARDOWN,
+        response=success(SELECTION_ID, Force="true"),
+        limits=FORCED,
     ),
     "request of ids": Scenario(
         cancel_event(jobIds=["firmware-1", "firmware-2"]),
         calls=2 * ONE_JOB + REPORT,
-        later="CancelJob/- DescribeJob/- " + BACKLOG + "CancelJob/- DescribeJob/told " + ONE_JOB + REPORT,
+        later="CancelJob/- DescribeJob/- " + BACKLOG + "CancelJob/- DescribeJob/reported " + ONE_JOB + REPORT,
         jobs={"firmware-1": RUNNING, "firmware-2": SCHEDULED},
         ends={"firmware-1": RUNS_ON, "firmware-2": GONE},
-        told=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
     ),
     "request of a protected job": Scenario(
         cancel_event(jobIds=["firmware-1", "firmware-2"]),
-        calls="CancelJob/told DescribeJob/- CancelJob/- DescribeJob/- ListTagsForResource/- " + REPORT,
+        calls="CancelJob/reported DescribeJob/- CancelJob/- DescribeJob/- ListTagsForResource/- " + REPORT,
         later=(
             f"CancelJob/- DescribeJob/- ListTagsForResource/- {BACKLOG}"
-            f"CancelJob/- DescribeJob/- ListTagsForResource/- CancelJob/told DescribeJob/- {REPORT}"
+            f"CancelJob/- DescribeJob/- ListTagsForResource/- CancelJob/reported DescribeJob/- {REPORT}"
         ),
         jobs={"firmware-1": RUNNING, "firmware-2": {**RUNNING, "tags": {"Cancel-Protection": "TRUE"}}},
         ends={"firmware-1": RUNS_ON, "firmware-2": ("IN_PROGRESS", RUNNING["executions"])},
-        told=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
         status="UNSETTLED",
     ),
     "request that waits": Scenario(
         cancel_event(jobId="firmware", waitForExecutionsMinutes=5),
-        calls=ONE_JOB + WAIT + LOOK + KEEP + LOOK + REPORT,
-        later=BACKLOG + ONE_JOB + WAIT + LOOK + KEEP + LOOK + REPORT,
+        calls=ONE_JOB + WAIT + POLL + RETRY_LATER + POLL + REPORT,
+        later=BACKLOG + ONE_JOB + WAIT + POLL + RETRY_LATER + POLL + REPORT,
         jobs={"firmware": RUNNING},
         ends={"firmware": HAS_RUN},
-        told=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
         reports_at=ENDS_AT_30,
     ),
     "request with force": Scenario(
         cancel_event(jobId="firmware"),
         calls=END_TWO_EXECUTIONS + REPORT,
         later=BACKLOG + END_TWO_EXECUTIONS + REPORT,
-        jobs={"firmware": LEFT},
-        ends={"firmware": LEFT_NONE},
-        told=TEARDOWN,
-        policy=FORCED,
+        jobs={"firmware": LEFTOVER},
+        ends={"firmware": NO_LEFTOVER},
+        reason=TEARDOWN,
+        limits=FORCED,
     ),
     "request of a selection": Scenario(
         cancel_event(select={"jobIdGlob": "f*", "tags": {"env": "dev"}, "thingGroupName": "fleet"}, reasonCode="STALE"),
@@ -288,15 +296,15 @@ SCENARIOS: dict[str, Scenario] = {
         jobs={"firmware": OF_FLEET_IN_DEV},
         others=OTHERS_IN_PROD,
         ends={"firmware": GONE},
-        told=("STALE", "Requested by event event-1 from fleet.console"),
+        reason=("STALE", "Requested by event event-1 from fleet.console"),
     ),
     "request of a selection that waits": Scenario(
         cancel_event(select={"jobIdGlob": "firmware*"}, waitForExecutionsMinutes=5),
-        calls=4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + LOOK + REPORT,
-        later=BACKLOG + 4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + LOOK + REPORT,
+        calls=4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + POLL + REPORT,
+        later=BACKLOG + 4 * LIST + ONE_JOB + LIST_AGAIN + WAIT + POLL + REPORT,
         jobs={"firmware": RUNNING},
         ends={"firmware": HAS_RUN},
-        told=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
         reports_at=ENDS_AT_10,
     ),
     "alarm": Scenario(
@@ -313,7 +321,7 @@ SCENARIOS: dict[str, Scenario] = {
         later=BACKLOG + ONE_JOB + REPORT,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=("EVENT_REMEDIATION", "Requested by alarm failures"),
+        reason=("EVENT_REMEDIATION", "Requested by alarm failures"),
     ),
     "CreateJob in CloudTrail": Scenario(
         eventbridge_event(
@@ -325,7 +333,7 @@ SCENARIOS: dict[str, Scenario] = {
         later=BACKLOG + ONE_JOB + REPORT,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=("EVENT_REMEDIATION", "Requested by CreateJob in event event-1"),
+        reason=("EVENT_REMEDIATION", "Requested by CreateJob in event event-1"),
     ),
     "stack deleted": Scenario(
         eventbridge_event(
@@ -338,7 +346,7 @@ SCENARIOS: dict[str, Scenario] = {
         jobs={"firmware": {**OF_THE_STACK, "target_selection": "CONTINUOUS"}},
         others=OTHERS_OF_THE_STACK,
         ends={"firmware": GONE},
-        told=("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
+        reason=("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
     ),
     "sweep": Scenario(
         eventbridge_event("aws.scheduler", "Scheduled Event", "{}"),
@@ -347,8 +355,8 @@ SCENARIOS: dict[str, Scenario] = {
         jobs={"firm-old": RUNNING},
         others=OTHERS_OLD,
         ends={"firm-old": RUNS_ON},
-        told=("SCHEDULED_CLEANUP", "Requested by schedule event event-1"),
-        policy=replace(LIMITS, job_id_prefix="firm"),
+        reason=("SCHEDULED_CLEANUP", "Requested by schedule event event-1"),
+        limits=replace(LIMITS, job_id_prefix="firm"),
         sweep={"sweep_job_id_glob": "*old*"},
     ),
     "bare request": Scenario(
@@ -357,6 +365,6 @@ SCENARIOS: dict[str, Scenario] = {
         later=BACKLOG + ONE_JOB + REPORT,
         jobs={"firmware": RUNNING},
         ends={"firmware": RUNS_ON},
-        told=("DIRECT_REQUEST", "Requested by a direct request"),
+        reason=("DIRECT_REQUEST", "Requested by a direct request"),
     ),
 }

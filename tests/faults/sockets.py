@@ -1,4 +1,4 @@
-"""Sockets without a network: every https connection of this process ends in one function, which plays the other side.
+"""Sockets without a network: every https connection of this process ends in one function, which simulates the services.
 
 All above the socket is real: urllib3, botocore with its retries, the handler's adapters.
 """
@@ -27,14 +27,14 @@ class Request:
 
 
 def response(status: int, body: bytes = b"", *, headers: Mapping[str, str] | None = None, announced: int = 0) -> bytes:
-    """An HTTP response; `announced` is how many more bytes it says that its body has. The connection ends with it."""
+    """An HTTP response; `announced` is the number of missing bytes of its body. The connection ends with it."""
     lines = [f"HTTP/1.1 {status} Status", f"Content-Length: {len(body) + announced}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
 class _Socket:
-    """What http.client needs of a socket. The request is served when its answer is first asked for."""
+    """What http.client needs of a socket. The request is served when its response is first read."""
 
     def __init__(self, host: str, serve: Serve) -> None:
         self._host = host
@@ -49,14 +49,14 @@ class _Socket:
         self._timeout = seconds
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Answer(lambda: self._serve(_parsed(self._host, self._sent), self._timeout)))
+        return io.BufferedReader(_ResponseStream(lambda: self._serve(_parsed(self._host, self._sent), self._timeout)))
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no socket is open."""
 
 
-class _Answer(io.RawIOBase):
-    """Asks for the bytes when the first of them is read, which may raise what a socket raises."""
+class _ResponseStream(io.RawIOBase):
+    """Serves the request when the first byte is read, which may raise what a socket raises."""
 
     def __init__(self, serve: Callable[[], bytes]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def _parsed(host: str, raw: bytes) -> Request:
 
 @contextmanager
 def all_served_by(serve: Serve) -> Iterator[None]:
-    """Lead every https connection to `serve`, which is told the request and its read time-out in seconds."""
+    """Let `serve` handle every https connection, with the request and its read timeout in seconds."""
 
     def connect(connection: HTTPSConnection) -> None:
         connection.sock = cast("Any", _Socket(connection.host, serve))  # as much of a socket as is used

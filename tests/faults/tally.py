@@ -1,4 +1,4 @@
-"""What tests leave for the summary: figures, and how many combinations there were over all tests and processes."""
+"""Figures for the summary, and the number of combinations over all tests and processes."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ class Tally:
         self._faults: set[str] = set()
 
     def add(self, trigger: str, point: str, fault: str, wrong: list[str]) -> None:
-        """One combination, and what was wrong in it."""
+        """Add a combination, and what was wrong in it."""
         self.number += 1
         self._triggers.add(trigger)
         self._points.add(f"{trigger}, {point}")
@@ -29,15 +29,15 @@ class Tally:
             self._lost[f"{trigger}, {point}, {fault}"] = wrong
 
     def assert_nothing_lost(self) -> None:
-        """Leave the figures for the summary, too."""
-        told = {
+        """Record the figures for the summary, too."""
+        figures = {
             "combinations": self.number,
             "triggers": sorted(self._triggers),
             "points": sorted(self._points),
             "faults": sorted(self._faults),
             "lost": len(self._lost),
         }
-        self._record_property(_PROPERTY, json.dumps(told))
+        self._record_property(_PROPERTY, json.dumps(figures))
         assert not self._lost, self._lost
 
 
@@ -51,16 +51,18 @@ def summary(stats: Mapping[str, Iterable[Any]]) -> str:
         for each in report.user_properties
     ]
     lines = [str(value) for name, value in properties if name == FIGURES]
-    if told := [json.loads(value) for name, value in properties if name == _PROPERTY]:
-        lines.append(_matrix(told))
+    if figures := [json.loads(value) for name, value in properties if name == _PROPERTY]:
+        lines.append(_matrix(figures))
     return "\n".join(lines)
 
 
-def _matrix(told: Sequence[Mapping[str, Any]]) -> str:
-    triggers, points, faults = ({each for one in told for each in one[key]} for key in ("triggers", "points", "faults"))
-    lost = sum(one["lost"] for one in told)
+def _matrix(figures: Sequence[Mapping[str, Any]]) -> str:
+    triggers, points, faults = (
+        {each for one in figures for each in one[key]} for key in ("triggers", "points", "faults")
+    )
+    lost = sum(one["lost"] for one in figures)
     return (
-        f"fault matrix: {sum(one['combinations'] for one in told):,} combinations of {len(triggers)} triggers, "
+        f"fault matrix: {sum(one['combinations'] for one in figures):,} combinations of {len(triggers)} triggers, "
         f"{len(points):,} points of failure and {len(faults)} faults; "
         f"{f'something lost in {lost} of them' if lost else 'nothing lost in any'}"
     )

@@ -1,7 +1,7 @@
-"""Every fault that passes, at every call of the adapters, has the effect of one of the classes that the gate tries.
+"""Every temporary fault, at every call of the adapters, has the effect of one of the classes that the gate tries.
 
-So a fault needs no trial of its own at every point of failure before each commit: what the pipeline sees of a call is
-what the call returned or raised, and whether the service acted.
+So the gate need not try every fault at every point of failure: the pipeline sees only what a call returned or raised,
+and whether the service acted.
 """
 
 from collections.abc import Callable
@@ -14,82 +14,82 @@ from handler.cancellation.report import Report, RunStatus, Trigger
 from handler.errors import EnqueueUnavailable, JobNotCancelable, JobsUnavailable
 from handler.inbound.delivery import read_delivery
 from tests.faults.endpoints import PUT, Act
-from tests.faults.injection import CLASSES, NOTHING, PASSING, Fault, is_class
-from tests.faults.matrix import NewWorld
+from tests.faults.injection import CLASSES, NOTHING, TEMPORARY, Fault, is_class
+from tests.faults.matrix import NewSimulation
 from tests.faults.scenarios import RESPONSE_URL, SCENARIOS
-from tests.faults.world import CountedProcess, World
+from tests.faults.simulation import CountedProcess, Simulation
 from tests.support.aws_lambda import Killed
 
 JOB = "firmware-1"
 
 
-def api(world: World) -> JobsApi:
-    gate = Gate(1000, Deadline(300, world.clock), world.clock, world.clock.sleep, call_seconds=1.0)
-    return world.services.jobs_api(gate)
+def api(simulation: Simulation) -> JobsApi:
+    gate = Gate(1000, Deadline(300, simulation.clock), simulation.clock, simulation.clock.sleep, call_seconds=1.0)
+    return simulation.services.jobs_api(gate)
 
 
-def extend(world: World) -> bool:
-    """As at the start of an invocation for a message."""
-    world.sqs.send_message(QueueUrl=world.sqs.url, MessageBody="{}")
-    (message,) = world.sqs.messages
-    delivery = read_delivery(world.sqs.receive(message), world.services.queues.urls, world.services.now)
+def extend(simulation: Simulation) -> bool:
+    """Extend the visibility timeout as at the start of an invocation."""
+    simulation.sqs.send_message(QueueUrl=simulation.sqs.url, MessageBody="{}")
+    (message,) = simulation.sqs.messages
+    delivery = read_delivery(simulation.sqs.receive(message), simulation.services.queues.urls, simulation.services.now)
     assert delivery.message
-    return world.services.queues.extend_visibility_timeout(delivery.message, 300)
+    return simulation.services.queues.extend_visibility_timeout(delivery.message, 300)
 
 
 # Call → what it returns if nothing happens, and what it raises if it fails. Two of them return why they failed.
-CALLS: dict[str, tuple[Callable[[World], object], object, type[Exception] | tuple[type[Exception], ...]]] = {
+CALLS: dict[str, tuple[Callable[[Simulation], object], object, type[Exception] | tuple[type[Exception], ...]]] = {
     "CancelJob": (
-        lambda world: api(world).cancel(JOB, force=False, reason_code="STALE", comment="by hand"),
+        lambda simulation: api(simulation).cancel(JOB, force=False, reason_code="STALE", comment="by hand"),
         None,
         JobsUnavailable,
     ),
-    "DescribeJob": (lambda world: api(world).describe(JOB).status, "IN_PROGRESS", JobsUnavailable),
+    "DescribeJob": (lambda simulation: api(simulation).describe(JOB).status, "IN_PROGRESS", JobsUnavailable),
     "ListJobs": (
-        lambda world: [job.job_id for job in api(world).list_jobs(JobStatus.IN_PROGRESS)],
+        lambda simulation: [job.job_id for job in api(simulation).list_jobs(JobStatus.IN_PROGRESS)],
         ["firmware-1", "gateway"],
         JobsUnavailable,
     ),
     "ListTagsForResource": (
-        lambda world: api(world).tags(f"arn:aws:iot:eu-west-1:123456789012:job/{JOB}"),
+        lambda simulation: api(simulation).tags(f"arn:aws:iot:eu-west-1:123456789012:job/{JOB}"),
         {"env": "dev"},
         JobsUnavailable,
     ),
     "ListJobExecutionsForJob": (
-        lambda world: list(api(world).running_things(JOB)),
+        lambda simulation: list(api(simulation).running_things(JOB)),
         ["thing-1"],
         JobsUnavailable,
     ),
-    "CancelJobExecution": (lambda world: api(world).cancel_execution(JOB, "thing-1"), None, JobsUnavailable),
-    "SendMessage": (lambda world: world.services.queues.enqueue({}, {}, 0), None, Exception),
+    "CancelJobExecution": (lambda simulation: api(simulation).cancel_execution(JOB, "thing-1"), None, JobsUnavailable),
+    "SendMessage": (lambda simulation: simulation.services.queues.enqueue({}, {}, 0), None, Exception),
     "SendMessage of a teardown": (
-        lambda world: world.services.queues.enqueue_teardown({}, {}, "request-1"),
+        lambda simulation: simulation.services.queues.enqueue_teardown({}, {}, "request-1"),
         None,
         (EnqueueUnavailable, AttributeError),
     ),
     "ChangeMessageVisibility": (extend, True, Exception),
     "PutEvents": (
-        lambda world: world.services.publisher.publish(
-            Report(RunStatus.SETTLED, Trigger.EVENT), "event-1", Deadline(200, world.clock)
+        lambda simulation: simulation.services.publisher.publish(
+            Report(RunStatus.SETTLED, Trigger.EVENT), "event-1", Deadline(200, simulation.clock)
         ),
         "",
         (),
     ),
     PUT: (
-        lambda world: world.services.responder.deliver(RESPONSE_URL, b"{}", Deadline(200, world.clock)),
+        lambda simulation: simulation.services.responder.deliver(RESPONSE_URL, b"{}", Deadline(200, simulation.clock)),
         "",
         (),
     ),
 }
 # Class → what the caller sees, and whether the service acted.
 EFFECTS = {
-    "503, once": ("as ever", True),
+    "503, once": ("unchanged", True),
     "503, every attempt": ("fails", False),
-    "answer lost, once": ("is done already", True),
-    "answer lost, every attempt": ("fails", True),
-    "answered just in time, every attempt": ("as ever", True),
+    "response lost, once": ("already done", True),
+    "response lost, every attempt": ("fails", True),
+    "response just in time, every attempt": ("unchanged", True),
     "body is an empty object, every attempt": ("[]", True),
-    "accepted, and not done, every attempt": ("as ever", False),
+    "accepted, and not done, every attempt": ("unchanged", False),
     "status PAUSED, every attempt": ("'PAUSED'", True),
     "killed before it acted, every attempt": ("killed", False),
     "killed after it acted, every attempt": ("killed", True),
@@ -103,101 +103,104 @@ CLASS = {
     "500, every attempt": "503, every attempt",
     "connection reset before it acted, once": "503, once",
     "connection reset before it acted, every attempt": "503, every attempt",
-    "answer lost, once": "503, once",
-    "time-out before it acted, once": "503, once",
-    "time-out before it acted, every attempt": "503, every attempt",
-    "time-out after it acted, once": "503, once",
-    "time-out after it acted, every attempt": "answer lost, every attempt",
-    "no HTTP, every attempt": "answer lost, every attempt",
-    "body cut off, every attempt": "answer lost, every attempt",
-    "body is no JSON, every attempt": "answer lost, every attempt",
-    "body is half of it, every attempt": "answer lost, every attempt",
-    "body is empty, every attempt": "answer lost, every attempt",
-    "body is a list, every attempt": "answer lost, every attempt",
-    "body is somebody else's, every attempt": "answer lost, every attempt",
-    "body is an empty object, every attempt": "answer lost, every attempt",
-    "body has other types, every attempt": "answer lost, every attempt",
-    "body has empty rows, every attempt": "answer lost, every attempt",
+    "response lost, once": "503, once",
+    "timeout before it acted, once": "503, once",
+    "timeout before it acted, every attempt": "503, every attempt",
+    "timeout after it acted, once": "503, once",
+    "timeout after it acted, every attempt": "response lost, every attempt",
+    "not HTTP, every attempt": "response lost, every attempt",
+    "body cut off, every attempt": "response lost, every attempt",
+    "body is not JSON, every attempt": "response lost, every attempt",
+    "body is half of it, every attempt": "response lost, every attempt",
+    "body is empty, every attempt": "response lost, every attempt",
+    "body is a list, every attempt": "response lost, every attempt",
+    "body of another service, every attempt": "response lost, every attempt",
+    "body is an empty object, every attempt": "response lost, every attempt",
+    "body has other types, every attempt": "response lost, every attempt",
+    "body has empty rows, every attempt": "response lost, every attempt",
 }
-# What the service says of these is not read.
+# The bodies of these responses are not read.
 _UNREAD = {
-    f"body {what}, every attempt": "answered just in time, every attempt"
+    f"body {what}, every attempt": "response just in time, every attempt"
     for what in (
-        *("is no JSON", "is half of it", "is empty", "is somebody else's", "is an empty object", "has other types"),
+        *("is not JSON", "is half of it", "is empty", "of another service", "is an empty object", "has other types"),
         "has empty rows",
     )
 }
 _REFUSED_ONCE_MORE = {
-    "answer lost, once": "answer lost, once",
-    "time-out after it acted, once": "answer lost, once",
+    "response lost, once": "response lost, once",
+    "timeout after it acted, once": "response lost, once",
 }
 CLASS_AT: dict[str, dict[str, str]] = {
     "CancelJob": _UNREAD | _REFUSED_ONCE_MORE,
     "CancelJobExecution": _UNREAD
     | _REFUSED_ONCE_MORE
-    | {"body is a list, every attempt": "answered just in time, every attempt"},
+    | {"body is a list, every attempt": "response just in time, every attempt"},
     "ListJobExecutionsForJob": {
         "body is an empty object, every attempt": "body is an empty object, every attempt",
         "body has empty rows, every attempt": "body is an empty object, every attempt",
     },
     "SendMessage": _UNREAD,
     "SendMessage of a teardown": _UNREAD,
-    "ChangeMessageVisibility": _UNREAD | {"body is a list, every attempt": "answered just in time, every attempt"},
+    "ChangeMessageVisibility": _UNREAD | {"body is a list, every attempt": "response just in time, every attempt"},
 }
 COMBINATIONS = [
-    (call, fault) for call in CALLS for fault in PASSING if fault.can_strike(call.partition(" ")[0], refused="told")
+    (call, fault)
+    for call in CALLS
+    for fault in TEMPORARY
+    if fault.applies_to(call.partition(" ")[0], refused="reported")
 ]
 
 
-def effect(call: str, fault: Fault, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
-    """What the caller sees, and whether the service acted."""
-    make, as_ever, fails = CALLS[call]
-    world = new_world(SCENARIOS["request of ids"])
-    world.backend.jobs[JOB].tags = {"env": "dev"}
-    world.fault, world.at, world.process = fault, 1, CountedProcess(1)
+def effect(call: str, fault: Fault, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch) -> tuple[str, bool]:
+    """Return what the caller sees, and whether the service acted."""
+    make, expected, fails = CALLS[call]
+    simulation = new_simulation(SCENARIOS["request of ids"])
+    simulation.backend.jobs[JOB].tags = {"env": "dev"}
+    simulation.fault, simulation.at, simulation.process = fault, 1, CountedProcess(1)
     acted: list[Act] = []
-    answer_of = world._acted
+    respond = simulation._acted
 
     def act(act: Act) -> bytes:
         acted.append(act)
-        return answer_of(act)
+        return respond(act)
 
-    monkeypatch.setattr(world, "_acted", act)
+    monkeypatch.setattr(simulation, "_acted", act)
     try:
-        returned = make(world)
+        returned = make(simulation)
     except Killed:
         seen = "killed"
     except JobNotCancelable:
-        seen = "is done already"
+        seen = "already done"
     except fails:
         seen = "fails"
     else:
-        is_why = as_ever == "" and returned
-        seen = "as ever" if returned == as_ever else "fails" if is_why else repr(returned)
-    assert (world.struck, world.wrong) == (True, [])
+        is_why = expected == "" and returned
+        seen = "unchanged" if returned == expected else "fails" if is_why else repr(returned)
+    assert (simulation.is_injected, simulation.wrong) == (True, [])
     return seen, bool(acted)
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_every_fault_has_the_effect_of_a_class_that_the_gate_tries_there(
-    call: str, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+def test_fault_has_the_effect_of_its_class(
+    call: str, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     faults = {str(fault): fault for each, fault in COMBINATIONS if each == call}
     names = {name: CLASS_AT.get(call, {}).get(name, CLASS[name]) for name in faults}
-    seen = {name: effect(call, fault, new_world, monkeypatch) for name, fault in faults.items()}
+    seen = {name: effect(call, fault, new_simulation, monkeypatch) for name, fault in faults.items()}
     assert seen == {name: EFFECTS[names[name]] for name in faults}
     operation = call.partition(" ")[0]
     assert all(is_class(operation, faults[name]) for name in names.values())
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_nothing_happens_to_a_call_without_a_fault(
-    call: str, new_world: NewWorld, monkeypatch: pytest.MonkeyPatch
+def test_call_without_a_fault_succeeds(
+    call: str, new_simulation: NewSimulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert effect(call, NOTHING, new_world, monkeypatch) == ("as ever", True)
+    assert effect(call, NOTHING, new_simulation, monkeypatch) == ("unchanged", True)
 
 
-def test_every_class_is_a_fault_and_every_fault_has_a_class() -> None:
-    assert set(CLASS) == {str(fault) for fault in PASSING}
+def test_every_fault_has_a_class() -> None:
+    assert set(CLASS) == {str(fault) for fault in TEMPORARY}
     assert set(EFFECTS) == set(CLASSES)
     assert len(COMBINATIONS) == 289

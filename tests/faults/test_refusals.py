@@ -1,18 +1,18 @@
-"""Every trigger, at every point of failure, with what the service does not want: it is told, and that is all."""
+"""Every trigger, at every point of failure, with a refusal of the service: it is reported, and not retried."""
 
 import pytest
 
 from tests.faults.injection import REFUSALS
 from tests.faults.matrix import (
     WAYS,
-    NewWorld,
-    as_ever,
+    NewSimulation,
+    broken_rules,
+    changes,
     combinations,
-    given_up,
     name_of,
-    played,
-    told,
-    whatever_happens,
+    run_with_fault,
+    wrong_final_report,
+    wrong_report,
 )
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.tally import Tally
@@ -25,23 +25,23 @@ CODES = {
 
 
 @pytest.mark.parametrize(("name", "later"), WAYS)
-def test_what_the_service_does_not_want_is_told(name: str, later: bool, new_world: NewWorld, tally: Tally) -> None:
+def test_refusal_is_reported(name: str, later: bool, new_simulation: NewSimulation, tally: Tally) -> None:
     scenario = SCENARIOS[name]
     for at, point, fault in combinations(scenario.points(later=later), REFUSALS):
-        world = played(new_world, scenario, fault, at, later=later)
+        simulation = run_with_fault(new_simulation, scenario, fault, at, later=later)
         match point.refused:
-            case "told":
-                wrong = told(world, scenario, "UNSETTLED", CODES[fault.name])
+            case "reported":
+                wrong = wrong_report(simulation, scenario, "UNSETTLED", CODES[fault.name])
             case "rejected":
-                wrong = told(world, scenario, "REJECTED", CODES[fault.name])
-            case "given-up" if fault.name == "denied":  # what nobody knows may pass, and Lambda tries again
-                wrong = given_up(world, scenario, CODES[fault.name])
+                wrong = wrong_report(simulation, scenario, "REJECTED", CODES[fault.name])
+            case "final" if fault.name == "denied":  # Lambda retries an unknown error
+                wrong = wrong_final_report(simulation, scenario, CODES[fault.name])
             case _:
-                wrong = as_ever(world, scenario)
-        tally.add(name, name_of(at, point, later=later), str(fault), [*whatever_happens(world, scenario), *wrong])
+                wrong = changes(simulation, scenario)
+        tally.add(name, name_of(at, point, later=later), str(fault), [*broken_rules(simulation, scenario), *wrong])
     tally.assert_nothing_lost()
 
 
-def test_the_matrix_has_not_shrunk() -> None:
+def test_matrix_has_all_combinations() -> None:
     each = [list(combinations(SCENARIOS[name].points(later=later), REFUSALS)) for name, later in WAYS]
     assert sum(map(len, each)) == 1113

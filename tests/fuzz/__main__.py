@@ -1,7 +1,7 @@
-"""`make fuzz`: for so many seconds, look for an event for which the invariants of `check_one` do not hold.
+"""`make fuzz`: search for an event that breaks the invariants of `check_one`.
 
-With atheris, which is told by each branch of the handler that is taken what to try next. It is to be had for Linux on
-x86-64 alone; elsewhere Hypothesis draws at random, without being told.
+atheris uses the branches of the handler to choose the next event. It exists only for Linux on x86-64. Elsewhere,
+Hypothesis draws events at random, without feedback.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _LONGEST_INPUT = 4096  # bytes that Hypothesis makes an event of
-_LONGEST_RUN = 30  # seconds that one event may take
+_LONGEST_RUN = 30  # seconds for one event
 _DRAWN_AT_ONCE = 200
 _BEGUN_WITH = 100  # inputs, at random
 _TOLD_EVERY = 5_000  # events
@@ -38,7 +38,7 @@ def main() -> int:
     if find_spec("atheris"):
         _guided(import_module("atheris"), seconds)
     else:
-        _say("atheris is not installed here: Hypothesis alone draws the events, without feedback from the branches")
+        _say("atheris is not installed here: only Hypothesis draws the events, without feedback from the branches")
         _drawn(seconds)
     return 0
 
@@ -51,7 +51,7 @@ def _guided(atheris: Any, seconds: int) -> None:
     limits = [f"-max_total_time={seconds}", f"-max_len={_LONGEST_INPUT}", f"-timeout={_LONGEST_RUN}"]
     _CORPUS.mkdir(parents=True, exist_ok=True)
     for number in range(_BEGUN_WITH):
-        (_CORPUS / f"begun-{number}").write_bytes(os.urandom(_LONGEST_INPUT))
+        (_CORPUS / f"initial-{number}").write_bytes(os.urandom(_LONGEST_INPUT))
     # No short inputs first: of a few bytes Hypothesis makes no event at all.
     places = [f"-artifact_prefix={_CORPUS.parent}/", str(_CORPUS)]
     atheris.Setup([sys.argv[0], *limits, "-len_control=0", *places], test)
@@ -74,22 +74,22 @@ def _test(max_examples: int) -> Any:
 
     numbers = count(1)
 
-    def test(policy: object, event: object) -> None:
+    def test(limits: object, event: object) -> None:
         if (number := next(numbers)) % _TOLD_EVERY == 0:
             _say(f"{number} events")
         try:
-            hostile.check_one(log, policy, event)
+            hostile.check_one(log, limits, event)
         except BaseException:
-            _say(f"it does not hold for {event!a} with {policy!a}")
+            _say(f"it does not hold for {event!a} with {limits!a}")
             raise
 
     chosen = hypothesis.settings(max_examples=max_examples, derandomize=False, database=None, deadline=None)
-    return chosen(hypothesis.given(policy=hostile.policies, event=hostile.hostile_or_real)(test))
+    return chosen(hypothesis.given(limits=hostile.all_limits, event=hostile.hostile_or_real)(test))
 
 
 @cache
 def _log() -> Any:
-    """One for all, since Powertools keeps the first stream of a name."""
+    """Create one log for all, since Powertools uses the first stream of a name."""
     conftest, telemetry = import_module("tests.conftest"), import_module("handler.telemetry")
     stream = StringIO()
     return conftest.Log(telemetry.Telemetry("fuzz", stream), stream)

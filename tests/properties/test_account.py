@@ -1,6 +1,6 @@
-"""The whole function against a model of the account: whatever happens, in whatever order, the six promises hold.
+"""The whole function against a model of the account: the six guarantees hold for any events in any order.
 
-nightly/test_account.py and `make soak` play more of it. What is modelled stands in docs/testing.md, the world itself in
+nightly/test_account.py and `make soak` run more histories. docs/testing.md lists what is modeled. The model is
 tests/support/account.py.
 """
 
@@ -27,7 +27,7 @@ from tests.support.account import (
     STACK_TAG,
     SWEEP,
     Account,
-    Ask,
+    EventModel,
     chosen,
     totals,
 )
@@ -37,7 +37,7 @@ from tools.simulators.events import SELECTION_ID, STACK_ID, cancel_event, custom
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 STEPS = 40
 
-# Shrinking takes minutes where a failure needs many steps: a soak tells its blob, and shrinks with ACCOUNT_SHRINKS=yes.
+# Shrinking lasts minutes if a failure needs many steps: a soak prints a blob, and shrinks with ACCOUNT_SHRINKS=yes.
 SHRINKS = os.environ.get("ACCOUNT_SHRINKS", "no" if SOAK else "yes") == "yes"
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if SHRINKS else ()))
 
@@ -56,7 +56,7 @@ jobs = st.builds(
     namespace=st.sampled_from([None, None, None, "aws-gg-deployment"]),
     target_selection=st.sampled_from(["SNAPSHOT", "SNAPSHOT", "CONTINUOUS"]),
 )
-policies = st.builds(
+all_limits = st.builds(
     StackLimits,
     force=st.booleans(),
     dry_run=st.sampled_from([False, False, False, True]),
@@ -81,7 +81,7 @@ which: st.SearchStrategy[dict[str, Any]] = st.one_of(
     selects.map(lambda each: {"select": each}),
 )
 requests = st.builds(
-    lambda meant, more: meant | more,
+    lambda scope, more: scope | more,
     which,
     st.fixed_dictionaries(
         {},
@@ -124,7 +124,7 @@ plans: st.SearchStrategy[Plans] = st.one_of(
     st.tuples(st.integers(1, 6), st.sampled_from(FAULTS), numbers).map(lambda each: {each[0]: (each[1], each[2])}),
     st.dictionaries(
         st.one_of(st.integers(1, 4), st.integers(1, 12)),
-        st.tuples(st.sampled_from([*FAULTS, "meanwhile", "meanwhile"]), st.integers(0, 99)),
+        st.tuples(st.sampled_from([*FAULTS, "concurrent", "concurrent"]), st.integers(0, 99)),
         min_size=1,
         max_size=3,
     ),
@@ -142,19 +142,19 @@ class AccountMachine(RuleBasedStateMachine):
         self.account = Account(self.logs)
         self.serial = 0
         self.theme = ""
-        self.account.meanwhile = [
+        self.account.concurrent = [
             lambda number: self.device_acts(number, number),
-            lambda number: self.somebody_cancels(number, is_forced=number % 2 == 0),
+            lambda number: self.another_caller_cancels(number, is_forced=number % 2 == 0),
             lambda number: self.redeliver(number, {}),
             lambda number: self.redeliver(number, {}),
-            lambda number: self.queue_delivers(number, {}, is_late=False),
-            lambda number: self.somebody_creates_a_job(
+            lambda number: self.sqs_delivers(number, {}, is_late=False),
+            lambda number: self.job_is_created(
                 number, FakeJob(executions={"t1": "IN_PROGRESS"}), is_old=number % 2 == 0
             ),
         ]
 
     @initialize(
-        policy=policies,
+        limits=all_limits,
         lag=st.sampled_from([0, 0, 2, 7]),
         seconds_a_call=st.sampled_from([0.0, 0.1, 0.9]),
         page_size=st.sampled_from([1, 250]),
@@ -165,7 +165,7 @@ class AccountMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
-        policy: StackLimits,
+        limits: StackLimits,
         lag: int,
         seconds_a_call: float,
         page_size: int,
@@ -178,16 +178,16 @@ class AccountMachine(RuleBasedStateMachine):
         """`theme` and `is_calm` make some accounts go deep into one thing: Deletes, those that wait, no faults."""
         account = self.account
         self.theme, account.is_calm = theme, is_calm
-        account.policy, account.seconds = policy, seconds
+        account.limits, account.seconds = limits, seconds
         account.sqs.visibility_timeout = seconds + 30
         account.jobs.lag, account.jobs.seconds_a_call, account.jobs.page_size = lag, seconds_a_call, page_size
         for job_id, job in found.items():
             self.create_job(job_id, job)
 
-    # The world
+    # The account
 
     @rule(number=numbers, job=jobs, is_old=st.booleans())
-    def somebody_creates_a_job(self, number: int, job: FakeJob, *, is_old: bool) -> None:
+    def job_is_created(self, number: int, job: FakeJob, *, is_old: bool) -> None:
         if job_id := chosen([each for each in NAMES if each not in self.account.jobs.jobs], number):
             self.create_job(job_id, job, is_old=is_old)
 
@@ -218,9 +218,9 @@ class AccountMachine(RuleBasedStateMachine):
             self.account.version += 1
 
     @rule(number=numbers, is_forced=st.booleans())
-    def somebody_cancels(self, number: int, *, is_forced: bool) -> None:
-        if each := chosen([*self.account.live().values()], number):
-            each.status, each.reason_code, each.comment = "CANCELED", "OPERATOR", "by somebody else"
+    def another_caller_cancels(self, number: int, *, is_forced: bool) -> None:
+        if each := chosen([*self.account.active().values()], number):
+            each.status, each.reason_code, each.comment = "CANCELED", "OPERATOR", "by another caller"
             ends = {"QUEUED", "IN_PROGRESS"} if is_forced else {"QUEUED"}
             each.executions |= {thing: "CANCELED" for thing, now in each.executions.items() if now in ends}
             self.account.version += 1
@@ -228,7 +228,7 @@ class AccountMachine(RuleBasedStateMachine):
     @rule(number=numbers)
     def job_completes(self, number: int) -> None:
         unfinished = {"QUEUED", "IN_PROGRESS"}
-        done = [job for job in self.account.live().values() if not unfinished & set(job.executions.values())]
+        done = [job for job in self.account.active().values() if not unfinished & set(job.executions.values())]
         if each := chosen(done, number):
             each.status = "COMPLETED"
             self.account.version += 1
@@ -243,9 +243,9 @@ class AccountMachine(RuleBasedStateMachine):
                 self.account.jobs.jobs[job_id].status = "DELETION_IN_PROGRESS"
             self.account.version += 1
 
-    @rule(policy=policies)
-    def operator_changes_the_stack(self, policy: StackLimits) -> None:
-        self.account.policy = policy
+    @rule(limits=all_limits)
+    def operator_changes_the_stack(self, limits: StackLimits) -> None:
+        self.account.limits = limits
         self.account.version += 1
 
     @rule(
@@ -257,9 +257,9 @@ class AccountMachine(RuleBasedStateMachine):
 
     # Events
 
-    def deliver(self, ask: Ask, plan: Plans) -> None:
-        self.account.asks.append(ask)
-        self.account.send(ask, plan)
+    def deliver(self, model: EventModel, plan: Plans) -> None:
+        self.account.models.append(model)
+        self.account.send(model, plan)
 
     def next_id(self, kind: str) -> str:
         self.serial += 1
@@ -273,7 +273,7 @@ class AccountMachine(RuleBasedStateMachine):
         event: dict[str, Any] = {"cancel": document | ({"comment": name} if is_direct else {})}
         if not is_direct:
             event = cancel_event(**document) | {"id": name}
-        self.deliver(asked(event, document), plan)
+        self.deliver(model_of_request(event, document), plan)
 
     @rule(
         kind=st.sampled_from(["bad", "alarm", "ok", "sweep", "stack", "other"]),
@@ -293,118 +293,120 @@ class AccountMachine(RuleBasedStateMachine):
                 self.stack_is_deleted("DELETE_COMPLETE" if kind == "stack" else "DELETE_IN_PROGRESS", plan)
 
     def bad_request(self, document: dict[str, Any], plan: Plans) -> None:
-        self.deliver(Ask(cancel_event(**document) | {"id": self.next_id("event")}, is_bad=True), plan)
+        self.deliver(EventModel(cancel_event(**document) | {"id": self.next_id("event")}, is_bad=True), plan)
 
     def alarm(self, job_id: str, state: str, plan: Plans) -> None:
         metric = {"id": "m1", "metricStat": {"metric": {"dimensions": {"JobId": job_id}}}}
         detail = {"alarmName": "failures", "state": {"value": state}, "configuration": {"metrics": [metric]}}
         event = eventbridge_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail)
         event["id"] = self.next_id("alarm")
-        self.deliver(Ask(event, "alarm", (job_id,) if state == "ALARM" else ()), plan)
+        self.deliver(EventModel(event, "alarm", (job_id,) if state == "ALARM" else ()), plan)
 
     def schedule_fires(self, plan: Plans) -> None:
         event = eventbridge_event("aws.scheduler", "Scheduled Event", "{}") | {"id": self.next_id("sweep")}
-        self.deliver(Ask(event, "schedule", select=SWEEP), plan)
+        self.deliver(EventModel(event, "schedule", select=SWEEP), plan)
 
     def stack_is_deleted(self, status: str, plan: Plans) -> None:
         detail = {"stack-id": STACK_ID, "status-details": {"status": status}}
         event = eventbridge_event("aws.cloudformation", "CloudFormation Stack Status Change", detail)
         event["id"] = self.next_id("stack")
         select = {"tags": {STACK_TAG: STACK_ID}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}
-        is_asked = status == "DELETE_COMPLETE"
-        self.deliver(Ask(event, "stack", select=select if is_asked else None), plan)
+        is_deleted = status == "DELETE_COMPLETE"
+        self.deliver(EventModel(event, "stack", select=select if is_deleted else None), plan)
 
     @rule(
         kind=st.sampled_from(["Create", "Update", "Delete", "Delete", "Delete", "Delete"]),
-        meant=st.one_of(job_ids, selects),
+        scope=st.one_of(job_ids, selects),
         more=properties,
-        is_made_up=st.sampled_from([False, False, False, False, True]),
+        is_generated=st.sampled_from([False, False, False, False, True]),
         plan=plans,
     )
-    def cloudformation_asks(
-        self, kind: str, meant: str | dict[str, Any], more: dict[str, str], *, is_made_up: bool, plan: Plans
+    def cloudformation_requests(
+        self, kind: str, scope: str | dict[str, Any], more: dict[str, str], *, is_generated: bool, plan: Plans
     ) -> None:
         if self.theme != "anything":
-            kind, is_made_up = "Delete", False
+            kind, is_generated = "Delete", False
         if self.theme == "waits":
             more = more | {"WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL", "DryRun": "false"}
-        self.deliver(self.resource(kind, meant, more, is_made_up=is_made_up), plan)
+        self.deliver(self.resource(kind, scope, more, is_generated=is_generated), plan)
 
-    def resource(self, kind: str, meant: str | dict[str, Any], more: dict[str, str], *, is_made_up: bool) -> Ask:
+    def resource(
+        self, kind: str, scope: str | dict[str, Any], more: dict[str, str], *, is_generated: bool
+    ) -> EventModel:
         name = self.next_id("request")
-        known = meant if isinstance(meant, str) else SELECTION_ID
-        if is_made_up:
+        known = scope if isinstance(scope, str) else SELECTION_ID
+        if is_generated:
             known = "firmware-dev-Teardown-1ABCDEFGHIJKL"
-        which = {"JobId": meant} if isinstance(meant, str) else {"Select": in_a_template(meant)}
+        which = {"JobId": scope} if isinstance(scope, str) else {"Select": in_a_template(scope)}
         known_id = None if kind == "Create" else known
         event = custom_resource_request(kind, known_id, self.response_url(name), {**which, **more}, request_id=name)
         if kind == "Update":
             event["OldResourceProperties"] = event["ResourceProperties"]
-        asks_for_jobs = kind == "Delete" and not is_made_up
-        return Ask(
+        names_jobs = kind == "Delete" and not is_generated
+        return EventModel(
             event,
             kind,
-            job_ids=(meant,) if isinstance(meant, str) and asks_for_jobs else (),
-            select=meant if isinstance(meant, dict) and asks_for_jobs else None,
+            job_ids=(scope,) if isinstance(scope, str) and names_jobs else (),
+            select=scope if isinstance(scope, dict) and names_jobs else None,
             force={"true": True, "false": False, "?": False}.get(more.get("Force", "")),
             dry_run={"true": True, "false": False, "?": True}.get(more.get("DryRun", "")),
             max_jobs=int(more["MaxJobs"]) if "MaxJobs" in more else None,
             wait=int(more.get("WaitForExecutionsMinutes", "0")),
             continues=more.get("OnIncomplete") == "CONTINUE",
             timeout=float(more.get("ServiceTimeout", 3600)),
-            asked_at=self.account.clock(),
+            requested_at=self.account.clock(),
             url=event["ResponseURL"],
         )
 
     def response_url(self, name: str) -> str:
         """Sign a URL now."""
         now = self.account.clock.utc_now()
-        return f"https://answers.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}"
+        return f"https://responses.s3.amazonaws.com/{name}?X-Amz-Date={now:%Y%m%dT%H%M%SZ}&token={SECRET}"
 
-    @precondition(lambda self: self.account.asks)
+    @precondition(lambda self: self.account.models)
     @rule(number=numbers, plan=plans)
     def redeliver(self, number: int, plan: Plans) -> None:
         """Twice, late, or out of order: everything that delivers here does it at least once."""
-        if ask := chosen(self.account.asks, number):
-            self.account.send(ask, plan)
+        if model := chosen(self.account.models, number):
+            self.account.send(model, plan)
 
-    @precondition(lambda self: any(ask.kind == "Delete" for ask in self.account.asks))
+    @precondition(lambda self: any(model.kind == "Delete" for model in self.account.models))
     @rule(number=numbers, plan=plans)
-    def delete_again(self, number: int, plan: Plans) -> None:
-        """The stack is deleted once more: the same resource, and another request."""
-        if ask := chosen([each for each in self.account.asks if each.kind == "Delete"], number):
+    def stack_is_deleted_again(self, number: int, plan: Plans) -> None:
+        """Delete the stack again: the same resource, and another request."""
+        if model := chosen([each for each in self.account.models if each.kind == "Delete"], number):
             name = self.next_id("request")
             url = self.response_url(name)
             self.deliver(
                 replace(
-                    ask,
-                    event=ask.event | {"RequestId": name, "ResponseURL": url},
+                    model,
+                    event=model.event | {"RequestId": name, "ResponseURL": url},
                     url=url,
-                    asked_at=self.account.clock(),
+                    requested_at=self.account.clock(),
                     effects=0,
                     was_disturbed=False,
                     last=None,
-                    answers=[],
-                    cancelled=dict(ask.cancelled),
+                    responses=[],
+                    canceled=dict(model.canceled),
                 ),
                 plan,
             )
 
     @precondition(lambda self: self.account.sqs.messages)
     @rule(number=numbers, plan=plans, is_late=st.sampled_from([False, False, False, True]))
-    def queue_delivers(self, number: int, plan: Plans, *, is_late: bool) -> None:
-        """Any message; `is_late`: when another run has had the time to take it."""
+    def sqs_delivers(self, number: int, plan: Plans, *, is_late: bool) -> None:
+        """Any message; `is_late`: after its visibility timeout."""
         if message := chosen(self.account.receivable(), number):
             self.account.receive_with(message, {} if is_late else plan, late=is_late)
 
     @precondition(lambda self: self.account.pending)
     @rule(number=numbers, plan=plans)
-    def lambda_tries_again(self, number: int, plan: Plans) -> None:
+    def lambda_retries(self, number: int, plan: Plans) -> None:
         self.account.retry(number % len(self.account.pending), plan)
 
     @precondition(lambda self: self.account.records)
     @rule(number=numbers)
-    def queue_delivers_an_old_copy(self, number: int) -> None:
+    def sqs_delivers_a_copy(self, number: int) -> None:
         record = self.account.records[number % len(self.account.records)]
         handle = record["Records"][0]["receiptHandle"]
         if not any(message.receipt_handle == handle for message in self.account.sqs.messages):
@@ -414,7 +416,7 @@ class AccountMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """Nothing fails any more: all is finished, all is answered, and once more changes nothing."""
+        """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing."""
         account = self.account
         account.run(messages_first=True)
         assert account.violations == []
@@ -423,37 +425,39 @@ class AccountMachine(RuleBasedStateMachine):
         for message in account.sqs.dead_letters:
             assert account.status_of_message[message.message_id] == "REJECTED"
             assert not message.group
-        for ask in account.asks:
-            self.check_end(ask)
+        for model in account.models:
+            self.check_end(model)
         fixed = [
-            ask for ask in account.asks if not account.has_given_up(ask) and "olderThanHours" not in (ask.select or {})
+            model
+            for model in account.models
+            if not account.has_failed(model) and "olderThanHours" not in (model.select or {})
         ]
         for _ in range(2):
             once = deepcopy(account.jobs.jobs)
-            for ask in fixed[:6]:
-                account.send(ask, {})
+            for model in fixed[:6]:
+                account.send(model, {})
                 account.run(messages_first=True)
         assert account.jobs.jobs == once
 
-    def check_end(self, ask: Ask) -> None:
-        """Nothing is lost, and CloudFormation always knows."""
-        if self.account.has_given_up(ask):
+    def check_end(self, model: EventModel) -> None:
+        """Nothing is lost, and CloudFormation always gets a response."""
+        if self.account.has_failed(model):
             return
-        assert ask.last, f"no report of {ask.event}"
-        if not ask.is_teardown:
-            is_dead = any(message.event == ask.event for message in self.account.sqs.dead_letters)
-            assert ask.last["status"] != "UNFINISHED" or ask.last["dryRun"] or is_dead, f"unfinished: {ask.event}"
+        assert model.last, f"no report of {model.event}"
+        if not model.is_teardown:
+            is_dead = any(message.event == model.event for message in self.account.sqs.dead_letters)
+            assert model.last["status"] != "UNFINISHED" or model.last["dryRun"] or is_dead, f"unfinished: {model.event}"
             return
-        assert ask.answers, f"no answer to {ask.event}"
-        answers = [answer for answer in ask.answers if answer.counts]
-        for first, second in pairwise(answers):
-            if first.version == second.version and "olderThanHours" not in (ask.select or {}):
-                assert first.body["Status"] == second.body["Status"], f"{first} and then {second} to {ask.event}"
+        assert model.responses, f"no response to {model.event}"
+        responses = [response for response in model.responses if response.is_comparable]
+        for first, second in pairwise(responses):
+            if first.version == second.version and "olderThanHours" not in (model.select or {}):
+                assert first.body["Status"] == second.body["Status"], f"{first} and then {second} to {model.event}"
 
 
-def asked(event: dict[str, Any], document: dict[str, Any]) -> Ask:
+def model_of_request(event: dict[str, Any], document: dict[str, Any]) -> EventModel:
     named = [document["jobId"]] if "jobId" in document else document.get("jobIds", [])
-    return Ask(
+    return EventModel(
         event,
         job_ids=tuple(named),
         select=document.get("select"),
@@ -476,7 +480,7 @@ def in_a_template(select: dict[str, Any]) -> dict[str, Any]:
 def machine(new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch) -> type[AccountMachine]:
     logs = new_log(), new_log()
     for log in logs:
-        monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would keep every line
+        monkeypatch.setattr(log.telemetry._logger._logger, "propagate", False)  # pytest would store every line
 
     class Machine(AccountMachine):
         pass
@@ -485,8 +489,10 @@ def machine(new_log: Callable[[], Log], monkeypatch: pytest.MonkeyPatch) -> type
     return Machine
 
 
-def play(machine: type[AccountMachine], histories: int, record_property: Callable[[str, object], None]) -> None:
-    """Try so many histories, and leave the figures for the summary."""
+def run_histories(
+    machine: type[AccountMachine], histories: int, record_property: Callable[[str, object], None]
+) -> None:
+    """Run this number of histories, and record the figures for the summary."""
     totals.clear()
     run_state_machine_as_test(
         machine,
@@ -505,18 +511,18 @@ def play(machine: type[AccountMachine], histories: int, record_property: Callabl
     record_property(
         FIGURES,
         f"account: {totals['examples']:,} histories, {totals['deliveries']:,} deliveries, "
-        f"{totals['crashes']:,} crashes, {totals['faults']:,} faults; no promise broken",
+        f"{totals['crashes']:,} crashes, {totals['faults']:,} faults; no guarantee broken",
     )
 
 
-def test_the_promises_hold_whatever_happens_in_an_account(
+def test_account_keeps_the_guarantees(
     machine: type[AccountMachine], record_property: Callable[[str, object], None]
 ) -> None:
-    play(machine, 200, record_property)
+    run_histories(machine, 200, record_property)
     assert totals["deliveries"] >= 2_000
 
 
-# What the machine has found, each in as few steps as it takes.
+# Bugs that the machine found, each in the fewest steps.
 
 FLEET = {"jobIdGlob": "fw-*"}
 FIVE_MINUTES = {"WaitForExecutionsMinutes": "5"}
@@ -526,36 +532,36 @@ def running(**fields: Any) -> FakeJob:
     return FakeJob(executions={"t1": "IN_PROGRESS"}, **fields)
 
 
-def begun(machine: type[AccountMachine], *, force: bool = False) -> AccountMachine:
+def new_account(machine: type[AccountMachine], *, force: bool = False) -> AccountMachine:
     """An account with the job fw-1."""
     started = machine()
-    started.account.policy = replace(started.account.policy, force=force)
+    started.account.limits = replace(started.account.limits, force=force)
     started.create_job("fw-1", running(tags={"env": "dev"}))
     return started
 
 
-def test_a_deletion_waits_for_the_devices_of_what_its_second_delivery_has_cancelled(
+def test_deletion_waits_for_jobs_canceled_by_its_second_delivery(
     machine: type[AccountMachine],
 ) -> None:
     """The message of the second delivery is dropped, for it differs from the first one's only in what it waits for."""
-    state = begun(machine)
-    state.cloudformation_asks("Delete", FLEET, FIVE_MINUTES, is_made_up=False, plan={})
+    state = new_account(machine)
+    state.cloudformation_requests("Delete", FLEET, FIVE_MINUTES, is_generated=False, plan={})
     state.create_job("fw-2", running())
     state.redeliver(0, {})
     state.device_acts(0, 0)
-    state.queue_delivers(0, {}, is_late=False)
+    state.sqs_delivers(0, {}, is_late=False)
 
 
-def test_a_look_does_not_cancel_another_job_that_has_got_the_id(machine: type[AccountMachine]) -> None:
-    state = begun(machine)
-    state.cloudformation_asks("Delete", {"tags": {"env": "dev"}}, FIVE_MINUTES, is_made_up=False, plan={})
+def test_poll_does_not_cancel_a_new_job_with_the_same_id(machine: type[AccountMachine]) -> None:
+    state = new_account(machine)
+    state.cloudformation_requests("Delete", {"tags": {"env": "dev"}}, FIVE_MINUTES, is_generated=False, plan={})
     state.job_is_replaced(0, running())
-    state.queue_delivers(0, {}, is_late=False)
+    state.sqs_delivers(0, {}, is_late=False)
 
 
-def test_a_deployment_that_is_cancelled_while_it_is_selected_runs_on(machine: type[AccountMachine]) -> None:
-    """The plain listing shows it live, the one of its namespace does not any more: so it passes for a plain job."""
-    state = begun(machine, force=True)
+def test_executions_of_a_deployment_canceled_during_the_selection_continue(machine: type[AccountMachine]) -> None:
+    """The plain listing shows it as active, its namespace no longer does. So it reads as a plain job."""
+    state = new_account(machine, force=True)
     state.job_is_replaced(0, running(namespace="aws-gg-deployment"))
-    state.account.meanwhile = [lambda _number: state.somebody_cancels(0, is_forced=False)]
-    state.cloudformation_asks("Delete", FLEET, {}, is_made_up=False, plan={3: ("meanwhile", 0)})
+    state.account.concurrent = [lambda _number: state.another_caller_cancels(0, is_forced=False)]
+    state.cloudformation_requests("Delete", FLEET, {}, is_generated=False, plan={3: ("concurrent", 0)})

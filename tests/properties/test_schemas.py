@@ -1,4 +1,4 @@
-"""The published JSON Schemas say what the parser takes, and what the function tells."""
+"""The published JSON Schemas accept what the parser accepts, and every published report."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def validator(name: str) -> Draft202012Validator:
 REQUEST, REPORT = validator("request"), validator("report")
 
 
-def is_taken(document: object) -> bool:
+def is_parsed(document: object) -> bool:
     try:
         parse_request(document, OPEN, CancelReason.default("STALE", "old"))
     except RequestRejected:
@@ -36,7 +36,7 @@ def is_taken(document: object) -> bool:
     return True
 
 
-# Key → values that are taken, and values that are not.
+# Key → valid values, and invalid ones.
 FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "force": ([True, False], ["false", 0, None]),
     "dryRun": ([True, False], ["true", 1, None]),
@@ -67,49 +67,49 @@ SELECT: dict[str, tuple[list[Any], list[Any]]] = {
 
 
 def rows(fields: dict[str, tuple[list[Any], list[Any]]]) -> list[tuple[str, Any, bool]]:
-    return [(key, value, value in taken) for key, (taken, not_) in fields.items() for value in [*taken, *not_]]
+    return [(key, value, value in valid) for key, (valid, invalid) in fields.items() for value in [*valid, *invalid]]
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(FIELDS))
-def test_a_key_of_a_request_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(FIELDS))
+def test_schema_and_parser_agree_on_a_request_key(key: str, value: Any, valid: bool) -> None:
     document = {"jobId": "a", key: value}
-    taken = taken and any(type(value) is type(each) for each in FIELDS[key][0])
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    valid = valid and any(type(value) is type(each) for each in FIELDS[key][0])
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(WHICH))
-def test_which_jobs_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(WHICH))
+def test_schema_and_parser_agree_on_the_job_keys(key: str, value: Any, valid: bool) -> None:
     document = {key: value}
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
-@pytest.mark.parametrize(("key", "value", "taken"), rows(SELECT))
-def test_a_key_of_a_selection_is_taken_by_both_or_by_neither(key: str, value: Any, taken: bool) -> None:
+@pytest.mark.parametrize(("key", "value", "valid"), rows(SELECT))
+def test_schema_and_parser_agree_on_a_selection_key(key: str, value: Any, valid: bool) -> None:
     document = {"select": {"jobIdGlob": "*"} | {key: value}}
-    taken = taken and value is not True
-    assert (REQUEST.is_valid({"cancel": document}), is_taken(document)) == (taken, taken)
+    valid = valid and value is not True
+    assert (REQUEST.is_valid({"cancel": document}), is_parsed(document)) == (valid, valid)
 
 
 def some(fields: dict[str, tuple[list[Any], list[Any]]]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any of the keys, mostly with a value that is taken."""
+    """Any of the keys, mostly with a valid value."""
     values = {
-        key: st.one_of(*[st.sampled_from(taken)] * 4, st.sampled_from(not_)) if taken else st.sampled_from(not_)
-        for key, (taken, not_) in fields.items()
+        key: st.one_of(*[st.sampled_from(valid)] * 4, st.sampled_from(invalid)) if valid else st.sampled_from(invalid)
+        for key, (valid, invalid) in fields.items()
         if key != "unknown"
     }
     return st.fixed_dictionaries({}, optional=values)
 
 
 @given(which=some(WHICH), select=some(SELECT), fields=some(FIELDS))
-def test_any_request_is_taken_by_both_or_by_neither(
+def test_schema_and_parser_agree_on_any_request(
     which: dict[str, Any], select: dict[str, Any], fields: dict[str, Any]
 ) -> None:
     document = which | fields | ({"select": select} if "select" in which else {})
-    assert REQUEST.is_valid({"cancel": document}) is is_taken(document)
+    assert REQUEST.is_valid({"cancel": document}) is is_parsed(document)
 
 
 @pytest.mark.parametrize("document", [{}, {"cancel": []}, {"cancel": {"jobId": "a"}, "more": 1}, [], "a"])
-def test_what_is_no_request_at_all_is_no_request_for_the_schema(document: object) -> None:
+def test_schema_rejects_a_document_without_a_request(document: object) -> None:
     assert not REQUEST.is_valid(document)
 
 
@@ -129,18 +129,18 @@ reports = st.builds(
             executions_left_in_progress=st.integers(0, 10_000),
         )
     ).map(tuple),
-    left_out=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
+    excluded=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
 )
 
 
 @given(report=reports)
-def test_every_report_is_of_the_published_shape_where_it_is_returned_and_where_it_is_told(report: Report) -> None:
+def test_every_report_matches_the_schema(report: Report) -> None:
     REPORT.validate(report.as_dict())
     for detail in event_details(report, "event-1"):
         REPORT.validate(json.loads(detail))
 
 
-def told(**changes: Any) -> dict[str, Any]:
+def published_report(**changes: Any) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((ROOT / "events" / "canceler-report.json").read_text())["detail"]
     return report | changes
 
@@ -163,13 +163,13 @@ def told(**changes: Any) -> dict[str, Any]:
         {"more": 1},
     ],
 )
-def test_what_the_function_never_tells_is_not_of_the_shape(changes: dict[str, Any]) -> None:
-    assert REPORT.is_valid(told())
-    assert not REPORT.is_valid(told(**changes))
+def test_the_schema_rejects_a_value_that_the_function_never_publishes(changes: dict[str, Any]) -> None:
+    assert REPORT.is_valid(published_report())
+    assert not REPORT.is_valid(published_report(**changes))
 
 
-@pytest.mark.parametrize("key", sorted(told()))
-def test_an_event_without_one_of_its_keys_is_not_of_the_shape(key: str) -> None:
-    detail = told()
+@pytest.mark.parametrize("key", sorted(published_report()))
+def test_the_schema_requires_each_key_of_the_event(key: str) -> None:
+    detail = published_report()
     del detail[key]
     assert not REPORT.is_valid(detail)

@@ -63,7 +63,7 @@ requests: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.fixed_dictionaries({"select": selects}),
     st.fixed_dictionaries({"jobIds": st.lists(st.sampled_from([*NAMES, "absent"]), min_size=1, unique=True)}),
 )
-policies = st.builds(
+all_limits = st.builds(
     StackLimits,
     force=st.booleans(),
     dry_run=st.booleans(),
@@ -71,13 +71,13 @@ policies = st.builds(
     job_id_prefix=st.sampled_from(["", "", "ota-", "fw"]),
     protection_tag_key=st.just("cancel-protection"),
 )
-worlds = st.fixed_dictionaries(
+listings = st.fixed_dictionaries(
     {"hides_namespaced": st.booleans(), "ignores_namespaces": st.booleans(), "page_size": st.sampled_from([1, 2, 250])}
 )
 PLAIN = {"hides_namespaced": False, "ignores_namespaces": False, "page_size": 250}
 
 
-def world(found: dict[str, FakeJob], how: dict[str, Any], clock: FakeClock) -> FakeJobs:
+def new_jobs(found: dict[str, FakeJob], how: dict[str, Any], clock: FakeClock) -> FakeJobs:
     jobs = FakeJobs(deepcopy(found), clock)
     jobs.denied_tag = "cancel-protection"
     for name, value in how.items():
@@ -85,7 +85,7 @@ def world(found: dict[str, FakeJob], how: dict[str, Any], clock: FakeClock) -> F
     return jobs
 
 
-def carry_out(jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], limits: StackLimits) -> Report | str:
+def run_request(jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], limits: StackLimits) -> Report | str:
     """Return the report, or the words of the rejection."""
     try:
         request = parse_request(document, limits, CancelReason.default("STALE", "old"))
@@ -100,34 +100,34 @@ def outcomes(report: Report | str) -> dict[str, str] | str:
     return {result.job_id: result.outcome.value for result in report.jobs}
 
 
-LIVE = {"ota-1": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "QUEUED"}), "ota-2": FakeJob("SCHEDULED")}
-KEPT = {"ota-1": FakeJob(tags={"cancel-protection": "True"}), "fw-1": FakeJob("COMPLETED"), "ota-2": FakeJob()}
+ACTIVE = {"ota-1": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "QUEUED"}), "ota-2": FakeJob("SCHEDULED")}
+PROTECTED = {"ota-1": FakeJob(tags={"cancel-protection": "True"}), "fw-1": FakeJob("COMPLETED"), "ota-2": FakeJob()}
 OWNED = {"AFR_OTA-1": FakeJob(), "ota-1": FakeJob(namespace=GG), "fw-1": FakeJob()}
 EVERY: dict[str, Any] = {"select": {"jobIdGlob": "*"}}
 
 
-@given(found=found_jobs, how=worlds, document=requests, policy=policies)
+@given(found=found_jobs, how=listings, document=requests, limits=all_limits)
 @settings(max_examples=400)
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=LIMITS)
-@example(found=KEPT, how=PLAIN, document=EVERY, policy=LIMITS)
-@example(found=KEPT, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, policy=LIMITS)
-@example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, policy=LIMITS)
-@example(found=LIVE, how=PLAIN, document=EVERY, policy=replace(LIMITS, max_jobs=1))
-def test_what_a_dry_run_plans_is_what_the_real_run_does(
-    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], policy: StackLimits
+@example(found=ACTIVE, how=PLAIN, document=EVERY, limits=LIMITS)
+@example(found=PROTECTED, how=PLAIN, document=EVERY, limits=LIMITS)
+@example(found=PROTECTED, how=PLAIN, document={"jobIds": ["ota-1", "fw-1", "absent"]}, limits=LIMITS)
+@example(found=OWNED, how=PLAIN | {"ignores_namespaces": True}, document=EVERY, limits=LIMITS)
+@example(found=ACTIVE, how=PLAIN, document=EVERY, limits=replace(LIMITS, max_jobs=1))
+def test_real_run_cancels_what_the_dry_run_reported(
+    found: dict[str, FakeJob], how: dict[str, Any], document: dict[str, Any], limits: StackLimits
 ) -> None:
     clock = FakeClock()
-    acting = replace(policy, dry_run=False)
-    jobs = world(found, how, clock)
-    plan = outcomes(carry_out(jobs, clock, document | {"dryRun": True}, acting))
+    acting = replace(limits, dry_run=False)
+    jobs = new_jobs(found, how, clock)
+    plan = outcomes(run_request(jobs, clock, document | {"dryRun": True}, acting))
     assert jobs.jobs == found
-    done = outcomes(carry_out(jobs, clock, document, acting))
+    done = outcomes(run_request(jobs, clock, document, acting))
     if isinstance(plan, str) or isinstance(done, str):
         assert plan == done
         assert jobs.jobs == found
         return
     assert done == {job_id: "CANCELED" if would == "WOULD_CANCEL" else would for job_id, would in plan.items()}
-    assert sorted(jobs.cancelled) == sorted(job_id for job_id, would in plan.items() if would == "WOULD_CANCEL")
+    assert sorted(jobs.canceled) == sorted(job_id for job_id, would in plan.items() if would == "WOULD_CANCEL")
 
 
 # Age
@@ -159,7 +159,7 @@ HOUR = 3_600_000_000
 @example(now=YEAR, quarters=288, beyond=-1, zones=(ZONES[0], ZONES[0]), age_from="createdAt")
 @example(now=YEAR, quarters=288, beyond=0, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
 @example(now=YEAR, quarters=288, beyond=1, zones=(ZONES[0], ZONES[0]), age_from="lastUpdatedAt")
-def test_a_job_is_older_if_more_microseconds_have_passed_whatever_the_clocks_show(
+def test_age_is_compared_in_elapsed_microseconds_in_any_time_zone(
     now: int, quarters: int, beyond: int, zones: tuple[ZoneInfo, ZoneInfo], age_from: Any
 ) -> None:
     """`beyond` is how much more than the hours has passed since; the other time is on the other side."""

@@ -1,6 +1,6 @@
-"""An account, and what may happen to the function in it: the world of tests/properties/test_account.py.
+"""A model of an account, and of what may happen to the function in it, for tests/properties/test_account.py.
 
-The model is small: which jobs an event means, and what the stack's parameters leave of it, by literal rules. The
+The model is small: which jobs match an event, within the parameters of the stack, by literal rules. The
 function is the real one; each of its invocations gets adapters of its own, so that every effect is known by the run
 that had it.
 """
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 SECRET = "s3cr3t"
 GROUP = "arn:aws:iot:eu-west-1:123456789012:thinggroup/fleet-a"
 STACK_TAG = "iot-job-canceler:stack-id"
-LIVE = {"IN_PROGRESS", "SCHEDULED"}
+ACTIVE = {"IN_PROGRESS", "SCHEDULED"}
 SWEEP = {"jobIdGlob": "ota-*", "olderThanHours": 168}
-BEGINS_ANEW_AFTER = 43_200.0  # seconds: what is older was redriven by hand
+PROGRESS_EXPIRES_SECONDS = 43_200.0  # an older event was redriven
 FAULTS = ("unavailable", "lost", "defect", "crash before", "crash after", "hang", "outage")
 totals: Counter[str] = Counter()
 
 
 @dataclass(eq=False)
-class Ask:
-    """An event, what it asks for in the model's words, and what became of it. Times are those of the clock.
+class EventModel:
+    """An event, its request as the model reads it, and its results. Times are those of the clock.
 
-    `job_ids` or `select` say which jobs; neither of them means none. `is_bad`: to be rejected, whatever the stack says.
+    `job_ids` or `select` name the jobs; without either there is none. `is_bad`: rejected with any parameters.
     """
 
     event: dict[str, Any]
@@ -64,41 +64,41 @@ class Ask:
     is_bad: bool = False
     continues: bool = False
     timeout: float = 3600.0
-    asked_at: float = 0.0
+    requested_at: float = 0.0
     url: str = ""
     effects: int = 0
     was_disturbed: bool = False
     last: Mapping[str, Any] | None = None
-    cancelled: dict[str, FakeJob] = field(default_factory=dict)
-    answers: list["Answer"] = field(default_factory=list)
+    canceled: dict[str, FakeJob] = field(default_factory=dict)
+    responses: list["SentResponse"] = field(default_factory=list)
 
     @property
     def is_teardown(self) -> bool:
         return bool(self.url)
 
-    def is_forced(self, policy: StackLimits) -> bool:
-        return policy.force and self.force is not False
+    def is_forced(self, limits: StackLimits) -> bool:
+        return limits.force and self.force is not False
 
-    def is_dry(self, policy: StackLimits) -> bool:
-        return policy.dry_run or self.dry_run is True
+    def is_dry(self, limits: StackLimits) -> bool:
+        return limits.dry_run or self.dry_run is True
 
-    def cap(self, policy: StackLimits) -> int:
-        return min(policy.max_jobs, self.max_jobs or policy.max_jobs)
+    def job_limit(self, limits: StackLimits) -> int:
+        return min(limits.max_jobs, self.max_jobs or limits.max_jobs)
 
-    def must_be_rejected(self, policy: StackLimits) -> bool:
-        """True if no state of the account can make the event a sound one: as it asks for more than the stack allows."""
+    def must_be_rejected(self, limits: StackLimits) -> bool:
+        """Return True if the event must be rejected in any state of the account."""
         head = (self.select or {}).get("jobIdGlob", "*").partition("*")[0]
         return self.is_bad or any((
-            self.force is True and not policy.force,
-            self.dry_run is False and policy.dry_run,
-            (self.max_jobs or 0) > policy.max_jobs,
-            len(self.job_ids) > self.cap(policy),
-            not all(job_id.startswith(policy.job_id_prefix) for job_id in self.job_ids),
-            not head.startswith(policy.job_id_prefix) and not policy.job_id_prefix.startswith(head),
+            self.force is True and not limits.force,
+            self.dry_run is False and limits.dry_run,
+            (self.max_jobs or 0) > limits.max_jobs,
+            len(self.job_ids) > self.job_limit(limits),
+            not all(job_id.startswith(limits.job_id_prefix) for job_id in self.job_ids),
+            not head.startswith(limits.job_id_prefix) and not limits.job_id_prefix.startswith(head),
         ))  # fmt: skip
 
-    def means(self, job_id: str, job: FakeJob, age: timedelta, prefix: str) -> bool:
-        """True if the event asks for this job, whatever its status."""
+    def matches(self, job_id: str, job: FakeJob, age: timedelta, prefix: str) -> bool:
+        """Return True if the event matches this job in any status."""
         if self.select is None:
             return job_id in self.job_ids
         return (
@@ -114,27 +114,27 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What CloudFormation was told: when, and at which version of the world.
+class SentResponse:
+    """A response that CloudFormation got, when, and at which version of the account.
 
-    `counts`: by a run that began in time, and that nothing disturbed.
+    `is_comparable`: by a run that began in time, and that nothing disturbed.
     """
 
     at: float
     version: int
-    counts: bool
+    is_comparable: bool
     body: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a run really did to a job: CancelJob, or CancelJobExecution where `thing` is one."""
+    """An effect of a run on a job: CancelJob, or CancelJobExecution where `thing` is one."""
 
     job_id: str
     job: FakeJob
     force: bool
     thing: str = ""
-    was_cancelled_with: tuple[str | None, str | None] = (None, None)
+    was_canceled_with: tuple[str | None, str | None] = (None, None)
 
 
 type Plan = Mapping[int, tuple[str, int]]
@@ -154,53 +154,55 @@ class Account(Lambda):
         super().__init__(clock, logs[0])
         self.jobs = FakeJobs(clock=clock)
         self.jobs.denied_tag = "cancel-protection"
-        self.jobs.denied_operations = {"CancelJob"}  # AWS does not say whether CancelJobExecution looks at a job's tags
-        self.policy = StackLimits(False, False, 100, "", "cancel-protection")
-        self.asks: list[Ask] = []
+        self.jobs.denied_operations = {
+            "CancelJob"
+        }  # AWS does not document whether CancelJobExecution checks a job's tags
+        self.limits = StackLimits(False, False, 100, "", "cancel-protection")
+        self.models: list[EventModel] = []
         self.status_of_message: dict[str, str] = {}
         self.groups: dict[str, str] = {}
-        self.chains: dict[str, dict[str, FakeJob]] = {}  # what was cancelled by the runs that led to a message
-        self.born: dict[str, int] = {}  # the version of the world when a message was sent
+        self.chains: dict[str, dict[str, FakeJob]] = {}  # jobs that the runs before a message canceled
+        self.born: dict[str, int] = {}  # the version of the account when a message was sent
         self.records: list[dict[str, Any]] = []  # all messages as they were received
 
         self.nested = 0
         self.is_calm = False
         self.version = 0
         self.effects = 0
-        self.meanwhile: list[Callable[[int], None]] = []
+        self.concurrent: list[Callable[[int], None]] = []
         self.violations: list[str] = []
         self._logs = logs
         self._plan: Plan = {}
 
-    def live(self) -> dict[str, FakeJob]:
-        return {job_id: job for job_id, job in self.jobs.jobs.items() if job.status in LIVE}
+    def active(self) -> dict[str, FakeJob]:
+        return {job_id: job for job_id, job in self.jobs.jobs.items() if job.status in ACTIVE}
 
     def age(self, job: FakeJob) -> timedelta:
         return self.clock.utc_now() - job.created_at
 
     def check(self, holds: object, promise: str) -> None:
-        """Recorded too, since a run may catch what is raised within it."""
+        """Raise and record a violation, since a run may catch what is raised."""
         if not holds:
             self.violations.append(promise)
             raise AssertionError(promise)
 
-    def ask_of(self, event: object) -> Ask:
-        return next(ask for ask in self.asks if ask.event == event)
+    def model_of(self, event: object) -> EventModel:
+        return next(model for model in self.models if model.event == event)
 
-    def has_given_up(self, ask: Ask) -> bool:
-        """True if Lambda's last retry of a delivery failed."""
-        return ask.event in self.failed
+    def has_failed(self, model: EventModel) -> bool:
+        """Return True if Lambda's last retry failed."""
+        return model.event in self.failed
 
     # Deliveries
 
-    def send(self, ask: Ask, plan: Plan) -> None:
-        """An asynchronous event, at once."""
+    def send(self, model: EventModel, plan: Plan) -> None:
+        """Deliver an asynchronous event now."""
         with self._planned(plan):
-            self.deliver(Due(self.clock.elapsed, ask.event))
+            self.deliver(Due(self.clock.elapsed, model.event))
 
     @contextmanager
     def _planned(self, plan: Plan) -> Iterator[None]:
-        """The next invocation, if there is one, takes the plan."""
+        """Apply the plan to the next invocation, if there is one."""
         self._plan = plan
         yield
         self._plan = {}
@@ -213,16 +215,16 @@ class Account(Lambda):
             self.deliver(due)
 
     def receive_with(self, message: FakeMessage, plan: Plan, *, late: bool = False) -> None:
-        """SQS hands a message to the function; `late`: only once its visibility timeout has ended."""
+        """Deliver a message; `late`: after its visibility timeout."""
         if late:
-            self.ask_of(message.event).was_disturbed = True
+            self.model_of(message.event).was_disturbed = True
         with self._planned(plan):
             self.receive(message, delay=self.sqs.visibility_timeout + 1 if late else 0.0)
 
     def receive_copy(self, record: dict[str, Any]) -> None:
-        """SQS delivers a message again that it has handed out before, after its visibility timeout has ended."""
-        ask = self.ask_of(json.loads(record["Records"][0]["body"]))
-        run = Run(self, ask, {}, self._logs[self.nested])
+        """Deliver a copy of a message after its visibility timeout."""
+        model = self.model_of(json.loads(record["Records"][0]["body"]))
+        run = Run(self, model, {}, self._logs[self.nested])
         self._finish(run, record)
         self.check(run.calls == 1, "a run whose visibility timeout had ended did something")
 
@@ -231,17 +233,17 @@ class Account(Lambda):
         plan, self._plan = self._plan, {}
         records = event.get("Records") if isinstance(event, dict) else None
         if not records:
-            return self._finish(Run(self, self.ask_of(event), plan, self._logs[self.nested]), event)
+            return self._finish(Run(self, self.model_of(event), plan, self._logs[self.nested]), event)
         message = self.in_flight[-1]
         self.records.append(cast("dict[str, Any]", event))
         is_late = message.visible_at < self.clock()
-        run = Run(self, self.ask_of(message.event), plan, self._logs[self.nested], message)
+        run = Run(self, self.model_of(message.event), plan, self._logs[self.nested], message)
         response = self._finish(run, event)
         self.check(not is_late or run.calls == 1, "a run whose visibility timeout had ended did something")
         return response
 
     def _finish(self, run: "Run", event: object) -> Any:
-        """Carry out a run, and judge it. Raises how it ended, if it did not return."""
+        """Run an invocation, and check it. Raises how it ended, if it did not return."""
         totals["deliveries"] += 1
         response: Any = None
         ended: BaseException | None = None
@@ -259,7 +261,7 @@ class Account(Lambda):
             if not run.faults:
                 self.violations.append(f"the function raised {error!r}, though nothing had failed")
         assert self.violations == []
-        run.judge(response)
+        run.check_run(response)
         if ended:
             raise ended
         return response
@@ -267,30 +269,32 @@ class Account(Lambda):
     # What passes by itself
 
     def pass_time(self, seconds: float, *, promptly: bool) -> None:
-        """So many seconds; queues are polled meanwhile, or not."""
+        """Let time pass; `promptly`: and poll the queues during it."""
         target = self.clock.elapsed + seconds
         if promptly:
             self.run(until=target, messages_first=True)
         else:
-            self.hold_up()
+            self.allow_late_responses()
         self.clock.now = max(self.clock.now, self.clock.start + target)
 
-    def hold_up(self) -> None:
-        """What is to be answered yet may be answered late."""
-        for ask in self.asks:
-            ask.was_disturbed = ask.was_disturbed or not ask.answers
+    def allow_late_responses(self) -> None:
+        """Accept late responses to all events without a response."""
+        for model in self.models:
+            model.was_disturbed = model.was_disturbed or not model.responses
 
 
 class Run(Process):
-    """One invocation: all that it calls passes here, where the plan says at which call what goes wrong."""
+    """One invocation. It makes each call, and injects the faults of the plan."""
 
-    def __init__(self, account: Account, ask: Ask, plan: Plan, log: Log, message: FakeMessage | None = None) -> None:
+    def __init__(
+        self, account: Account, model: EventModel, plan: Plan, log: Log, message: FakeMessage | None = None
+    ) -> None:
         super().__init__()
         self.account = account
-        self.ask = ask
+        self.model = model
         self.log = log
         self.message = message
-        self.policy = account.policy
+        self.limits = account.limits
         self.calls = 0
         self.effects: list[Effect] = []
         self.faults: list[str] = []
@@ -298,21 +302,21 @@ class Run(Process):
         self.ended = ""
         self.bus = FakeBus()
         self.response_url = FakePool()
-        self.response_url.on_request = self._judge_response
+        self.response_url.on_request = self._check_response
         self.began = account.clock()
         self.end = self.began + account.seconds
         self.is_disturbed = False
         self.began_late = False  # something had hung before its timer was set
         attributes = self._progress()
         self.waits_for = attributes.get("WaitsFor", "").split(",")
-        self.is_admitted = "Admitted" in attributes
-        self.read_live = set(account.jobs._stale)
+        self.limit_checked = "Admitted" in attributes
+        self.read_active = set(account.jobs._stale)
         self.chain = account.chains.setdefault(message.message_id, {}) if message else {}
-        self.meant = {name: job for name, job in account.live().items() if self._means(name, job)}
+        self.matching = {name: job for name, job in account.active().items() if self._matches(name, job)}
         self._plan = {} if account.is_calm else dict(plan)
         self._is_offline = False
         self._is_sending = False
-        self.has_answered = False
+        self.has_responded = False
         self.services = self._services()
         log.stream.seek(0)
         log.stream.truncate()
@@ -324,19 +328,19 @@ class Run(Process):
             self.began_late = bool(self.faults)
 
     def _progress(self) -> dict[str, str]:
-        """What the message tells of earlier runs: nothing, once it is so old that the event begins anew."""
+        """Return the attributes of the message: none, once it is so old that the event begins again."""
         attributes = self.message.attributes if self.message else {}
-        told = {name: each["StringValue"] for name, each in attributes.items()}
-        first_seen_at = float(told.get("FirstSeenAt", "inf"))
-        return {} if self.account.clock.utc_now().timestamp() - first_seen_at >= BEGINS_ANEW_AFTER else told
+        texts = {name: each["StringValue"] for name, each in attributes.items()}
+        first_seen_at = float(texts.get("FirstSeenAt", "inf"))
+        return {} if self.account.clock.utc_now().timestamp() - first_seen_at >= PROGRESS_EXPIRES_SECONDS else texts
 
-    def _means(self, job_id: str, job: FakeJob) -> bool:
-        return self.ask.means(job_id, job, self.account.age(job), self.policy.job_id_prefix)
+    def _matches(self, job_id: str, job: FakeJob) -> bool:
+        return self.model.matches(job_id, job, self.account.age(job), self.limits.job_id_prefix)
 
     def _services(self) -> Services:
         account = self.account
         return new_services(
-            replace(config(policy=self.policy), sweep_job_id_glob="ota-*"),
+            replace(config(limits=self.limits), sweep_job_id_glob="ota-*"),
             account.clock,
             self.log.telemetry,
             jobs_api=partial(IotJobs, cast("IoTClient", Intercepted(SimulatedIotClient(account.jobs), self._call_iot))),
@@ -363,7 +367,7 @@ class Run(Process):
 
     def _call_sqs(self, operation: str, act: partial[Any]) -> Any:
         if group := act.keywords.get("MessageGroupId"):
-            known = self.account.groups.setdefault(self.ask.event["RequestId"], group)
+            known = self.account.groups.setdefault(self.model.event["RequestId"], group)
             self.account.check(known == group, "one request has two groups")
         return self.call(act, lambda: unavailable(operation))
 
@@ -371,12 +375,12 @@ class Run(Process):
         return self.call(act, lambda: unavailable(operation))
 
     def _call_response_url(self, _operation: str, act: Callable[[], Any]) -> Any:
-        """Send a response, which whoever else would respond leaves alone."""
+        """Send a response. From now on, the timer does not respond."""
         self._is_sending = True
-        return self.call(act, lambda: urllib3.exceptions.ProtocolError(f"connection to {self.ask.url} broken"))
+        return self.call(act, lambda: urllib3.exceptions.ProtocolError(f"connection to {self.model.url} broken"))
 
     def _note_messages(self) -> None:
-        """Note of each new message that this run has sent it."""
+        """Record that this run sent the new messages."""
         account = self.account
         for message in account.sqs.messages:
             if message.message_id not in account.born:
@@ -386,49 +390,51 @@ class Run(Process):
     # Calls
 
     def call[Result](self, act: Callable[[], Result], unavailable: Callable[[], Exception]) -> Result:
-        """One call that leaves the function."""
+        """Make one call to a service."""
         self.check_alive()
         self.calls += 1
         if self.message and self.calls > 1:
-            self.account.check(self.account.clock() <= self.message.visible_at, "the lease ended while the run worked")
-        trouble, number = self._plan.pop(self.calls, ("", 0))
-        if trouble in FAULTS:
-            self.faults.append(trouble)
+            self.account.check(
+                self.account.clock() <= self.message.visible_at, "the visibility timeout ended during the run"
+            )
+        fault, number = self._plan.pop(self.calls, ("", 0))
+        if fault in FAULTS:
+            self.faults.append(fault)
             totals["faults"] += 1
             self.account.version += 1
-            self.ask.was_disturbed = True
-        self._begin(trouble, number)
-        if self._is_offline or trouble == "unavailable":
+            self.model.was_disturbed = True
+        self._begin(fault, number)
+        if self._is_offline or fault == "unavailable":
             raise unavailable()
         result = act()
         self._note_messages()
         self._pass(0)
-        if trouble == "crash after":
+        if fault == "crash after":
             self.kill()
-        if trouble == "lost":
+        if fault == "lost":
             raise unavailable()
         return result
 
-    def _begin(self, trouble: str, number: int) -> None:
-        """What the plan has for a call, before it acts."""
-        match trouble:
+    def _begin(self, fault: str, number: int) -> None:
+        """Inject what the plan has for a call, before it acts."""
+        match fault:
             case "outage":  # until the end of this run
                 self._is_offline = True
             case "defect":
-                raise RuntimeError(f"no such thing as {self.ask.url}")
+                raise RuntimeError(f"no such thing as {self.model.url}")
             case "crash before":
                 self.kill()
             case "hang":
-                # Lambda ends it, or the call comes back when the timer has answered. No queue is polled meanwhile.
-                self.account.hold_up()
+                # Lambda ends it, or the call returns after the timer has responded. No queue is polled before that.
+                self.account.allow_late_responses()
                 self._pass(400 if number % 2 else self.end - self.account.clock() - 3)
-            case "meanwhile":
-                self._meanwhile(number)
+            case "concurrent":
+                self._run_concurrent_act(number)
 
     @property
     def version(self) -> int:
-        """That of the world for this event: its own effects do not count."""
-        return self.account.version + self.account.effects - self.ask.effects
+        """The version of the account for this event, without its own effects."""
+        return self.account.version + self.account.effects - self.model.effects
 
     def sleep(self, seconds: float) -> None:
         self.check_alive()
@@ -436,31 +442,31 @@ class Run(Process):
         self._pass(0)
 
     def _pass(self, seconds: float) -> None:
-        """Time; the timer fires when it is due, and Lambda ends what lasts too long."""
+        """Let time pass. The timer fires when it is due, and Lambda ends a run that is too long."""
         clock = self.account.clock
         target = clock() + seconds
         if self.timer and self.timer.at <= target:
             clock.now = self.timer.at  # it has a thread of its own, and so is on time
             self.timer.fire()
             in_the_way = self._is_sending or self._is_offline or self.began_late or self.faults[:-1]
-            self.account.check(self.has_answered or in_the_way, "the timer did not answer")
+            self.account.check(self.has_responded or in_the_way, "the timer did not respond")
         clock.now = max(clock.now, target)
         if clock.now >= self.end:
             self.kill()
 
-    def _meanwhile(self, number: int) -> None:
-        """Something else happens between two calls, another run perhaps. Its effects are its own."""
+    def _run_concurrent_act(self, number: int) -> None:
+        """Run something else between two calls, such as another run. Its effects are its own."""
         account = self.account
-        if account.nested or not account.meanwhile:
+        if account.nested or not account.concurrent:
             return
         account.nested += 1
         self.is_disturbed = True
         account.version += 1
-        for ask in account.asks:
-            ask.was_disturbed = True
+        for model in account.models:
+            model.was_disturbed = True
         try:
             with ThreadPoolExecutor(1) as elsewhere:  # where no exception is being handled, as in a process of its own
-                elsewhere.submit(account.meanwhile[number % len(account.meanwhile)], number).result()
+                elsewhere.submit(account.concurrent[number % len(account.concurrent)], number).result()
         finally:
             account.nested -= 1
         self._pass(0)
@@ -468,39 +474,39 @@ class Run(Process):
     @override
     def kill(self) -> NoReturn:
         self.account.version += 1
-        self.ask.was_disturbed = True
+        self.model.was_disturbed = True
         super().kill()
 
-    # Judging
+    # Checks
 
-    def judge(self, answer: Any) -> None:
-        """Hold what the run did against the promises."""
-        account, ask, policy = self.account, self.ask, self.policy
+    def check_run(self, response: Any) -> None:
+        """Check the effects and reports of the run."""
+        account, model, limits = self.account, self.model, self.limits
         check = account.check
         text = self.log.text
         check(SECRET not in text, f"a secret in the log: {text}")
         self.reports = [line["report"] for line in self.log.lines if line.get("message") == "report"]
         check(len(self.reports) <= 1, "two reports of one run")
         for effect in self.effects:
-            self._judge_effect(effect)
+            self._check_effect(effect)
         cancels = [effect.job_id for effect in self.effects if not effect.thing]
-        check(len(cancels) == len(set(cancels)), "a run cancelled a job twice")
-        if self.message is None or not self.is_admitted:
-            check(len(cancels) <= ask.cap(policy), f"{len(cancels)} cancels are more than the cap")
-            if ask.select is not None and len(self.meant) > ask.cap(policy) and not self.is_disturbed:
-                check(not cancels, "a selection over the cap, and yet a job of it was cancelled")
+        check(len(cancels) == len(set(cancels)), "a run canceled a job twice")
+        if self.message is None or not self.limit_checked:
+            check(len(cancels) <= model.job_limit(limits), f"{len(cancels)} cancels are more than the job limit")
+            if model.select is not None and len(self.matching) > model.job_limit(limits) and not self.is_disturbed:
+                check(not cancels, "a selection over the job limit, and yet one of its jobs was canceled")
         account.effects += len(self.effects)
-        ask.effects += len(self.effects)
-        ask.cancelled |= {effect.job_id: effect.job for effect in self.effects if not effect.thing}
+        model.effects += len(self.effects)
+        model.canceled |= {effect.job_id: effect.job for effect in self.effects if not effect.thing}
         for report in self.reports:
-            ask.last = report
-            self._judge_report(report)
-        if self.ended == "returned" and self.message is None and isinstance(answer, dict) and "status" in answer:
+            model.last = report
+            self._check_report(report)
+        if self.ended == "returned" and self.message is None and isinstance(response, dict) and "status" in response:
             check(self.reports, "a run ended without a report")
-        self._judge_published()
+        self._check_published()
 
-    def _judge_published(self) -> None:
-        """The report in the log is published once, or not at all if something was in the way."""
+    def _check_published(self) -> None:
+        """Check that the logged report is published once, or not at all after a fault."""
         published = [detail["status"] for detail in self.bus.details]
         expected = [report["status"] for report in self.reports if report["status"] != "IGNORED"]
         is_sure = self.ended == "returned" and not self.faults and not self.is_disturbed
@@ -508,98 +514,108 @@ class Run(Process):
             published == expected or (not is_sure and published == []), f"published {published} and not {expected}"
         )
 
-    def _judge_effect(self, effect: Effect) -> None:
-        account, ask, policy, job = self.account, self.ask, self.policy, effect.job
-        check, what = account.check, f"{effect} by {ask.kind} {ask.event}"
+    def _check_effect(self, effect: Effect) -> None:
+        account, model, limits, job = self.account, self.model, self.limits, effect.job
+        check, what = account.check, f"{effect} by {model.kind} {model.event}"
         protected = any(key.lower() == "cancel-protection" and tag.lower() == "true" for key, tag in job.tags.items())
         check(not protected, f"a protected job was touched: {what}")
-        check(effect.job_id.startswith(policy.job_id_prefix), f"outside of the prefix: {what}")
-        check(not ask.is_dry(policy), f"in a dry run: {what}")
-        check(ask.is_forced(policy) or not effect.force, f"force without leave: {what}")
-        check(ask.kind not in {"Create", "Update"}, f"before the deletion: {what}")
-        check(ask.is_teardown or not self._must_be_rejected(), f"a request that is to be rejected: {what}")
-        check(ask.means(effect.job_id, job, account.age(job), ""), f"nobody asked for this: {what}")
-        if effect.thing and ask.select is not None:
-            ours = ask.cancelled.get(effect.job_id) is job or self.meant.get(effect.job_id) is job
-            ours = ours or effect.job_id in self.read_live  # so it was found by the selection
-            check(ours or effect.was_cancelled_with == cancelled_with(ask), f"not cancelled by this request: {what}")
+        check(effect.job_id.startswith(limits.job_id_prefix), f"outside of the prefix: {what}")
+        check(not model.is_dry(limits), f"in a dry run: {what}")
+        check(model.is_forced(limits) or not effect.force, f"force without leave: {what}")
+        check(model.kind not in {"Create", "Update"}, f"before the deletion: {what}")
+        check(model.is_teardown or not self._must_be_rejected(), f"a request that is to be rejected: {what}")
+        check(model.matches(effect.job_id, job, account.age(job), ""), f"the event does not match this job: {what}")
+        if effect.thing and model.select is not None:
+            ours = model.canceled.get(effect.job_id) is job or self.matching.get(effect.job_id) is job
+            ours = ours or effect.job_id in self.read_active  # so it was found by the selection
+            check(ours or effect.was_canceled_with == canceled_with(model), f"not canceled by this request: {what}")
 
     def _must_be_rejected(self) -> bool:
-        """A wait has been admitted: a prefix that was set since does not undo its cancel."""
-        is_look = any(self.waits_for)
-        return self.ask.must_be_rejected(replace(self.policy, job_id_prefix="") if is_look else self.policy)
+        """Return True for an event that must be rejected. A new prefix does not reject a wait in progress."""
+        is_poll = any(self.waits_for)
+        return self.model.must_be_rejected(replace(self.limits, job_id_prefix="") if is_poll else self.limits)
 
-    def _judge_report(self, report: Mapping[str, Any]) -> None:
-        account, ask = self.account, self.ask
+    def _check_report(self, report: Mapping[str, Any]) -> None:
+        account, model = self.account, self.model
         check, status = account.check, report["status"]
-        what = f"{report} for {ask.kind} {ask.event}"
+        what = f"{report} for {model.kind} {model.event}"
         if self.message:
             account.status_of_message[self.message.message_id] = status
         if status == "REJECTED":
             check(not self.effects, f"rejected, and yet {self.effects}: {what}")
-        if not ask.is_teardown and status != "IGNORED":
+        if not model.is_teardown and status != "IGNORED":
             must = self._must_be_rejected()
             check(not must or status == "REJECTED", f"not rejected: {what}")
-            check(must or ask.select is not None or status != "REJECTED", f"rejected without a reason: {what}")
-        told = [result["jobId"] for result in report["jobs"]]
-        check(len(told) == len(set(told)), f"a job has two outcomes: {what}")
-        if ask.job_ids and status != "REJECTED" and not any(self.waits_for) and ask.kind not in {"Create", "Update"}:
-            check(sorted(told) == sorted(set(ask.job_ids)), f"a job without an outcome: {what}")
+            check(must or model.select is not None or status != "REJECTED", f"rejected without a reason: {what}")
+        job_ids = [result["jobId"] for result in report["jobs"]]
+        check(len(job_ids) == len(set(job_ids)), f"a job has two outcomes: {what}")
+        if (
+            model.job_ids
+            and status != "REJECTED"
+            and not any(self.waits_for)
+            and model.kind not in {"Create", "Update"}
+        ):
+            check(sorted(job_ids) == sorted(set(model.job_ids)), f"a job without an outcome: {what}")
         for result in report["jobs"]:
             if result["outcome"] == "CANCELED":
-                check(result["jobId"] in {each.job_id for each in self.effects}, f"nothing was cancelled: {what}")
-        if status == "SETTLED" or (status == "UNSETTLED" and not ask.is_teardown):
-            self._judge_settled(report, what)
+                check(result["jobId"] in {each.job_id for each in self.effects}, f"nothing was canceled: {what}")
+        if status == "SETTLED" or (status == "UNSETTLED" and not model.is_teardown):
+            self._check_settled(report, what)
 
-    def _judge_settled(self, report: Mapping[str, Any], what: str) -> None:
-        """What is called settled has ended, and what is not is protected or out of reach."""
-        if self.ask.is_dry(self.policy) or self.ask.kind in {"Create", "Update"}:
+    def _check_settled(self, report: Mapping[str, Any], what: str) -> None:
+        """Check that settled jobs have ended, and that all others are protected or outside the prefix."""
+        if self.model.is_dry(self.limits) or self.model.kind in {"Create", "Update"}:
             return
-        looked_at = set(self.waits_for) if any(self.waits_for) else set(self.meant)
-        for job_id, job in self.meant.items():
-            if job_id in looked_at and self.account.jobs.jobs.get(job_id) is job and job.status in LIVE:
-                kept = is_protected(job) or not job_id.startswith(self.policy.job_id_prefix)
-                kept = kept or self._is_another_by_now(job_id, job)
-                self.account.check(kept, f"{job_id} is live: {what}")
-                self.account.check(report["status"] == "UNSETTLED", f"{job_id} is live and called settled: {what}")
+        polled = set(self.waits_for) if any(self.waits_for) else set(self.matching)
+        for job_id, job in self.matching.items():
+            if job_id in polled and self.account.jobs.jobs.get(job_id) is job and job.status in ACTIVE:
+                exempt = is_protected(job) or not job_id.startswith(self.limits.job_id_prefix)
+                exempt = exempt or self._is_another_job(job_id, job)
+                self.account.check(exempt, f"{job_id} is active: {what}")
+                self.account.check(report["status"] == "UNSETTLED", f"{job_id} is active and called settled: {what}")
 
-    def _is_another_by_now(self, job_id: str, job: FakeJob) -> bool:
-        """True if a selection's wait has found another job by the id: it cancels none then, and says so."""
-        is_look = any(self.waits_for) and self.ask.select is not None
-        known = (self.chain.get(job_id), self.ask.cancelled.get(job_id))
-        return is_look and all(job is not each for each in known)
+    def _is_another_job(self, job_id: str, job: FakeJob) -> bool:
+        """Return True if a poll of a selection has found another job with the same id, which it does not cancel."""
+        is_poll = any(self.waits_for) and self.model.select is not None
+        known = (self.chain.get(job_id), self.model.canceled.get(job_id))
+        return is_poll and all(job is not each for each in known)
 
-    def _judge_response(self, request: Received) -> None:
-        """The response to CloudFormation is right, and arrives in time if nothing was in the way."""
-        account, ask, body = self.account, self.ask, request.response
-        check, what = account.check, f"{body} for {ask.event}"
-        check((request.method, request.target) == ("PUT", ask.url), "not where the response goes")
-        check(body["RequestId"] == ask.event["RequestId"], what)
+    def _check_response(self, request: Received) -> None:
+        """Check the response to CloudFormation, and that it arrives in time without a fault."""
+        account, model, body = self.account, self.model, request.response
+        check, what = account.check, f"{body} for {model.event}"
+        check((request.method, request.target) == ("PUT", model.url), "not where the response goes")
+        check(body["RequestId"] == model.event["RequestId"], what)
         check(body["StackId"] == STACK_ID, what)
         check(body["LogicalResourceId"] == "Teardown", what)
-        check(body["PhysicalResourceId"] == physical_id(ask, body["Status"]), what)
+        check(body["PhysicalResourceId"] == physical_id(model, body["Status"]), what)
         check((body["Status"] == "SUCCESS") or body["Reason"], f"failed without a reason: {what}")
-        check(not self.has_answered or "lost" in self.faults, f"answered twice by one run: {what}")
-        self.has_answered = True
+        check(not self.has_responded or "lost" in self.faults, f"one run sent two responses: {what}")
+        self.has_responded = True
         now = account.clock()
-        counts = self.began < ask.asked_at + ask.timeout - 120 and not self.faults and not self.is_disturbed
-        counts = counts and not self.read_live  # a cancel of an earlier run could not be seen yet
-        if not ask.answers and not ask.was_disturbed:
-            check(now <= ask.asked_at + ask.timeout, f"too late by {now - ask.asked_at - ask.timeout}: {what}")
+        is_comparable = (
+            self.began < model.requested_at + model.timeout - 120 and not self.faults and not self.is_disturbed
+        )
+        is_comparable = is_comparable and not self.read_active  # a cancel of an earlier run could not be seen yet
+        if not model.responses and not model.was_disturbed:
+            check(
+                now <= model.requested_at + model.timeout,
+                f"too late by {now - model.requested_at - model.timeout}: {what}",
+            )
         version = self.version
-        counts = counts and (not self.message or account.born.get(self.message.message_id) == version)
-        ask.answers.append(Answer(now, version, counts, body))
-        if ask.kind != "Delete" or body["Status"] != "SUCCESS" or ask.continues or ask.is_dry(self.policy):
+        is_comparable = is_comparable and (not self.message or account.born.get(self.message.message_id) == version)
+        model.responses.append(SentResponse(now, version, is_comparable, body))
+        if model.kind != "Delete" or body["Status"] != "SUCCESS" or model.continues or model.is_dry(self.limits):
             return
-        waited_for = ask.cancelled | self.chain
-        if ask.select is None:
-            waited_for = {job_id: job for job_id, job in account.jobs.jobs.items() if job_id in ask.job_ids}
-            if self.is_disturbed:  # one may have been created between the decision and the answer
-                waited_for = {job_id: job for job_id, job in waited_for.items() if ask.cancelled.get(job_id) is job}
-            kept = [job_id for job_id, job in waited_for.items() if job.status in LIVE]
-            check(not kept or self.is_disturbed, f"{kept} live on: {what}")
-        for job_id, job in waited_for.items() if ask.wait else ():
-            is_there = account.jobs.jobs.get(job_id) is job and job_id.startswith(self.policy.job_id_prefix)
+        awaited = model.canceled | self.chain
+        if model.select is None:
+            awaited = {job_id: job for job_id, job in account.jobs.jobs.items() if job_id in model.job_ids}
+            if self.is_disturbed:  # one may have been created between the decision and the response
+                awaited = {job_id: job for job_id, job in awaited.items() if model.canceled.get(job_id) is job}
+            exempt = [job_id for job_id, job in awaited.items() if job.status in ACTIVE]
+            check(not exempt or self.is_disturbed, f"{exempt} stay active: {what}")
+        for job_id, job in awaited.items() if model.wait else ():
+            is_there = account.jobs.jobs.get(job_id) is job and job_id.startswith(self.limits.job_id_prefix)
             is_there = is_there and job.status != "DELETION_IN_PROGRESS"  # which counts as gone
 
             check(not is_there or "IN_PROGRESS" not in job.executions.values(), f"{job_id} still runs: {what}")
@@ -609,21 +625,21 @@ def is_protected(job: FakeJob) -> bool:
     return any(key.lower() == "cancel-protection" and tag.lower() == "true" for key, tag in job.tags.items())
 
 
-def cancelled_with(ask: Ask) -> tuple[str, str]:
-    properties = ask.event.get("ResourceProperties", {})
+def canceled_with(model: EventModel) -> tuple[str, str]:
+    properties = model.event.get("ResourceProperties", {})
     return properties.get("ReasonCode", "STACK_TEARDOWN"), properties.get(
         "Comment", f"Teardown was deleted in {STACK_ID}"
     )
 
 
-def physical_id(ask: Ask, status: str) -> str:
-    known: str | None = ask.event.get("PhysicalResourceId")
-    if ask.kind == "Delete":
+def physical_id(model: EventModel, status: str) -> str:
+    known: str | None = model.event.get("PhysicalResourceId")
+    if model.kind == "Delete":
         assert known
         return known
     if status == "FAILED":
         return known or FAILED_CREATE_ID
-    properties = ask.event["ResourceProperties"]
+    properties = model.event["ResourceProperties"]
     job_id: str = properties.get("JobId", SELECTION_ID)
     return job_id
 

@@ -225,7 +225,7 @@ class Lambda:
     # Deliveries
 
     def deliver(self, due: Due) -> bool:
-        """Deliver an asynchronous event. False if the function failed: Lambda retries it, or gives up."""
+        """Deliver an asynchronous event. Return False if the function failed: Lambda retries it, or it has failed."""
         first_at = self.clock.elapsed if due.first_at is None else due.first_at
         if self.clock.elapsed - first_at > MAX_EVENT_AGE:
             self.failed.append(due.event)

@@ -15,7 +15,7 @@ class FakeBus:
 
     Attributes:
         entries: what is on the bus.
-        fault: asked before each call; it raises what the call shall raise.
+        fault: called before each call; it may raise.
         refusal: the error code and message that entries are refused with, if any.
     """
 
@@ -37,11 +37,11 @@ class FakeBus:
 
     @property
     def details(self) -> list[dict[str, Any]]:
-        """What the events tell."""
+        """The details of the events."""
         return [json.loads(entry["Detail"]) for entry in self.entries]
 
     def put_events(self, *, Entries: Sequence[dict[str, str]]) -> dict[str, Any]:  # noqa: N803 - boto3's name
-        """PutEvents."""
+        """Publish the entries, or refuse them."""
         if self.fault:
             self.fault()
         assert 1 <= len(Entries) <= 10

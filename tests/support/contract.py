@@ -72,13 +72,13 @@ class Stack:
     _stdout: str = field(default="", init=False)
 
     def deploy(self, **environment: str) -> None:
-        """Change environment variables of the function. CloudFormation's ResponseURL leads to a local server."""
+        """Change environment variables of the function. CloudFormation's ResponseURL is that of a local server."""
         endpoint = {"AWS_ENDPOINT_URL": self.function.server.url}
         config = Config.from_env(ENVIRONMENT | endpoint | environment)
         self.function.services = replace(self.function.services, config=config)
 
     def invoke(self, event: object, seconds: float = 300) -> dict[str, Any]:
-        """Return what Lambda gets from an invocation that has so many seconds."""
+        """Return what Lambda gets from an invocation with a timeout of `seconds`."""
         return self.function(event, seconds)
 
     def receive(self, message: Mapping[str, Any], seconds: float = 300) -> dict[str, Any]:
@@ -109,12 +109,12 @@ class Stack:
     @property
     def canceled(self) -> list[str]:
         """Ids of the jobs that were really canceled."""
-        return sorted(self.function.jobs.cancelled)
+        return sorted(self.function.jobs.canceled)
 
     @property
     def executions_canceled(self) -> list[tuple[str, str]]:
         """(job id, thing) of each execution that was canceled by itself."""
-        return self.function.jobs.executions_cancelled
+        return self.function.jobs.executions_canceled
 
     def before_each_iot_call(self, act: Any) -> None:
         """Call `act` with the name of the operation and the job id before each call of AWS IoT."""

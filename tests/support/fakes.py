@@ -1,4 +1,4 @@
-"""What stands in for time, Lambda's context and the IoT Jobs API in tests.
+"""Fakes of time, of Lambda's context and of the IoT Jobs API.
 
 `FakeJobs` is the IoT simulator, which tests/contract holds to what AWS documents.
 """
@@ -43,10 +43,10 @@ LIMITS = StackLimits(
 __all__ = ("Hook", "answer_lost", "denied", "failing", "not_found", "refused", "throttled", "unavailable")
 
 
-def config(endpoint_url: str | None = None, policy: StackLimits = LIMITS) -> Config:
+def config(endpoint_url: str | None = None, limits: StackLimits = LIMITS) -> Config:
     """The defaults of template.yaml, with FakeSqs."""
     return Config(
-        limits=policy,
+        limits=limits,
         cancels_per_second=8,
         sweep_job_id_glob="",
         sweep_older_than_hours=168,
@@ -60,7 +60,7 @@ def config(endpoint_url: str | None = None, policy: StackLimits = LIMITS) -> Con
 
 
 class FakeClock:
-    """A clock that stands still unless something waits by it. Seconds."""
+    """A clock that advances only when something sleeps. Seconds."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = self.start = now
@@ -79,7 +79,7 @@ class FakeClock:
         return round(at - self.start, 3)
 
     def sleep(self, seconds: float) -> None:
-        """Take no time, and let the clock say that it did."""
+        """Advance the clock, and record the seconds."""
         with self._lock:
             self.slept.append(seconds)
         self.advance(seconds)
@@ -94,7 +94,7 @@ class FakeClock:
             self.now += seconds
 
     def utc_now(self) -> datetime:
-        """NOW at first."""
+        """Return NOW plus the elapsed time."""
         return NOW + timedelta(seconds=self.now - self.start)
 
 
@@ -108,7 +108,7 @@ class FakeContext:
         self._end = clock() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """By the fake clock."""
+        """Return the remaining time on the fake clock."""
         return round((self._end - self._clock()) * 1000)
 
 
@@ -121,7 +121,7 @@ class FakeJob(Job):
 
 
 class FakeJobs(IotSimulator):
-    """The IoT simulator by a fake clock, below the handler's own adapter. Calls take no time, unless a test says so."""
+    """The IoT simulator by a fake clock, below the handler's own adapter. Calls last no time, unless a test says so."""
 
     jobs: dict[str, FakeJob]  # type: ignore[assignment] # of the simulator, which needs less
 
@@ -149,6 +149,6 @@ def session(
     call_seconds: float = 1.0,
     **progress: Any,
 ) -> Session:
-    """A Session that has so many seconds. By default, no call waits for the rate limit."""
+    """Create a Session with `seconds` left. By default, no call waits for the rate limit."""
     gate = Gate(per_second, Deadline(seconds, clock), clock, clock.sleep, call_seconds=call_seconds)
     return Session(jobs.behind(gate), gate, limits, clock.utc_now, **progress)

@@ -27,7 +27,7 @@ def iot_client() -> "IoTClient":
 
 
 class Quotas:
-    """A rate limiter for the rules' backend: each call takes 0.1 s, and is throttled where the service would.
+    """A rate limiter for the simulator: each call lasts 0.1 s, and is throttled where the service would.
 
     Attributes:
         throttled: number of throttled calls.

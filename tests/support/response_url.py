@@ -147,7 +147,7 @@ class ResponseServer(ResponseUrl):
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # so that server_close waits for the requests under way
+    daemon_threads = False  # so that server_close waits for the requests in progress
 
     @override
     def handle_error(self, request: object, client_address: object) -> None:

@@ -1,4 +1,4 @@
-"""Consuming stacks as tests need them: templates as Python, and what became of them."""
+"""Templates of consuming stacks, and the reasons for which they fail."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class _Loader(yaml.SafeLoader):
-    """Knows CloudFormation's tags."""
+    """A loader that knows CloudFormation's tags."""
 
 
 def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> dict[str, Any]:
@@ -43,9 +43,9 @@ PSEUDO = {
 
 
 def resolved(value: Any, **parameters: str) -> Any:
-    """`value` as CloudFormation would make it of Ref, Fn::Sub and Fn::GetAtt.
+    """Resolve Ref, Fn::Sub and Fn::GetAtt in `value` as CloudFormation does.
 
-    A resource stands for its own logical id, and its attribute for `id.attribute`.
+    A resource becomes its logical id, and an attribute `id.attribute`.
     """
     known = PSEUDO | parameters
     match value:

@@ -1,4 +1,4 @@
-"""Threads that take turns: a test with threads runs the same way every time, by a clock that stands still."""
+"""Threads that take turns: a test with threads runs the same way every time, by a fake clock."""
 
 import heapq
 import math
@@ -11,13 +11,13 @@ from typing import Protocol, Self
 
 
 class Clock(Protocol):
-    """A clock that is set forward when nothing can go on before that. Seconds."""
+    """A clock that is advanced when every thread waits. Seconds."""
 
     now: float
 
 
 class TurnTakingPool:
-    """Stands in for ThreadPoolExecutor. One thread runs until it waits by a clock; then the one that is due first."""
+    """Replaces ThreadPoolExecutor. One thread runs until it waits by a clock; then the one that is due first."""
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
@@ -32,10 +32,10 @@ class TurnTakingPool:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing is left running."""
+        """Do nothing: no thread is left."""
 
     def map[Item, Result](self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """As ThreadPoolExecutor's: nothing is begun after an error. Inside of another pool's thread, one by one."""
+        """Run as ThreadPoolExecutor does: start nothing after an error. In another pool's thread, run one by one."""
         if waiting_thread() is not None:
             return [work(item) for item in items]
         todo = deque(enumerate(items))
@@ -72,7 +72,7 @@ class TurnTakingPool:
             thread.join()
 
     def put_down(self, due: float, thread: "_Worker", clock: Clock | None) -> None:
-        """Let the thread go on at `due`."""
+        """Schedule the thread at `due`."""
         heapq.heappush(self._agenda, (due, next(self._numbers), thread, clock))
 
     def give_back(self) -> None:
@@ -80,7 +80,7 @@ class TurnTakingPool:
         self._back.release()
 
     def check_alive(self) -> None:
-        """Raises what killed the process, in every one of its threads."""
+        """Raise what killed the process, in each of its threads."""
         if self._killed:
             raise self._killed
 

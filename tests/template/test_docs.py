@@ -1,4 +1,4 @@
-"""What the documents name is there: files, headings, targets of make, parameters, outputs. No picture needs a host."""
+"""Files, headings, make targets, parameters and outputs that the documents name exist. Pictures need no other host."""
 
 import re
 from collections.abc import Iterable
@@ -28,17 +28,17 @@ def named(path: Path) -> str:
 
 
 def prose(path: Path) -> str:
-    """The document without its blocks of code, where brackets are no links and a # is no heading."""
+    """Return the document without its blocks of code, which contain brackets and # too."""
     return _BLOCK.sub("", path.read_text())
 
 
 def anchors(path: Path) -> set[str]:
-    """How GitHub names the headings."""
+    """Return the anchors of the headings on GitHub."""
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(prose(path))}
 
 
 def table(text: str) -> list[list[str]]:
-    """The cells of the first table."""
+    """Return the cells of the first table."""
     rows = re.search(r"(?:^\|.*\n)+", text, re.MULTILINE)
     assert rows
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in rows[0].splitlines()[2:]]
@@ -56,7 +56,7 @@ def names(title: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_a_link_leads_to_a_file_and_to_one_of_its_headings(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for link in _LINK.findall(prose(document)):
         if not link.startswith("https://"):
             file, _, anchor = link.partition("#")
@@ -66,7 +66,7 @@ def test_a_link_leads_to_a_file_and_to_one_of_its_headings(document: Path) -> No
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=named)
-def test_a_target_of_make_is_in_the_makefile(document: Path) -> None:
+def test_every_make_target_exists(document: Path) -> None:
     assert set(_MAKE.findall(document.read_text())) <= set(_TARGET.findall((ROOT / "Makefile").read_text()))
 
 
@@ -102,13 +102,13 @@ def test_the_cost_is_that_of_the_benchmark() -> None:
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
-def test_a_picture_is_sound_and_needs_nothing_of_another_host(picture: Path) -> None:
+def test_a_picture_is_valid_svg_without_external_resources(picture: Path) -> None:
     text = picture.read_text()
     assert ET.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314 - our own file
     assert set(re.findall(r"\w+://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
-def test_a_picture_is_shown_in_a_document(picture: Path) -> None:
+def test_every_picture_is_shown_in_a_document(picture: Path) -> None:
     shown = {(each.parent / link).resolve() for each in DOCUMENTS for link in _LINK.findall(prose(each))}
     assert picture in shown

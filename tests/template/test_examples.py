@@ -1,4 +1,4 @@
-"""No example is only shown: each file is put to use by a test, and is in the list that people read."""
+"""Each example is used by a test and listed in its README."""
 
 import os
 import sys
@@ -42,20 +42,20 @@ def test_every_example_is_used_by_a_test() -> None:
 
 
 @pytest.mark.parametrize("name", USED_BY)
-def test_every_example_is_in_the_list(name: str) -> None:
+def test_every_example_is_listed(name: str) -> None:
     assert f"]({name})" in (EXAMPLES / README).read_text()
 
 
 @pytest.mark.parametrize("name", USED_BY)
-def test_every_example_says_what_it_needs_and_whether_it_was_never_deployed(name: str) -> None:
+def test_every_example_names_its_requirements(name: str) -> None:
     text = (EXAMPLES / name).read_text()
     head = text.split("AWSTemplateFormatVersion")[0].split("import ")[0]
     assert "Needs " in head
     assert ("NEVER DEPLOYED" in head) is (name in NEVER_DEPLOYED)
 
 
-def test_the_template_of_the_links_is_valid_and_gets_its_parameters(tmp_path: Path) -> None:
-    """It stands as text in another template, where cfn-lint does not look."""
+def test_the_embedded_template_is_valid_and_gets_its_parameters(tmp_path: Path) -> None:
+    """The template is text in another template, which cfn-lint does not check."""
     links = load_template(EXAMPLES / "stacksets" / "sharing.yaml")["Resources"]["Links"]["Properties"]
     path = tmp_path / "links.yaml"
     path.write_text(links["TemplateBody"])

@@ -23,7 +23,7 @@ REDELIVERED = {"batchItemFailures": [{"itemIdentifier": "2b7d1c5e-94a3-4f60-8e2b
 
 
 def message(arn: str, body: str, attributes: dict[str, str], fifo: dict[str, str] | None = None) -> dict[str, Any]:
-    """One message as Lambda's event source mapping hands it to a function."""
+    """Return the event of one message, as Lambda's event source mapping passes it to a function."""
     return {
         "Records": [
             {
@@ -93,23 +93,31 @@ WAIT_WITH_FORCE = message(
     },
 )
 
+
+def teardown(request_id: str, physical_id: str, properties: str) -> str:
+    """Return the body of a request to delete a resource. `properties` is JSON."""
+    return (
+        '{"RequestType": "Delete",'
+        ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
+        ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
+        "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
+        f"5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7C{request_id}"
+        "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
+        "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
+        '&X-Amz-Signature=0123456789abcdef",'
+        ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
+        '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
+        f' "RequestId": "{request_id}", "LogicalResourceId": "Teardown",'
+        f' "PhysicalResourceId": "{physical_id}", "ResourceType": "Custom::IoTJobCancellation",'
+        ' "ResourceProperties":'
+        ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
+        f" {properties}}}}}"
+    )
+
+
 # A teardown of one job, which is canceled, and which a device runs.
-_JOB_TEARDOWN = (
-    '{"RequestType": "Delete",'
-    ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
-    "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
-    "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7Cc7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10"
-    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
-    "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
-    '&X-Amz-Signature=0123456789abcdef",'
-    ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
-    '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
-    ' "RequestId": "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10", "LogicalResourceId": "Teardown",'
-    ' "PhysicalResourceId": "firmware-1", "ResourceType": "Custom::IoTJobCancellation",'
-    ' "ResourceProperties":'
-    ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "JobId": "firmware-1", "WaitForExecutionsMinutes": "12"}}'
+_JOB_TEARDOWN = teardown(
+    "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10", "firmware-1", '"JobId": "firmware-1", "WaitForExecutionsMinutes": "12"'
 )
 JOB_TEARDOWN = message(
     TEARDOWNS,
@@ -130,22 +138,11 @@ JOB_TEARDOWN = message(
 # A teardown of a selection of three jobs. The cancel of two of them was throttled.
 SELECT_TEARDOWN = message(
     TEARDOWNS,
-    '{"RequestType": "Delete",'
-    ' "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "ResponseURL": "https://cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com/'
-    "arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/firmware-dev/"
-    "5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f%7CTeardown%7Cd8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21"
-    "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T115958Z&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
-    "&X-Amz-Credential=AKIAEXAMPLE%2F20261124%2Feu-west-1%2Fs3%2Faws4_request"
-    '&X-Amz-Signature=0123456789abcdef",'
-    ' "StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/'
-    '5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f",'
-    ' "RequestId": "d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21", "LogicalResourceId": "Teardown",'
-    ' "PhysicalResourceId": "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown",'
-    ' "ResourceType": "Custom::IoTJobCancellation",'
-    ' "ResourceProperties":'
-    ' {"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb",'
-    ' "Select": {"JobIdGlob": "firmware-*", "OlderThanHours": "72", "Tags": {"env": "dev"}}}}',
+    teardown(
+        "d8f6b4a2-39e7-4f1c-bad9-7c6b5e4f3a21",
+        "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown",
+        '"Select": {"JobIdGlob": "firmware-*", "OlderThanHours": "72", "Tags": {"env": "dev"}}',
+    ),
     {"FirstSeenAt": "1795521600.000", "Admitted": "true"},
     {
         "SequenceNumber": "18890512346912255489",
@@ -166,7 +163,6 @@ _WRAPPED = (
     ' "responsePayload": {"errorMessage": "no answer reached CloudFormation: HTTP 503",'
     ' "errorType": "ResponseUndelivered"}}'
 )
-WRAPPED_REQUEST = message(BACKLOG, _WRAPPED % '{"cancel": {"jobId": "firmware-1"}}', {})
 WRAPPED_TEARDOWN = message(BACKLOG, _WRAPPED % _JOB_TEARDOWN, {})
 
 # A message that an operator has sent.
@@ -195,7 +191,7 @@ def receive(stack: Stack, received: dict[str, Any], seconds: float = 300) -> dic
 
 
 def report_of(stack: Stack) -> tuple[str, str, dict[str, int]]:
-    """The last one: trigger, status and counts."""
+    """Return trigger, status and counts of the last report."""
     report = json.loads(stack.published[-1]["Detail"])
     return report["trigger"], report["status"], report["counts"]
 
@@ -204,7 +200,7 @@ def half_done(stack: Stack) -> None:
     stack.create({"firmware-1": job("CANCELED", tags=DEV), "firmware-2": job(tags=DEV), "firmware-3": job(tags=DEV)})
 
 
-def test_a_sweep_goes_on_and_its_cap_is_not_checked_again(stack: Stack) -> None:
+def test_a_sweep_continues_without_a_second_limit_check(stack: Stack) -> None:
     stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", SWEEP_OLDER_THAN_HOURS="72", MAX_JOBS_PER_RUN="1")
     half_done(stack)
     stack.advance(5)
@@ -213,28 +209,12 @@ def test_a_sweep_goes_on_and_its_cap_is_not_checked_again(stack: Stack) -> None:
     assert (stack.canceled, stack.sent) == (["firmware-2", "firmware-3"], [])
 
 
-def test_a_sweep_that_has_no_time_is_redelivered(stack: Stack) -> None:
-    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*")
-    half_done(stack)
-    assert receive(stack, SWEEP, 7.5) == REDELIVERED
-    assert (stack.retry_after, stack.canceled, stack.sent) == (5, [], [])
-
-
-def test_the_cap_of_a_sweep_that_is_redriven_half_a_day_later_is_checked_again(stack: Stack) -> None:
-    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", MAX_JOBS_PER_RUN="1")
-    half_done(stack)
-    stack.advance(12 * 3600)
-    assert receive(stack, SWEEP) == DELETED
-    assert report_of(stack) == ("SCHEDULE", "REJECTED", {})
-    assert stack.canceled == []
-
-
 @pytest.mark.parametrize("received", [UNLISTED, WITHOUT_ATTRIBUTES], ids=["unlisted", "without attributes"])
 @pytest.mark.parametrize(
     ("most", "status", "counts", "canceled"),
     [("2", "SETTLED", {"CANCELED": 2}, ["firmware-2", "firmware-3"]), ("1", "REJECTED", {}, [])],
 )
-def test_the_cap_of_a_message_that_was_not_checked_is_checked(
+def test_an_unchecked_message_is_checked_against_the_job_limit(
     most: str, status: str, counts: dict[str, int], canceled: list[str], received: dict[str, Any], stack: Stack
 ) -> None:
     stack.deploy(MAX_JOBS_PER_RUN=most)
@@ -244,7 +224,7 @@ def test_the_cap_of_a_message_that_was_not_checked_is_checked(
     assert (stack.canceled, stack.sent) == (canceled, [])
 
 
-def test_an_event_waits_on_while_devices_run_its_jobs_and_ends_with_the_last(stack: Stack) -> None:
+def test_a_wait_continues_until_the_last_device_has_finished(stack: Stack) -> None:
     stack.deploy(FORCE="true")  # since then: what waits without force ends no execution
     stack.create({"firmware-1": ENDED, "firmware-2": RUNNING})
     stack.advance(21)
@@ -260,16 +240,14 @@ def test_an_event_waits_on_while_devices_run_its_jobs_and_ends_with_the_last(sta
 @pytest.mark.parametrize(
     ("seconds", "status", "returned"), [(720, "UNFINISHED", REDELIVERED), (721, "UNSETTLED", DELETED)]
 )
-def test_a_wait_ends_when_its_minutes_are_over_since_it_began(
-    seconds: float, status: str, returned: dict[str, Any], stack: Stack
-) -> None:
+def test_a_wait_ends_after_its_minutes(seconds: float, status: str, returned: dict[str, Any], stack: Stack) -> None:
     stack.create({"firmware-1": ENDED, "firmware-2": RUNNING})
     stack.advance(seconds)
     assert receive(stack, WAIT) == returned
     assert report_of(stack) == ("EVENT", status, {"ALREADY_CANCELED": 2})
 
 
-def test_an_event_that_waits_with_force_ends_the_executions_that_are_left(stack: Stack) -> None:
+def test_a_wait_with_force_cancels_the_remaining_executions(stack: Stack) -> None:
     stack.deploy(FORCE="true")
     stack.create({"firmware-1": RUNNING, "firmware-2": RUNNING})
     stack.advance(21)
@@ -278,7 +256,7 @@ def test_an_event_that_waits_with_force_ends_the_executions_that_are_left(stack:
     assert stack.executions_canceled == [("firmware-2", "thing-0")]
 
 
-def test_a_teardown_responds_once_its_devices_are_done(stack: Stack) -> None:
+def test_a_teardown_responds_when_its_devices_have_finished(stack: Stack) -> None:
     stack.create({"firmware-1": RUNNING})
     stack.advance(21)
     assert receive(stack, JOB_TEARDOWN) == REDELIVERED
@@ -290,14 +268,7 @@ def test_a_teardown_responds_once_its_devices_are_done(stack: Stack) -> None:
     assert stack.responses == [RESPONSE]
 
 
-def test_a_teardown_responds_failed_when_its_minutes_are_over(stack: Stack) -> None:
-    stack.create({"firmware-1": RUNNING})
-    stack.advance(721)
-    assert receive(stack, JOB_TEARDOWN) == DELETED
-    assert [(each["Status"], each["PhysicalResourceId"]) for each in stack.responses] == [("FAILED", "firmware-1")]
-
-
-def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
+def test_a_teardown_of_a_selection_continues_and_responds(stack: Stack) -> None:
     stack.deploy(MAX_JOBS_PER_RUN="1")
     half_done(stack)
     stack.advance(21)
@@ -314,14 +285,7 @@ def test_a_teardown_of_a_selection_goes_on_and_responds(stack: Stack) -> None:
     ]
 
 
-def test_a_request_that_is_redriven_from_the_failure_queue_is_carried_out(stack: Stack) -> None:
-    stack.create({"firmware-1": job()})
-    assert receive(stack, WRAPPED_REQUEST) == DELETED
-    assert report_of(stack) == ("DIRECT", "SETTLED", {"CANCELED": 1})
-    assert stack.canceled == ["firmware-1"]
-
-
-def test_a_teardown_that_is_redriven_from_the_failure_queue_is_carried_out_and_responds(stack: Stack) -> None:
+def test_a_redriven_teardown_cancels_its_job_and_responds(stack: Stack) -> None:
     stack.create({"firmware-1": job()})
     assert receive(stack, WRAPPED_TEARDOWN) == DELETED
     assert report_of(stack) == ("TEARDOWN", "SETTLED", {"CANCELED": 1})

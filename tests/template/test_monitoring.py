@@ -11,42 +11,16 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
-from tests.conftest import Function, Log
-from tests.support.fakes import FakeJob
 from tests.support.template import ROOT, load_template, resolved
-from tools.simulators.events import STACK_ID
+from tests.template.test_public_contract import METRICS, TRIGGERS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
-OURS = "IoTJobCanceler"
+NAMESPACE = "IoTJobCanceler"
 
-# What the function emits, each with the dimensions service and trigger, and with service alone.
-EMITTED = {
-    "RunsSettled",
-    "RunsUnsettled",
-    "RunsUnfinished",
-    "RunsRejected",
-    "RunsIgnored",
-    "JobsCanceled",
-    "JobsAlreadyCanceled",
-    "JobsAlreadyFinished",
-    "JobsGone",
-    "JobsWouldCancel",
-    "JobsProtected",
-    "JobsDeferred",
-    "JobsFailed",
-    "ExecutionsLeftInProgress",
-    "TeardownsContinued",
-    "TeardownsOutOfTime",
-    "ResponsesUndelivered",
-    "ReportsUnpublished",
-    "UnexpectedErrors",
-}
-TRIGGERS = {"TEARDOWN", "SCHEDULE", "EVENT", "DIRECT"}
-# What AWS provides, and its one dimension.
-PROVIDED = {
+# Metrics of AWS, each with its only dimension.
+AWS_METRICS = {
     ("AWS/Lambda", "Invocations"): "FunctionName",
     ("AWS/Lambda", "Errors"): "FunctionName",
     ("AWS/Lambda", "Throttles"): "FunctionName",
@@ -63,8 +37,8 @@ FUNCTION = {"FunctionName": "Function"}
 AGE, VISIBLE = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
 # Name → namespace, metric, dimensions, statistic, threshold, how many of how many periods of 300 s.
 ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
-    "JobsFailed": (OURS, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
-    "RunsRejected": (OURS, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
+    "JobsFailed": (NAMESPACE, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
+    "RunsRejected": (NAMESPACE, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
     "BacklogAge": ("AWS/SQS", AGE, {"QueueName": "Backlog.QueueName"}, "Maximum", 3600, 1, 1),
     "TeardownsAge": ("AWS/SQS", AGE, {"QueueName": "Teardowns.QueueName"}, "Maximum", 3600, 1, 1),
     "FailureQueueNotEmpty": ("AWS/SQS", VISIBLE, {"QueueName": "FailureQueue.QueueName"}, "Maximum", 0, 1, 1),
@@ -91,7 +65,7 @@ QUERY: str = RESOURCES["WhoCancelled"]["Properties"]["QueryString"]
 
 
 def rows(chart: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Namespace, name and dimensions of each metric. A "." is what stands there in the row before."""
+    """Return namespace, name and dimensions of each metric. A "." repeats the value of the row before."""
     before: list[str] = []
     for row in chart["metrics"]:
         texts = [each for each in row if isinstance(each, str)]
@@ -99,7 +73,7 @@ def rows(chart: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, str]]]:
         yield before[0], before[1], dict(zip(before[2::2], before[3::2], strict=True))
 
 
-def metrics_that_are_watched() -> list[Any]:
+def watched_metrics() -> list[Any]:
     of_alarms = [
         pytest.param(
             each["Namespace"],
@@ -116,62 +90,38 @@ def metrics_that_are_watched() -> list[Any]:
 # Metrics
 
 
-def names_that_are_counted() -> set[str]:
-    """Every name that is given to a method or function `count` or `_count` as it is written."""
-    found = set()
+def test_the_function_counts_no_other_metric() -> None:
     for path in (ROOT / "src" / "handler").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             match node:
                 case ast.Call(func=ast.Attribute(attr="count" | "_count"), args=[ast.Constant(value=str(name))]):
-                    found.add(name)
-    return found
+                    assert name in METRICS
 
 
-def test_what_the_function_emits_is_in_the_table_with_both_sets_of_dimensions(
-    log: Log, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for status in RunStatus:
-        log.telemetry.report(Report(status, Trigger.EVENT))
-    for outcome in Outcome:
-        log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, jobs=(JobResult("a", outcome),)))
-    told = [json.loads(line)["_aws"]["CloudWatchMetrics"] for line in capsys.readouterr().out.splitlines()]
-    directives = [directive for each in told for directive in each]
-    reported = {metric["Name"] for directive in directives for metric in directive["Metrics"]}
-    assert reported | names_that_are_counted() == EMITTED
-    assert all(each["Namespace"] == OURS for each in directives)
-    assert all(each["Dimensions"] == [["trigger", "service"], ["service"]] for each in directives)
-
-
-def test_every_trigger_is_in_the_table() -> None:
-    assert {trigger.value for trigger in Trigger} == TRIGGERS
-
-
-@pytest.mark.parametrize(("namespace", "name", "dimensions"), metrics_that_are_watched())
-def test_what_is_watched_is_emitted_by_the_function_or_provided_by_aws(
-    namespace: str, name: str, dimensions: dict[str, str]
-) -> None:
-    if namespace == OURS:
-        assert name in EMITTED
+@pytest.mark.parametrize(("namespace", "name", "dimensions"), watched_metrics())
+def test_every_watched_metric_exists(namespace: str, name: str, dimensions: dict[str, str]) -> None:
+    if namespace == NAMESPACE:
+        assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
         assert dimensions.keys() <= {"service", "trigger"}
         assert dimensions.get("trigger", "EVENT") in TRIGGERS
     else:
         (dimension,) = dimensions
-        assert PROVIDED[namespace, name] == dimension
+        assert AWS_METRICS[namespace, name] == dimension
         assert dimensions[dimension] in (OF_FUNCTION if dimension == "FunctionName" else OF_QUEUES)
 
 
-def test_all_that_the_function_emits_is_on_the_dashboard() -> None:
-    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == OURS} == EMITTED
+def test_the_dashboard_shows_every_metric_of_the_function() -> None:
+    assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == NAMESPACE} == METRICS
 
 
-def test_outcomes_are_shown_for_every_trigger() -> None:
-    jobs = {name for name in EMITTED if name.startswith("Jobs")}
+def test_the_dashboard_shows_outcomes_by_trigger() -> None:
+    jobs = {name for name in METRICS if name.startswith("Jobs")}
     shown = {(name, found["trigger"]) for chart in CHARTS for _, name, found in rows(chart) if "trigger" in found}
     assert {(name, trigger) for name in jobs for trigger in TRIGGERS} <= shown
 
 
-def test_both_backlogs_and_both_failure_queues_are_shown() -> None:
+def test_the_dashboard_shows_every_queue() -> None:
     shown = {(name, found["QueueName"]) for chart in CHARTS for _, name, found in rows(chart) if "QueueName" in found}
     assert {(VISIBLE, queue) for queue in OF_QUEUES} <= shown
     assert {(AGE, "Backlog.QueueName"), (AGE, "Teardowns.QueueName")} <= shown
@@ -192,7 +142,7 @@ def exactly(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
     }
 
 
-# What CloudWatch's "Dashboard Body Structure and Syntax" allows, as far as this dashboard has need of it.
+# The part of CloudWatch's "Dashboard Body Structure and Syntax" that this dashboard uses.
 METRIC_PROPERTIES = exactly(
     {
         "title": TEXT,
@@ -244,7 +194,7 @@ def widget(kind: str, properties: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-SOURCE = exactly(
+DASHBOARD_SCHEMA = exactly(
     {
         "widgets": {
             "type": "array",
@@ -255,12 +205,12 @@ SOURCE = exactly(
 )
 
 
-def test_the_dashboard_is_valid_source() -> None:
-    jsonschema.Draft202012Validator.check_schema(SOURCE)
-    jsonschema.validate(DASHBOARD, SOURCE)
+def test_the_dashboard_body_is_valid() -> None:
+    jsonschema.Draft202012Validator.check_schema(DASHBOARD_SCHEMA)
+    jsonschema.validate(DASHBOARD, DASHBOARD_SCHEMA)
 
 
-def test_widgets_lie_within_the_grid_and_on_no_other() -> None:
+def test_widgets_do_not_overlap() -> None:
     assert all(each["x"] + each["width"] <= 24 for each in DASHBOARD["widgets"])
     for one, other in combinations(DASHBOARD["widgets"], 2):
         beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
@@ -268,33 +218,33 @@ def test_widgets_lie_within_the_grid_and_on_no_other() -> None:
         assert beside or above, f"{one['properties']['title']} and {other['properties']['title']}"
 
 
-def test_a_row_of_a_chart_ends_with_how_it_is_shown_and_begins_with_texts() -> None:
+def test_a_row_of_a_chart_ends_with_its_rendering_properties() -> None:
     for chart in CHARTS:
         for *texts, shown in chart["metrics"]:
             assert all(isinstance(each, str) for each in texts)
             assert isinstance(shown, dict)
 
 
-def test_every_alarm_is_on_the_dashboard() -> None:
+def test_the_dashboard_shows_every_alarm() -> None:
     (shown,) = [each["properties"]["alarms"] for each in DASHBOARD["widgets"] if each["type"] == "alarm"]
     assert sorted(shown) == sorted(f"{name}.Arn" for name in of_type("AWS::CloudWatch::Alarm"))
 
 
 def test_each_region_has_a_dashboard_of_its_own() -> None:
-    """Dashboards are the account's: a stack of the same name in another Region would overwrite it."""
+    """Dashboards are global in an account: a stack of the same name in another Region would overwrite it."""
     assert RESOURCES["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
 
 
 def test_the_picture_shows_every_widget_and_alarm() -> None:
     picture = (ROOT / "docs" / "dashboard.svg").read_text()
     for name in [*(each["properties"]["title"] for each in DASHBOARD["widgets"]), *ALARMS]:
-        assert f">{name}</text>" in picture, "make picture draws it anew"
+        assert f">{name}</text>" in picture, "run make picture"
 
 
 # Alarms
 
 
-def test_alarms_are_those_of_the_table() -> None:
+def test_every_alarm_is_in_the_table() -> None:
     found = {
         name: (
             each["Namespace"],
@@ -311,7 +261,7 @@ def test_alarms_are_those_of_the_table() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_quiet_without_data_and_tells_the_topic_if_there_is_one(name: str) -> None:
+def test_an_alarm_ignores_missing_data_and_notifies_the_topic(name: str) -> None:
     alarm = alarms()[name]
     assert (alarm["Period"], alarm["TreatMissingData"]) == (300, "notBreaching")
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
@@ -320,12 +270,12 @@ def test_an_alarm_is_quiet_without_data_and_tells_the_topic_if_there_is_one(name
     assert alarm["AlarmDescription"].endswith(f"See docs/operations.md, {name}.")
 
 
-def test_there_is_a_topic_if_it_is_named() -> None:
+def test_the_topic_is_optional() -> None:
     condition = load_template()["Conditions"]["HasAlarmTopic"]
     assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]}
 
 
-def test_a_long_run_is_one_of_more_than_80_percent_of_the_timeout() -> None:
+def test_the_duration_alarm_has_a_threshold_of_80_percent_of_the_timeout() -> None:
     assert alarms()["FunctionDuration"]["Threshold"] == 0.8 * TIMEOUT * 1000
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == "Duration" for _, name, _ in rows(chart))
@@ -333,7 +283,7 @@ def test_a_long_run_is_one_of_more_than_80_percent_of_the_timeout() -> None:
     assert [limit["value"] for limit in limits] == [0.8 * TIMEOUT * 1000, TIMEOUT * 1000]
 
 
-def test_the_age_that_is_drawn_is_that_of_the_alarms() -> None:
+def test_the_chart_shows_the_threshold_of_the_age_alarms() -> None:
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == AGE for _, name, _ in rows(chart))
     ]
@@ -341,7 +291,7 @@ def test_the_age_that_is_drawn_is_that_of_the_alarms() -> None:
 
 
 def went_to_alarm(name: str) -> Any:
-    """The event of an alarm that goes to ALARM."""
+    """Return the event of an alarm that goes to ALARM."""
     event = json.loads((ROOT / "events" / "alarm-to-alarm.json").read_text())
     event["resources"] = [f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}"]
     event["detail"]["alarmName"] = name
@@ -355,19 +305,19 @@ def alarm_rule_matches(event: Any, prefix: str) -> bool:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_no_prefix_makes_an_alarm_of_the_stack_lead_back_to_the_function(name: str) -> None:
-    """It names no job, would be rejected, and so raise the next one."""
+def test_no_prefix_matches_an_alarm_of_the_stack_itself(name: str) -> None:
+    """The event names no job, so its rejection would raise the next alarm."""
     full = f"canceler/{name}"
     for length in range(1, len(full) + 1):
         assert not alarm_rule_matches(went_to_alarm(full), full[:length])
 
 
 @pytest.mark.parametrize("name", ["canceler-rollout", "canceler", "cancel", "cancelers/x"])
-def test_the_alarms_of_others_lead_to_the_function_whatever_the_stack_is_called(name: str) -> None:
+def test_other_alarms_match_the_prefix_whatever_the_stack_is_called(name: str) -> None:
     assert alarm_rule_matches(went_to_alarm(name), "cancel")
 
 
-# What to do
+# The runbook
 
 
 def sections(level: str) -> dict[str, str]:
@@ -376,102 +326,22 @@ def sections(level: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
-    told = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
-    assert told.keys() == ALARMS.keys()
-    for name, text in told.items():
+def test_every_alarm_has_a_runbook() -> None:
+    runbooks = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
+    assert runbooks.keys() == ALARMS.keys()
+    for name, text in runbooks.items():
         assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Look at", "Do", "Noise"], name
 
 
-def test_no_metric_is_explained_that_does_not_exist() -> None:
+def test_every_documented_metric_exists() -> None:
     explained = set(re.findall(r"^\| `(\w+)` \|", sections("##")["Metrics without an alarm"], re.MULTILINE))
-    assert explained <= EMITTED
+    assert explained <= METRICS
     assert not explained & ALARMS.keys()
 
 
 # The saved query
 
 
-def test_the_saved_query_is_that_of_the_docs() -> None:
+def test_the_documentation_shows_the_saved_query() -> None:
     (shown,) = re.findall(r"^```\n(filter .*?)^```$", OPERATIONS, re.MULTILINE | re.DOTALL)
     assert shown == QUERY
-
-
-def test_the_saved_query_asks_for_the_job_in_this_stacks_log() -> None:
-    query = RESOURCES["WhoCancelled"]["Properties"]
-    assert query["LogGroupNames"] == [{"Ref": "LogGroup"}]
-    assert {each["Name"] for each in query["Parameters"]} == set(re.findall(r"\{\{(.*?)\}\}", QUERY)) == {"jobId"}
-
-
-def answer(job_id: str, lines: list[str]) -> list[dict[str, Any]]:
-    """What the saved query displays of the lines, apart from the time: filter and parse are read from it."""
-    query = QUERY.replace("{{jobId}}", job_id)
-    (wanted,) = re.findall(r"^filter @message like /(.*)/$", query, re.MULTILINE)
-    (parsed,) = re.findall(r"^\| parse @message /(.*)/$", query, re.MULTILINE)
-    (displayed,) = re.findall(r"^\| display @timestamp, (.*)$", query, re.MULTILINE)
-    found = []
-    for line in filter(re.compile(wanted).search, lines):
-        groups = re.search(parsed.replace("(?<", "(?P<"), line)
-        fields = json.loads(line) | (groups.groupdict() if groups else {})
-        found.append({name: fields.get(name) for name in displayed.split(", ")})
-    return found
-
-
-def asked(outcome: str, asked_by: str, reason_code: str, comment: str, trigger: str, correlation_id: str) -> Any:
-    return {
-        "outcome": outcome,
-        "asked_by": asked_by,
-        "reason_code": reason_code,
-        "comment": comment,
-        "detail": "",
-        "trigger": trigger,
-        "correlation_id": correlation_id,
-    }
-
-
-# File of events/ → what is known of firmware-2026-11 afterwards.
-WHO = {
-    "alarm-to-alarm.json": asked(
-        "CANCELED",
-        "Requested by alarm iot-job-failures-firmware-2026-11",
-        "EVENT_REMEDIATION",
-        "Requested by alarm iot-job-failures-firmware-2026-11",
-        "EVENT",
-        "e2f5d0c4-51b7-4f3e-8a9d-6c7b8a9f0e1d",
-    ),
-    "request-event.json": asked(
-        "WOULD_CANCEL",
-        "Requested by event 7bf73129-1428-4cd3-a780-95db273d1602 from fleet.console",
-        "STALE_JOB",
-        "ticket OPS-4711",
-        "EVENT",
-        "7bf73129-1428-4cd3-a780-95db273d1602",
-    ),
-    "custom-resource-delete.json": asked(
-        "CANCELED",
-        f"Teardown was deleted in {STACK_ID}",
-        "STACK_TEARDOWN",
-        "stack firmware-dev was deleted",
-        "TEARDOWN",
-        "c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10",
-    ),
-    "bare-request.json": asked(
-        "CANCELED",
-        "Requested by a direct request",
-        "STALE_JOB",
-        "weekly clean-up",
-        "DIRECT",
-        "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WHO)
-def test_the_saved_query_finds_who_cancelled_a_job_and_why(name: str, function: Function) -> None:
-    event = json.loads((ROOT / "events" / name).read_text())
-    if "ResponseURL" in event:
-        event["ResponseURL"] = f"{function.server.url}/answer"
-    function.jobs.jobs["firmware-2026-11"] = FakeJob()
-    function(event)
-    assert answer("firmware-2026-11", function.log.text.splitlines()) == [WHO[name]]
-    assert answer("firmware-2026", function.log.text.splitlines()) == []

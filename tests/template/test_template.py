@@ -1,4 +1,4 @@
-"""template.yaml is code: it is held here against the contract and against the handler."""
+"""Resources of template.yaml, compared with the handler."""
 
 import json
 import re
@@ -10,8 +10,6 @@ from moto.events.models import EventPattern
 from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
 from handler.cancellation.wait import MIN_POLL_SECONDS
-from handler.config import Config
-from handler.errors import InvalidConfiguration
 from tests.support.template import ROOT, load_template, resolved
 
 TEMPLATE = load_template()
@@ -20,32 +18,8 @@ PARAMETERS: dict[str, dict[str, Any]] = TEMPLATE["Parameters"]
 FUNCTION: dict[str, Any] = RESOURCES["Function"]["Properties"]
 RULES = sorted(name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::Events::Rule")
 
-DEFAULTS = {
-    "Force": "false",
-    "DryRun": "false",
-    "MaxJobsPerRun": "100",
-    "JobIdPrefix": "",
-    "ProtectionTagKey": "cancel-protection",
-    "SweepState": "DISABLED",
-    "SweepSchedule": "rate(1 day)",
-    "SweepJobIdGlob": "",
-    "SweepOlderThanHours": "168",
-    "EventBusName": "default",
-    "AlarmNamePrefix": "",
-    "CancelOnStackDelete": "false",
-    "AlarmTopicArn": "",
-    "CancelsPerSecond": "8",
-    "LogLevel": "INFO",
-    "LogRetentionDays": 30,
-    "PermissionsBoundaryArn": "",
-}
 
-
-def test_parameters_are_those_of_the_contract_with_their_defaults() -> None:
-    assert {name: parameter["Default"] for name, parameter in PARAMETERS.items()} == DEFAULTS
-
-
-@pytest.mark.parametrize("name", DEFAULTS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_every_parameter_is_described_and_constrained(name: str) -> None:
     parameter = PARAMETERS[name]
     assert parameter["Description"].strip()
@@ -53,11 +27,10 @@ def test_every_parameter_is_described_and_constrained(name: str) -> None:
     assert {"AllowedPattern", "AllowedValues", "MinValue"} & parameter.keys()
 
 
-def test_every_parameter_has_a_label_and_stands_in_one_group() -> None:
+def test_every_parameter_has_a_label_and_one_group() -> None:
     interface = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]
     grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
-    assert sorted(grouped) == sorted(DEFAULTS)
-    assert sorted(interface["ParameterLabels"]) == sorted(DEFAULTS)
+    assert sorted(grouped) == sorted(interface["ParameterLabels"]) == sorted(PARAMETERS)
     assert all(label["default"] for label in interface["ParameterLabels"].values())
 
 
@@ -103,48 +76,17 @@ def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:
     assert (re.fullmatch(PARAMETERS[name]["AllowedPattern"], value) is not None) is allowed
 
 
-def test_the_function_gets_the_environment_that_the_handler_reads() -> None:
-    assert FUNCTION["Environment"]["Variables"] == {
-        "FORCE": {"Ref": "Force"},
-        "DRY_RUN": {"Ref": "DryRun"},
-        "MAX_JOBS_PER_RUN": {"Ref": "MaxJobsPerRun"},
-        "JOB_ID_PREFIX": {"Ref": "JobIdPrefix"},
-        "PROTECTION_TAG_KEY": {"Ref": "ProtectionTagKey"},
-        "CANCELS_PER_SECOND": {"Ref": "CancelsPerSecond"},
-        "SWEEP_JOB_ID_GLOB": {"Ref": "SweepJobIdGlob"},
-        "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
-        "BACKLOG_QUEUE_URL": {"Ref": "Backlog"},
-        "TEARDOWN_QUEUE_URL": {"Ref": "Teardowns"},
-        "EVENT_BUS_NAME": {"Ref": "EventBusName"},
-        "URL_SUFFIX": {"Ref": "AWS::URLSuffix"},
-        "LOG_GROUP": {"Ref": "LogGroup"},
-        "POWERTOOLS_LOG_LEVEL": {"Ref": "LogLevel"},
-        "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
-        "POWERTOOLS_SERVICE_NAME": {"Ref": "AWS::StackName"},
-    }
-
-
-def test_the_handler_reads_every_variable_that_it_is_given() -> None:
-    given = FUNCTION["Environment"]["Variables"]
-    example = dict.fromkeys(given, "1") | {"FORCE": "true", "DRY_RUN": "true"}
-    Config.from_env(example)
-    may_be_left_out = {"JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"}
-    for name in (name for name in given.keys() - may_be_left_out if not name.startswith("POWERTOOLS_")):
-        with pytest.raises(InvalidConfiguration):
-            Config.from_env({other: value for other, value in example.items() if other != name})
-
-
 @pytest.mark.parametrize(
     ("name", "most"), [("MaxJobsPerRun", 25_000), ("SweepOlderThanHours", 99_999), ("CancelsPerSecond", 1000)]
 )
-def test_a_number_is_a_whole_one_within_its_bounds(name: str, most: int) -> None:
+def test_a_number_must_be_whole_and_within_its_limits(name: str, most: int) -> None:
     pattern = PARAMETERS[name]["AllowedPattern"]
-    taken = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
-    assert taken == set(range(1, most + 1))
+    accepted = {number for number in range(110_000) if re.fullmatch(pattern, str(number))}
+    assert accepted == set(range(1, most + 1))
     assert not any(re.fullmatch(pattern, text) for text in ("", "1.5", "01", "-1", "+1", "1e3", " 1", "1\n"))
 
 
-def test_the_sweeps_age_and_glob_are_those_that_a_selection_may_have() -> None:
+def test_every_glob_and_age_of_the_sweep_is_a_valid_selection() -> None:
     longest = PARAMETERS["SweepJobIdGlob"]["MaxLength"]
     selector = parse_criteria({"jobIdGlob": "*" * longest, "olderThanHours": 99_999})
     assert (selector.job_id_glob, selector.older_than_hours) == ("*" * 64, 99_999)
@@ -158,96 +100,16 @@ def test_the_function_is_python_on_arm64_with_one_handler() -> None:
 
 
 BACKLOG, TEARDOWNS = ["Backlog", "Arn"], ["Teardowns", "Arn"]
-JOBS = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:job/"
-THINGS = "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:thing/"
-# Action → the resources of the statements that allow it.
-ALLOWED: dict[str, list[object]] = {
-    "iot:CancelJob": [f"{JOBS}${{JobIdPrefix}}*"],
-    "iot:DescribeJob": [f"{JOBS}*"],
-    "iot:ListTagsForResource": [f"{JOBS}*"],
-    "iot:ListJobs": ["*"],
-    "events:PutEvents": [
-        "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${EventBusName}",
-    ],
-    "logs:CreateLogStream": [["LogGroup", "Arn"]],
-    "logs:PutLogEvents": [["LogGroup", "Arn"]],
-    "sqs:SendMessage": [BACKLOG, TEARDOWNS, ["FailureQueue", "Arn"]],
-    "sqs:ChangeMessageVisibility": [BACKLOG, TEARDOWNS],
-    "sqs:ReceiveMessage": [BACKLOG, TEARDOWNS],
-    "sqs:DeleteMessage": [BACKLOG, TEARDOWNS],
-    "sqs:GetQueueAttributes": [BACKLOG, TEARDOWNS],
-}
-# What is allowed beyond that where the stack's Force is true.
-ALLOWED_WITH_FORCE: dict[str, list[object]] = {
-    "iot:ListJobExecutionsForJob": [f"{JOBS}${{JobIdPrefix}}*"],
-    "iot:CancelJobExecution": [f"{JOBS}${{JobIdPrefix}}*", f"{THINGS}*"],
-}
 
 
-def _statements(*, forces: bool = False) -> list[dict[str, Any]]:
-    return _statements_of("Role", forces=forces)
-
-
-def _statements_of(role: str, *, forces: bool = False) -> list[dict[str, Any]]:
-    """Those of the role's policies. `forces`: the condition Forces, and no other may decide on a policy."""
-    policies = [_chosen(policy, forces=forces) for policy in RESOURCES[role]["Properties"]["Policies"]]
-    documents = [policy["PolicyDocument"] for policy in policies if policy != {"Ref": "AWS::NoValue"}]
-    read = [json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document for document in documents]
-    return [statement for document in read for statement in document["Statement"]]
-
-
-def _chosen(policy: dict[str, Any], *, forces: bool) -> dict[str, Any]:
-    if "Fn::If" not in policy:
-        return policy
-    condition, then, otherwise = policy["Fn::If"]
-    assert condition == "Forces"
-    chosen: dict[str, Any] = then if forces else otherwise
-    return chosen
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def test_force_is_one_condition() -> None:
-    assert TEMPLATE["Conditions"]["Forces"] == {"Fn::Equals": [{"Ref": "Force"}, "true"]}
-
-
-@pytest.mark.parametrize(("forces", "expected"), [(False, ALLOWED), (True, ALLOWED | ALLOWED_WITH_FORCE)])
-def test_the_role_allows_these_actions_on_these_resources_and_nothing_else(
-    forces: bool, expected: dict[str, list[object]]
-) -> None:
-    allowed: dict[str, list[object]] = {}
-    for statement in _statements(forces=forces):
-        if statement["Effect"] == "Allow":
-            for action in _listed(statement["Action"]):
-                for resource in _listed(statement["Resource"]):
-                    told = resource if isinstance(resource, str) else next(iter(resource.values()))
-                    allowed.setdefault(action, []).append(told)
-    assert allowed == expected
-    assert "ManagedPolicyArns" not in RESOURCES["Role"]["Properties"]
-
-
-@pytest.mark.parametrize("forces", [False, True])
-def test_a_deny_protects_tagged_jobs_from_every_cancel(forces: bool) -> None:
-    (deny,) = [statement for statement in _statements(forces=forces) if statement["Effect"] == "Deny"]
-    assert deny == {
-        "Sid": "ProtectTaggedJobs",
-        "Effect": "Deny",
-        "Action": ["iot:CancelJob", "iot:CancelJobExecution"],
-        "Resource": "*",
-        "Condition": {"StringEqualsIgnoreCase": {"aws:ResourceTag/${ProtectionTagKey}": "true"}},
-    }
-
-
-def test_the_log_group_is_the_stacks_own_and_can_not_come_back_as_an_orphan() -> None:
+def test_the_log_group_belongs_to_the_stack_and_is_not_recreated() -> None:
     assert list(RESOURCES).index("LogGroup") < list(RESOURCES).index("Function")
     assert FUNCTION["LoggingConfig"]["LogGroup"] == {"Ref": "LogGroup"}
     assert RESOURCES["LogGroup"]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
     assert "CreateLogGroup" not in json.dumps(TEMPLATE)
 
 
-def test_what_fails_for_good_ends_on_the_encrypted_failure_queue() -> None:
+def test_failed_invocations_and_deliveries_move_to_the_failure_queue() -> None:
     queue = {"Fn::GetAtt": ["FailureQueue", "Arn"]}
     assert RESOURCES["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
@@ -257,7 +119,7 @@ def test_what_fails_for_good_ends_on_the_encrypted_failure_queue() -> None:
         assert target["DeadLetterConfig"] == {"Arn": queue}
 
 
-def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> None:
+def test_only_the_rules_of_the_stack_send_to_the_failure_queue() -> None:
     allow, deny = RESOURCES["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert allow["Principal"] == {"Service": "events.amazonaws.com"}
     assert allow["Condition"]["ArnEquals"]["aws:SourceArn"] == [
@@ -274,7 +136,7 @@ def test_the_failure_queue_takes_from_our_rules_alone_and_only_over_tls() -> Non
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> None:
+def test_each_rule_has_its_own_permission_to_invoke_the_function(rule: str) -> None:
     permission = RESOURCES[f"{rule}Permission"]
     assert permission.get("Condition") == RESOURCES[rule].get("Condition")
     assert permission["Properties"]["SourceArn"] == {"Fn::GetAtt": [rule, "Arn"]}
@@ -293,13 +155,13 @@ def test_each_rule_may_invoke_the_function_and_no_other_rule_may(rule: str) -> N
         ("RequestRule", "stack-deleted.json", False),
     ],
 )
-def test_rules_match_the_events_that_they_are_for(rule: str, event_file: str, matches: bool) -> None:
+def test_each_rule_matches_only_its_own_events(rule: str, event_file: str, matches: bool) -> None:
     pattern = json.dumps(resolved(RESOURCES[rule]["Properties"]["EventPattern"], AlarmNamePrefix="iot-job-failures-"))
     event = json.loads((ROOT / "events" / event_file).read_text())
     assert EventPattern.load(pattern).matches_event(event) is matches
 
 
-def test_the_stack_rule_takes_no_other_status_than_the_end_of_a_deletion() -> None:
+def test_the_stack_rule_matches_only_delete_complete() -> None:
     written = json.dumps(RESOURCES["StackRule"]["Properties"]["EventPattern"])
     pattern = EventPattern.load(written.replace('{"Ref": "AWS::AccountId"}', '"123456789012"'))
     event = json.loads((ROOT / "events" / "stack-deleted.json").read_text())
@@ -309,11 +171,11 @@ def test_the_stack_rule_takes_no_other_status_than_the_end_of_a_deletion() -> No
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_a_rule_takes_no_event_of_another_account(rule: str) -> None:
+def test_a_rule_matches_no_event_of_another_account(rule: str) -> None:
     assert RESOURCES[rule]["Properties"]["EventPattern"]["account"] == [{"Ref": "AWS::AccountId"}]
 
 
-def test_rules_are_there_only_where_the_stack_asks_for_them() -> None:
+def test_optional_rules_have_a_condition() -> None:
     conditions = {name: rule.get("Condition") for name, rule in RESOURCES.items() if name.endswith("Rule")}
     assert conditions == {"RequestRule": None, "AlarmRule": "HasAlarms", "StackRule": "CancelsOnStackDelete"}
     assert TEMPLATE["Conditions"]["CancelsOnStackDelete"] == {"Fn::Equals": [{"Ref": "CancelOnStackDelete"}, "true"]}
@@ -324,14 +186,14 @@ def test_rules_are_there_only_where_the_stack_asks_for_them() -> None:
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns"])
-def test_a_message_of_the_backlog_is_leased_for_longer_than_a_run_can_last(queue: str) -> None:
-    """And less than twice as long, so that a killed run's work does not lie idle for long."""
-    lease = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
-    assert FUNCTION["Timeout"] + 30 <= lease < 2 * FUNCTION["Timeout"]
+def test_the_visibility_timeout_outlasts_an_invocation(queue: str) -> None:
+    """The timeout is less than twice as long, so that the message of a killed invocation is redelivered soon."""
+    visibility_timeout = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
+    assert FUNCTION["Timeout"] + 30 <= visibility_timeout < 2 * FUNCTION["Timeout"]
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])
-def test_the_backlog_is_encrypted_and_refuses_plain_http(queue: str) -> None:
+def test_each_queue_is_encrypted_and_requires_tls(queue: str) -> None:
     assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
     assert RESOURCES[f"{queue}Policy"]["Properties"]["Queues"] == [{"Ref": queue}]
     (deny,) = RESOURCES[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -343,14 +205,7 @@ def test_the_backlog_is_encrypted_and_refuses_plain_http(queue: str) -> None:
     }
 
 
-def test_every_queue_has_a_policy_of_its_own() -> None:
-    queues = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::SQS::Queue"}
-    assert queues == {"Backlog", "FailureQueue", "Teardowns", "TeardownFailures"}
-    policies = {name: each for name, each in RESOURCES.items() if each["Type"] == "AWS::SQS::QueuePolicy"}
-    assert {f"{queue}Policy" for queue in queues} == set(policies)
-
-
-def test_the_queues_of_teardowns_are_fifo_and_those_of_events_are_not() -> None:
+def test_only_the_teardown_queues_are_fifo() -> None:
     kinds = {
         name: (resource["Properties"].get("FifoQueue"), resource["Properties"].get("ContentBasedDeduplication"))
         for name, resource in RESOURCES.items()
@@ -364,14 +219,14 @@ def test_the_queues_of_teardowns_are_fifo_and_those_of_events_are_not() -> None:
     }
 
 
-def test_a_teardown_comes_again_when_its_devices_are_first_looked_at() -> None:
+def test_a_teardown_is_delayed_until_its_first_poll() -> None:
     """A message of a FIFO queue has no delay of its own."""
     assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == MIN_POLL_SECONDS
     assert MIN_POLL_SECONDS == 20
 
 
 @pytest.mark.parametrize(("queue", "failure_queue"), [("Backlog", "FailureQueue"), ("Teardowns", "TeardownFailures")])
-def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left(queue: str, failure_queue: str) -> None:
+def test_a_message_moves_to_the_dead_letter_queue_before_it_expires(queue: str, failure_queue: str) -> None:
     backlog, failures = (RESOURCES[name]["Properties"] for name in (queue, failure_queue))
     assert backlog["RedrivePolicy"] == {
         "deadLetterTargetArn": {"Fn::GetAtt": [failure_queue, "Arn"]},
@@ -382,8 +237,8 @@ def test_what_comes_a_hundred_times_is_in_the_failure_queue_with_days_left(queue
     assert longest < backlog["MessageRetentionPeriod"], "or it would expire before it is a failure"
 
 
-def test_both_queues_lead_to_the_function_one_message_at_a_time() -> None:
-    """Sweeps hold no teardown up: it has workers of its own."""
+def test_both_queues_invoke_the_function_with_one_message_each() -> None:
+    """Teardowns have their own concurrency, so sweeps do not delay them."""
     mappings = [
         {
             "Type": "SQS",
@@ -399,15 +254,15 @@ def test_both_queues_lead_to_the_function_one_message_at_a_time() -> None:
     assert list(FUNCTION["Events"].values()) == mappings
 
 
-def test_a_longest_wait_comes_less_often_than_a_message_may() -> None:
-    """A look every 60 s for 50 minutes, and the retries before it."""
+def test_the_longest_wait_needs_fewer_receives_than_allowed() -> None:
+    """A poll every 60 s for 50 minutes, and the retries before it."""
     assert RESOURCES["Teardowns"]["Properties"]["RedrivePolicy"]["maxReceiveCount"] >= 2 * MAX_WAIT_MINUTES
 
 
 # The sweep
 
 
-def test_the_sweep_is_a_schedule_without_an_input_that_is_off_until_it_is_wanted() -> None:
+def test_the_sweep_is_a_schedule_without_an_input() -> None:
     sweep = RESOURCES["Sweep"]
     assert sweep["Type"] == "AWS::Scheduler::Schedule"
     assert sweep["Properties"]["State"] == {"Ref": "SweepState"}
@@ -421,43 +276,24 @@ def test_the_sweep_is_a_schedule_without_an_input_that_is_off_until_it_is_wanted
     assert "Input" not in target
 
 
-def test_the_sweeps_role_can_invoke_this_function_and_report_failures_and_do_nothing_else() -> None:
-    allowed = {statement["Action"]: statement["Resource"] for statement in _statements_of("SweepRole")}
-    assert allowed == {
-        "lambda:InvokeFunction": {"Fn::GetAtt": ["Function", "Arn"]},
-        "sqs:SendMessage": {"Fn::GetAtt": ["FailureQueue", "Arn"]},
-    }
-    assert {statement["Effect"] for statement in _statements_of("SweepRole")} == {"Allow"}
+def test_the_sweep_role_allows_only_its_two_actions() -> None:
+    (policy,) = RESOURCES["SweepRole"]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    assert [(each["Effect"], each["Action"], each["Resource"]) for each in statements] == [
+        ("Allow", "lambda:InvokeFunction", {"Fn::GetAtt": ["Function", "Arn"]}),
+        ("Allow", "sqs:SendMessage", {"Fn::GetAtt": ["FailureQueue", "Arn"]}),
+    ]
     assert "ManagedPolicyArns" not in RESOURCES["SweepRole"]["Properties"]
 
 
-def test_the_sweeps_role_is_for_the_scheduler_of_this_account_alone() -> None:
+def test_only_the_scheduler_of_this_account_assumes_the_sweep_role() -> None:
     (trust,) = RESOURCES["SweepRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "scheduler.amazonaws.com"}
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 @pytest.mark.parametrize("role", ["Role", "SweepRole"])
-def test_every_role_has_the_permissions_boundary_if_there_is_one(role: str) -> None:
+def test_every_role_has_the_optional_permissions_boundary(role: str) -> None:
     assert RESOURCES[role]["Properties"]["PermissionsBoundary"] == {
         "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
     }
-
-
-def test_outputs_are_those_of_the_contract() -> None:
-    outputs = TEMPLATE["Outputs"]
-    assert {name: output["Value"] for name, output in outputs.items()} == {
-        "ServiceToken": {"Fn::GetAtt": ["Function", "Arn"]},
-        "FunctionName": {"Ref": "Function"},
-        "BacklogQueueUrl": {"Ref": "Backlog"},
-        "FailureQueueUrl": {"Ref": "FailureQueue"},
-        "TeardownQueueUrl": {"Ref": "Teardowns"},
-        "TeardownFailureQueueUrl": {"Ref": "TeardownFailures"},
-        "LogGroupName": {"Ref": "LogGroup"},
-        "DashboardUrl": {
-            "Fn::Sub": "https://${AWS::Region}.console.aws.amazon.com/cloudwatch/home?region=${AWS::Region}"
-            "#dashboards/dashboard/${Dashboard}"
-        },
-    }
-    assert outputs["ServiceToken"]["Export"]["Name"] == {"Fn::Sub": "${AWS::StackName}-ServiceToken"}
-    assert RESOURCES["ServiceTokenParameter"]["Properties"]["Value"] == {"Fn::GetAtt": ["Function", "Arn"]}

@@ -1,4 +1,4 @@
-"""The figures of `make picture`: how log lines become the points of a metric."""
+"""`make picture`: log lines become the points of a metric."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -32,7 +32,7 @@ def test_an_emf_line_is_a_value_for_each_set_of_dimensions() -> None:
     ]
 
 
-def test_a_report_line_is_an_invocation_that_began_so_long_before() -> None:
+def test_a_report_line_is_an_invocation_with_its_duration() -> None:
     report = "REPORT RequestId: 1\tDuration: 1500.50 ms\tBilled Duration: 1501 ms\tMemory Size: 512 MB"
     assert list(values_in([(after(1.5005), report)], "f")) == [
         Value(INVOCATIONS, BEGAN, 1),
@@ -41,7 +41,7 @@ def test_a_report_line_is_an_invocation_that_began_so_long_before() -> None:
 
 
 @pytest.mark.parametrize("line", ["START RequestId: 1", '{"level": "INFO", "message": "report"}', ""])
-def test_any_other_line_tells_no_value(line: str) -> None:
+def test_any_other_line_has_no_value(line: str) -> None:
     assert not list(values_in([(BEGAN, line)], "f"))
 
 
@@ -53,9 +53,7 @@ def test_any_other_line_tells_no_value(line: str) -> None:
         ("Average", [(0.0, 2.5), (10.0, 7.0)]),
     ],
 )
-def test_points_are_the_statistic_of_each_period_that_has_a_value(
-    statistic: str, expected: list[tuple[float, float]]
-) -> None:
+def test_points_are_the_statistic_of_each_period(statistic: str, expected: list[tuple[float, float]]) -> None:
     values = [
         Value(FAILED, after(0), 1),
         Value(FAILED, after(4.9), 4),

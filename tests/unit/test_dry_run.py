@@ -1,4 +1,4 @@
-"""Any event as the dry run that `make plan` sends, and that nothing else is sent."""
+"""`make plan` sends each event as a dry run, and sends nothing else."""
 
 import json
 from collections.abc import Mapping
@@ -12,33 +12,18 @@ from hypothesis import strategies as st
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.inbound.envelope import IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.event import RejectedEvent, parse_event
 from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
 
 EVENTS = Path(__file__).parents[2] / "events"
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-NOT_OURS = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
-# File → the value of `cancel` that is sent, why nothing is sent, or the words of a rejection.
-EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
-    "alarm-to-alarm.json": {"jobIds": ["firmware-2026-11"], "dryRun": True},
-    "alarm-to-ok.json": IgnoredEvent("the alarm went to OK"),
-    "backlog-message.json": NOT_OURS,
-    "bare-request.json": {
-        "jobId": "firmware-2026-11",
-        "force": False,
-        "dryRun": True,
-        "maxJobs": 1,
-        "reasonCode": "STALE_JOB",
-        "comment": "weekly clean-up",
-    },
-    "canceler-report.json": IgnoredEvent("it is a canceler's report"),
-    "cloudtrail-cancel-job.json": IgnoredEvent("the API call is 'CancelJob', not CreateJob"),
-    "cloudtrail-create-job-failed.json": IgnoredEvent("the CreateJob failed"),
-    "cloudtrail-create-job.json": {"jobId": "firmware-2026-11", "dryRun": True},
-    "custom-resource-create.json": IgnoredEvent("Create: valid; nothing is cancelled before Delete"),
+
+FILES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json"))
+# File → the value of `cancel` in the dry run. tests/unit/inbound/test_event.py has the requests of the other files.
+DRY_RUNS: dict[str, dict[str, Any]] = {
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
         "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
@@ -46,41 +31,8 @@ EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
         "maxJobs": 100,
         "dryRun": True,
     },
-    "custom-resource-update.json": IgnoredEvent("Update: valid; nothing is cancelled before Delete"),
-    "request-event.json": {
-        "jobIds": ["firmware-2026-11", "firmware-2026-12"],
-        "dryRun": True,
-        "reasonCode": "STALE_JOB",
-        "comment": "ticket OPS-4711",
-    },
     "scheduled-rule.json": SWEEP,
     "scheduled-scheduler.json": SWEEP,
-    "select-request.json": {
-        "select": {
-            "jobIdGlob": "firmware-*",
-            "excludeJobIdGlobs": ["firmware-keep-*"],
-            "status": ["IN_PROGRESS", "SCHEDULED"],
-            "olderThanHours": 72,
-            "ageFrom": "createdAt",
-            "targetSelection": ["SNAPSHOT"],
-            "tags": {"env": "dev"},
-        },
-        "dryRun": True,
-        "maxJobs": 20,
-        "reasonCode": "STALE_JOB",
-        "comment": "what would the weekly clean-up do?",
-    },
-    "stack-deleted.json": {
-        "select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]},
-        "dryRun": True,
-    },
-    "teardown-message.json": NOT_OURS,
-    "foreign/api-gateway-proxy.json": NOT_OURS,
-    "foreign/empty.json": NOT_OURS,
-    "foreign/request-type-without-response-url.json": NOT_OURS,
-    "foreign/s3-object-created.json": NOT_OURS,
-    "foreign/sns-record.json": NOT_OURS,
-    "foreign/sqs-batch.json": NOT_OURS,
 }
 
 
@@ -94,25 +46,39 @@ def event(name: str) -> Any:
 
 def outcome(value: object) -> object:
     try:
-        question = dry_run_of(value, deployed)
+        request = dry_run_of(value, deployed)
     except RequestRejected as rejection:
         return str(rejection)
-    return question if isinstance(question, IgnoredEvent) else question["cancel"]
+    return request if isinstance(request, IgnoredEvent) else request["cancel"]
 
 
-def test_the_table_knows_every_event() -> None:
-    names = {path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.json")}
-    assert names == set(EXPECTED)
+@pytest.mark.parametrize("name", FILES)
+def test_a_request_becomes_its_dry_run_and_other_events_their_result(name: str) -> None:
+    content = parse_event(event(name), SWEEP).content
+    match content:
+        case RejectedEvent(reason):
+            assert outcome(event(name)) == reason
+        case CancelEvent(document):
+            assert isinstance(document, dict)
+            assert outcome(event(name)) == document | {"dryRun": True}
+        case IgnoredEvent():
+            assert outcome(event(name)) == content
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_an_event_is_asked_about_as_a_dry_run(name: str) -> None:
-    assert outcome(event(name)) == EXPECTED[name]
+@pytest.mark.parametrize("name", DRY_RUNS)
+def test_a_deletion_or_a_sweep_becomes_the_dry_run_of_its_request(name: str) -> None:
+    assert outcome(event(name)) == DRY_RUNS[name]
 
 
-@pytest.mark.parametrize("asked", [True, False])
-def test_a_dry_run_it_is_whatever_the_event_says(asked: bool) -> None:
-    assert outcome({"cancel": {"jobId": "a", "dryRun": asked}}) == {"jobId": "a", "dryRun": True}
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_create_or_update_is_ignored(request_type: str) -> None:
+    name = f"custom-resource-{request_type.lower()}.json"
+    assert outcome(event(name)) == IgnoredEvent(f"{request_type}: valid; nothing is cancelled before Delete")
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_request_with_dry_run_false_becomes_a_dry_run(dry_run: bool) -> None:
+    assert outcome({"cancel": {"jobId": "a", "dryRun": dry_run}}) == {"jobId": "a", "dryRun": True}
 
 
 @pytest.mark.parametrize(
@@ -124,37 +90,37 @@ def test_a_dry_run_it_is_whatever_the_event_says(asked: bool) -> None:
         ("jobId", "cancel: must be an object with the keys "),
     ],
 )
-def test_what_the_function_would_reject_is_not_made_good(cancel: object, rejection: str) -> None:
+def test_an_invalid_request_is_rejected(cancel: object, rejection: str) -> None:
     assert str(outcome({"cancel": cancel})).startswith(rejection)
 
 
-def test_a_deletion_is_held_against_the_stacks_policy() -> None:
-    asked = event("custom-resource-select-delete.json")
-    asked["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
-    strict = dry_run_of(asked, deployed)
-    loose = dry_run_of(asked, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
-    told = [each["cancel"] for each in (strict, loose) if not isinstance(each, IgnoredEvent)]
-    assert [(each["force"], each["maxJobs"]) for each in told] == [(False, 7), (True, 7)]  # type: ignore[index]
+def test_a_deletion_is_read_with_the_limits_of_the_stack() -> None:
+    payload = event("custom-resource-select-delete.json")
+    payload["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
+    without_force = dry_run_of(payload, deployed)
+    with_force = dry_run_of(payload, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
+    requests = [each["cancel"] for each in (without_force, with_force) if not isinstance(each, IgnoredEvent)]
+    assert [(each["force"], each["maxJobs"]) for each in requests] == [(False, 7), (True, 7)]  # type: ignore[index]
 
 
-def test_a_deletion_that_would_touch_no_job_asks_nothing() -> None:
-    asked = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
-    assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
+def test_a_deletion_without_a_job_is_ignored() -> None:
+    payload = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
+    assert outcome(payload) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
 
 
-def test_a_creation_that_would_fail_is_rejected_with_its_reason() -> None:
-    asked = event("custom-resource-create.json")
-    asked["ResourceProperties"] |= {"JobId": "not an id"}
-    assert str(outcome(asked)).startswith("ResourceProperties: JobId: must be a string of 1 to 64")
+def test_a_create_with_a_bad_property_is_rejected_with_its_reason() -> None:
+    payload = event("custom-resource-create.json")
+    payload["ResourceProperties"] |= {"JobId": "not an id"}
+    assert str(outcome(payload)).startswith("ResourceProperties: JobId: must be a string of 1 to 64")
 
 
-def test_only_what_depends_on_the_stack_asks_for_its_configuration() -> None:
+def test_the_configuration_is_read_only_if_it_is_needed() -> None:
     def unknown() -> Config:
-        raise CancelerError("asked for")
+        raise CancelerError("requested")
 
     assert dry_run_of(event("stack-deleted.json"), unknown)
     for name in ("scheduled-rule.json", "custom-resource-delete.json"):
-        with pytest.raises(CancelerError, match="asked for"):
+        with pytest.raises(CancelerError, match="requested"):
             dry_run_of(event(name), unknown)
 
 
@@ -165,20 +131,20 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(EXPECTED)), st.data())
-def test_no_event_is_sent_as_anything_but_a_dry_run(name: str, data: st.DataObject) -> None:
-    """Each event of events/, with any of its values put in the place of any other, or something else there."""
+@given(st.sampled_from(FILES), st.data())
+def test_every_event_becomes_a_dry_run_or_nothing(name: str, data: st.DataObject) -> None:
+    """Each event of events/, with any of its values replaced."""
     changed = event(name)
     places = list(places_in(changed))
     if places:
         holder, key = data.draw(st.sampled_from(places))
         holder[key] = data.draw(JSON)
     try:
-        question = dry_run_of(changed, deployed)
+        request = dry_run_of(changed, deployed)
     except RequestRejected:
         return
-    assert isinstance(question, IgnoredEvent) or is_dry_run(question)
-    assert "ResponseURL" not in str(question)
+    assert isinstance(request, IgnoredEvent) or is_dry_run(request)
+    assert "ResponseURL" not in str(request)
 
 
 def places_in(value: Any) -> Any:
@@ -189,7 +155,7 @@ def places_in(value: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "question",
+    "payload",
     [
         {},
         {"cancel": {}},
@@ -201,6 +167,6 @@ def places_in(value: Any) -> Any:
         {"detail-type": "IoT Job Cancellation Requested", "detail": {"cancel": {"jobId": "a", "dryRun": True}}},
     ],
 )
-def test_what_is_no_bare_dry_run_is_known(question: Mapping[str, object]) -> None:
-    assert not is_dry_run(question)
+def test_only_a_direct_dry_run_is_recognized(payload: Mapping[str, object]) -> None:
+    assert not is_dry_run(payload)
     assert is_dry_run({"cancel": {"jobId": "a", "dryRun": True}})

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, Wait
-from handler.cancellation.request import CancelReason
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, Wait
 from handler.redaction import redact
 from handler.telemetry import Telemetry
 from handler.version import VERSION
@@ -230,31 +229,6 @@ def test_a_run_is_counted_and_logged_by_its_status(
     assert metrics() == [emf("EVENT", **{metric: 1.0})]
 
 
-JOBS_METRICS = {
-    "CANCELED": "JobsCanceled",
-    "ALREADY_CANCELED": "JobsAlreadyCanceled",
-    "ALREADY_FINISHED": "JobsAlreadyFinished",
-    "GONE": "JobsGone",
-    "WOULD_CANCEL": "JobsWouldCancel",
-    "PROTECTED": "JobsProtected",
-    "DEFERRED": "JobsDeferred",
-    "FAILED": "JobsFailed",
-}
-
-
-def test_every_outcome_has_its_own_metric() -> None:
-    assert set(JOBS_METRICS) == {outcome.value for outcome in Outcome}
-
-
-@pytest.mark.parametrize(("outcome", "metric"), JOBS_METRICS.items())
-def test_jobs_are_counted_by_their_outcome(
-    outcome: str, metric: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
-) -> None:
-    results = (JobResult("a", Outcome(outcome)), JobResult("b", Outcome(outcome)))
-    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.DIRECT, jobs=results))
-    assert metrics() == [emf("DIRECT", **{"RunsSettled": 1.0, metric: 2.0, "ExecutionsLeftInProgress": 0.0})]
-
-
 def test_executions_in_progress_are_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:
     results = (
         JobResult("a", Outcome.CANCELED, executions_left_in_progress=2),
@@ -270,30 +244,6 @@ def test_executions_in_progress_are_counted(log: Log, metrics: Callable[[], list
     ]
 
 
-def test_the_cancel_reason_precedes_the_report(log: Log) -> None:
-    reason = CancelReason("Requested by event 1 from ops", "ROLLED_BACK", "bad image")
-    log.telemetry.start(Trigger.EVENT, "c", "i")
-    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, cancel_reason=reason))
-    (line,) = log.lines
-    keys = {"asked_by": "Requested by event 1 from ops", "reason_code": "ROLLED_BACK", "comment": "bad image"}
-    assert {key: line[key] for key in keys} == keys
-    assert not line["report"].keys() & {"cancelReason", "cancel_reason", *keys}
-    assert list(line)[-4:] == ["asked_by", "reason_code", "comment", "report"]
-
-
-def test_a_rejected_event_has_no_cancel_reason(log: Log) -> None:
-    log.telemetry.report(Report(RunStatus.REJECTED, Trigger.EVENT, reason="event: must be"))
-    assert not log.lines[0].keys() & {"asked_by", "reason_code", "comment"}
-
-
-def test_the_excluded_jobs_of_a_dry_run_are_in_the_line(log: Log) -> None:
-    excluded = (ExcludedJob("AFR_OTA-1", "owned by FreeRTOS over-the-air updates"),)
-    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True, excluded=excluded))
-    assert log.lines[0]["report"]["leftOut"] == [
-        {"jobId": "AFR_OTA-1", "why": "owned by FreeRTOS over-the-air updates"}
-    ]
-
-
 @pytest.mark.parametrize("count", [999, 1000])
 def test_a_line_has_up_to_a_thousand_jobs(count: int, log: Log) -> None:
     jobs = tuple(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(count))
@@ -305,7 +255,7 @@ def test_a_line_of_more_jobs_has_only_the_unsettled_ones(log: Log, metrics: Call
     jobs = (
         *(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(999)),
         JobResult("denied", Outcome.FAILED, "no"),
-        JobResult("kept", Outcome.PROTECTED, "tagged", 2),
+        JobResult("protected", Outcome.PROTECTED, "tagged", 2),
     )
     log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, jobs=jobs))
     report = log.lines[0]["report"]
@@ -313,7 +263,7 @@ def test_a_line_of_more_jobs_has_only_the_unsettled_ones(log: Log, metrics: Call
     assert report["executionsLeftInProgress"] == 2
     assert report["jobs"] == [
         {"jobId": "denied", "outcome": "FAILED", "detail": "no", "executionsLeftInProgress": 0},
-        {"jobId": "kept", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
+        {"jobId": "protected", "outcome": "PROTECTED", "detail": "tagged", "executionsLeftInProgress": 2},
     ]
     assert metrics() == [
         emf(

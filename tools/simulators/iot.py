@@ -30,7 +30,6 @@ JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 MAX_RESULTS, MAX_REASON_CODE, MAX_COMMENT = 250, 128, 2028
 JOB_STATUSES = frozenset({"IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRESS", "SCHEDULED"})
 CANCELABLE = frozenset({"IN_PROGRESS", "SCHEDULED"})
-TARGET_SELECTIONS = frozenset({"SNAPSHOT", "CONTINUOUS"})
 COUNTERS = {  # of JobProcessDetails, by the execution status that each counts
     "QUEUED": "numberOfQueuedThings",
     "IN_PROGRESS": "numberOfInProgressThings",
@@ -68,8 +67,8 @@ class IotSimulator:
         calls: (operation, target) of every call in order, failed ones too. The target of ListJobs is its status and
             the number of the page, such as IN_PROGRESS/2, or IN_PROGRESS/2@namespace; that of CancelJobExecution is
             job/thing; that of any other call is the job id.
-        cancelled: the ids of the jobs that CancelJob really canceled, in order, with repetition if that ever happened.
-        executions_cancelled: (job id, thing) of each execution that CancelJobExecution really canceled, in order.
+        canceled: the ids of the jobs that CancelJob really canceled, in order, with repetition if that ever happened.
+        executions_canceled: (job id, thing) of each execution that CancelJobExecution really canceled, in order.
 
     Attributes to change, which have no effect at first:
         jobs: by their ids. Tests may change the jobs at any time, as devices and other people do.
@@ -78,7 +77,7 @@ class IotSimulator:
         lag: reads after an accepted cancel that still show the job as it was.
         seconds_a_call: how long each call takes, by `sleep`.
         page_size: the most jobs or executions in a page.
-        denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true, in any case.
+        denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true; case does not count.
         hides_namespaced: ListJobs without a namespace leaves out jobs in a namespace (AWS documents neither).
         ignores_namespaces: ListJobs with a namespace shows every job, as some local AWS does.
         now: the clock, timezone-aware.
@@ -95,8 +94,8 @@ class IotSimulator:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.calls: list[tuple[str, str]] = []
-        self.cancelled: list[str] = []
-        self.executions_cancelled: list[tuple[str, str]] = []
+        self.canceled: list[str] = []
+        self.executions_canceled: list[tuple[str, str]] = []
         self.jobs = dict(jobs or {})
         self.throttle: Hook | None = None
         self.fault: Hook | None = None
@@ -194,7 +193,7 @@ class IotSimulator:
         job.reason_code, job.comment = parameters.get("reasonCode"), parameters.get("comment")
         ends = ACTIVE if parameters.get("force") else {"QUEUED"}
         job.executions.update({thing: "CANCELED" for thing, status in job.executions.items() if status in ends})
-        self.cancelled.append(job_id)
+        self.canceled.append(job_id)
         return self._identity(job_id) | ({} if job.description is None else {"description": job.description})
 
     def _delete_job(self, parameters: Parameters) -> Response:
@@ -207,8 +206,7 @@ class IotSimulator:
     def _list_jobs(self, parameters: Parameters) -> Response:
         """Newest first, as sorted when the first page was read."""
         _require(parameters.get("status", "CANCELED") in JOB_STATUSES, "Invalid status")
-        _require(parameters.get("targetSelection", "SNAPSHOT") in TARGET_SELECTIONS, "Invalid targetSelection")
-        status, selection, namespace = map(parameters.get, ("status", "targetSelection", "namespaceId"))
+        status, namespace = parameters.get("status"), parameters.get("namespaceId")
         group = f":thinggroup/{parameters['thingGroupName']}" if "thingGroupName" in parameters else ""
 
         def is_listed(job_id: str) -> bool:
@@ -221,7 +219,6 @@ class IotSimulator:
                 is_in_namespace = self.ignores_namespaces or namespace == job.namespace
             return (
                 status in {None, job.status}
-                and selection in {None, job.target_selection}
                 and is_in_namespace
                 and (not group or any(target.endswith(group) for target in job.targets))
             )
@@ -263,7 +260,7 @@ class IotSimulator:
         if job.executions[thing] not in (ACTIVE if parameters.get("force") else {"QUEUED"}):
             raise wrong_state(f"Execution of {job_id} on {thing} in status {job.executions[thing]} cannot be canceled")
         self._move(job, thing, "CANCELED")
-        self.executions_cancelled.append((job_id, thing))
+        self.executions_canceled.append((job_id, thing))
         return {}
 
     def _list_tags_for_resource(self, parameters: Parameters) -> Response:

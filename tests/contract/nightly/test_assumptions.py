@@ -20,7 +20,7 @@ def ministack() -> Iterator[IotTestbed]:
 
 
 @EACH
-def test_ministack_is_as_aws_is_assumed_to_be_or_differs_as_is_known(
+def test_ministack_matches_the_assumption_or_its_known_difference(
     assumption: Assumption, ministack: IotTestbed
 ) -> None:
     expected = expected_of(Backend.MINISTACK, assumption)
@@ -29,9 +29,7 @@ def test_ministack_is_as_aws_is_assumed_to_be_or_differs_as_is_known(
 
 
 @EACH
-def test_an_assumption_waits_for_an_aws_that_takes_its_time(
-    assumption: Assumption, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_assumption_waits_for_a_slow_service(assumption: Assumption, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handler.cancellation.cancel.READ_BACK_WAITS_SECONDS", (0.0, 0.0, 0.0, 0.0))
     with moto(lag=3, hides_namespaced=True) as testbed:
         testbed.timeout_seconds = 2

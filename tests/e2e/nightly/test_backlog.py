@@ -1,4 +1,4 @@
-"""More than one invocation can do: what is left waits on the real queue, and is finished from there."""
+"""Large runs continue across invocations: remaining work waits in the queue and is completed from there."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def at_least(number: int, cancelled: list[str]) -> bool | None:
 
 
 def kill_workers(canceler: Canceler) -> int:
-    """SIGKILL every process in which the function runs at the moment; MiniStack starts them as its children."""
+    """Kill every process that runs the function, and return their number. They are children of MiniStack."""
     command_line = ["ps", "-A", "-ww", "-o", "pid=", "-o", "ppid=", "-o", "command="]
     listed = subprocess.run(command_line, capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
@@ -56,7 +56,7 @@ def kill_workers(canceler: Canceler) -> int:
     return len(own)
 
 
-def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_though_it_is_killed(bulk: Canceler) -> None:
+def test_a_killed_sweep_finishes_from_the_queue(bulk: Canceler) -> None:
     matching = {f"stale-{number}" for number in range(150)}
     with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
         for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
@@ -64,15 +64,15 @@ def test_a_sweep_that_is_larger_than_an_invocation_finishes_over_the_queue_thoug
         iot.backend.throttle = TokenBuckets(QUOTA)
         bulk.invoke_asynchronously({"cancel": {"select": {"jobIdGlob": "stale-*"}}})
         for reached in (20, 90):
-            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.cancelled), seconds=90)
+            wait_for(f"{reached} jobs", partial(at_least, reached, iot.backend.canceled), seconds=90)
             wait_for("a running function to kill", lambda: kill_workers(bulk) or None, seconds=30)
-        wait_for("all jobs", lambda: set(iot.backend.cancelled) == matching or None, seconds=240)
+        wait_for("all jobs", lambda: set(iot.backend.canceled) == matching or None, seconds=240)
         wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
-        assert sorted(iot.backend.cancelled) == sorted(matching)
+        assert sorted(iot.backend.canceled) == sorted(matching)
     assert depth(bulk, "FailureQueueUrl") == 0
 
 
-def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_finished_once_redriven(
+def test_a_message_that_crashes_the_function_can_be_redriven(
     bulk: Canceler,
 ) -> None:
     sqs = bulk.aws.client("sqs")
@@ -85,14 +85,14 @@ def test_a_message_that_crashes_the_function_ends_in_the_failure_queue_and_is_fi
         wait_for("an empty backlog", lambda: drained(bulk), seconds=30)
     (message,) = sqs.receive_message(QueueUrl=failures)["Messages"]
     assert json.loads(message["Body"]) == event
-    # What StartMessageMoveTask does, which MiniStack does not know.
+    # As StartMessageMoveTask, which MiniStack does not support.
     sqs.send_message(QueueUrl=backlog, MessageBody=message["Body"])
     sqs.delete_message(QueueUrl=failures, ReceiptHandle=message["ReceiptHandle"])
     assert bulk.report_on(job_id)["counts"] == {"CANCELED": 1}
     wait_for("an empty backlog", lambda: drained(bulk), seconds=60)
 
 
-def test_two_sweeps_and_a_teardown_at_once_all_settle_and_tell_the_truth(bulk: Canceler) -> None:
+def test_concurrent_sweeps_and_teardown_settle_with_correct_reports(bulk: Canceler) -> None:
     iot, shared = bulk.aws.client("iot"), unique("shared")
     arn = iot.create_thing(thingName=shared)["thingArn"]
     jobs = {f"{shared}-{number}" for number in range(200)}
@@ -108,8 +108,8 @@ def test_two_sweeps_and_a_teardown_at_once_all_settle_and_tell_the_truth(bulk: C
         running[2].result()
     reports = [report for report in bulk.log.reports() if any(job["jobId"] in jobs for job in report["jobs"])]
     assert {report["status"] for report in reports} == {"SETTLED"}
-    told = Counter((job["jobId"], job["outcome"]) for report in reports for job in report["jobs"])
-    assert {job_id for (job_id, outcome), number in told.items() if outcome == "CANCELED" and number == 1} == jobs
-    assert {outcome for _, outcome in told} <= {"CANCELED", "ALREADY_CANCELED"}
+    outcomes = Counter((job["jobId"], job["outcome"]) for report in reports for job in report["jobs"])
+    assert {job_id for (job_id, outcome), number in outcomes.items() if outcome == "CANCELED" and number == 1} == jobs
+    assert {outcome for _, outcome in outcomes} <= {"CANCELED", "ALREADY_CANCELED"}
     assert {iot.describe_job(jobId=job_id)["job"]["status"] for job_id in jobs} == {"CANCELED"}
     assert depth(bulk, "FailureQueueUrl") == 0

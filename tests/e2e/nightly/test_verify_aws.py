@@ -1,4 +1,4 @@
-"""`make verify-aws`, with MiniStack in the place of the account: it leaves nothing behind, however it ends."""
+"""`make verify-aws` against MiniStack: it deletes what it created, however it ends."""
 
 import argparse
 import os
@@ -22,13 +22,13 @@ from tools.localaws import sam
 from tools.localaws.aws import LocalAws, isolated_environment
 from tools.screen import Screen
 
-type Hold = Callable[[Callable[[IotTestbed], str]], tuple[int, str]]
+type Check = Callable[[Callable[[IotTestbed], str]], tuple[int, str]]
 
 PREFIX = "ijc-verify-"
 
 
-def left_behind(aws: LocalAws) -> list[str]:
-    """Jobs, things and groups that bear the prefix."""
+def created_resources(aws: LocalAws) -> list[str]:
+    """List jobs, things and groups with the prefix."""
     iot = aws.client("iot")
     names = [
         *(job["jobId"] for page in iot.get_paginator("list_jobs").paginate() for job in page["jobs"]),
@@ -43,14 +43,14 @@ def left_behind(aws: LocalAws) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_left_behind(aws: LocalAws) -> Iterator[None]:
+def _created_resources_are_deleted(aws: LocalAws) -> Iterator[None]:
     yield
-    assert left_behind(aws) == []
+    assert created_resources(aws) == []
 
 
 @pytest.fixture(autouse=True)
-def _signals_are_heeded() -> Iterator[None]:
-    """Also where the tests run in the background of a shell, which has them ignored, here and in every child."""
+def _signals_are_handled() -> Iterator[None]:
+    """Handle signals also in a background job of a shell, where they are ignored in every child process."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {
         each: signal.signal(each, signal.default_int_handler)
@@ -78,7 +78,7 @@ def started(aws: LocalAws, *options: str) -> subprocess.Popen[str]:
 FAST = ("--yes", "--calls-per-second", "1000")
 
 
-def test_every_assumption_is_held_against_the_account(aws: LocalAws) -> None:
+def test_every_assumption_is_checked(aws: LocalAws) -> None:
     with started(aws, *FAST) as process:
         output, _ = process.communicate()
     assert process.returncode == 0, output
@@ -98,7 +98,7 @@ def test_every_assumption_is_held_against_the_account(aws: LocalAws) -> None:
         (signal.SIGHUP, 129, 2),
     ],
 )
-def test_a_signal_in_the_middle_ends_it_when_it_has_cleaned_up(
+def test_a_signal_ends_the_command_after_cleaning_up(
     aws: LocalAws, sent: signal.Signals, code: int, number: int
 ) -> None:
     with started(aws, *FAST) as process:
@@ -113,38 +113,38 @@ def test_a_signal_in_the_middle_ends_it_when_it_has_cleaned_up(
     assert f"{len(ASSUMPTIONS)}/{len(ASSUMPTIONS)}" not in output
 
 
-@pytest.mark.parametrize("said", ["", "\n", "n\n"])
-def test_nothing_is_done_unless_the_person_says_so(aws: LocalAws, said: str) -> None:
+@pytest.mark.parametrize("typed", ["", "\n", "n\n"])
+def test_without_confirmation_nothing_is_done(aws: LocalAws, typed: str) -> None:
     with started(aws) as process:
-        output, _ = process.communicate(said)
+        output, _ = process.communicate(typed)
     assert process.returncode == 1
     assert "account 000000000000, Region eu-central-1, as arn:aws:iam::000000000000:root" in output
     assert "Nothing was done." in output
 
 
-def test_it_begins_when_the_person_says_so(aws: LocalAws) -> None:
+def test_the_command_starts_after_confirmation(aws: LocalAws) -> None:
     with started(aws, *FAST[1:]) as process:
         output, _ = process.communicate("y\n")
     assert process.returncode == 0, output
 
 
-def test_make_calls_it_with_the_arguments() -> None:
-    told = subprocess.run(
+def test_make_verify_aws_passes_its_arguments() -> None:
+    done = subprocess.run(
         ["make", "--dry-run", "verify-aws", "ARGS=--yes"],  # noqa: S607 - the one on the PATH
         cwd=sam.ROOT,
         check=True,
         capture_output=True,
         text=True,
     )
-    assert "python -m tools verify-aws --yes" in told.stdout.splitlines()
+    assert "python -m tools verify-aws --yes" in done.stdout.splitlines()
 
 
-# In this process, so that it is known where it is when something happens
+# In this process, to interrupt it at a known place
 
 
 @pytest.fixture
-def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
-    """Hold one probe against the account: what is printed."""
+def check(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Check:
+    """Return a function that checks one probe, and returns exit code and output."""
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
 
@@ -158,25 +158,25 @@ def hold(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> Hold:
     return run
 
 
-def test_what_is_not_as_assumed_fails_the_command(hold: Hold) -> None:
-    code, output = hold(lambda testbed: testbed.status(testbed.job()))
+def test_a_wrong_assumption_fails_the_command(check: Check) -> None:
+    code, output = check(lambda testbed: testbed.status(testbed.job()))
     assert code == 1
     assert "1 not as expected" in output
 
 
-def test_a_probe_that_breaks_leaves_nothing_behind(hold: Hold, aws: LocalAws) -> None:
-    def breaks(testbed: IotTestbed) -> str:
+def test_a_failing_probe_is_cleaned_up(check: Check, aws: LocalAws) -> None:
+    def fails(testbed: IotTestbed) -> str:
         testbed.group()
         testbed.job(2)
-        assert len(left_behind(aws)) == 4
+        assert len(created_resources(aws)) == 4
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        hold(breaks)
+        check(fails)
 
 
 @pytest.mark.parametrize("when", ["before-call", "before-send", "after-call"])
-def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when: str) -> None:
+def test_an_interrupted_create_is_cleaned_up(check: Check, when: str) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         def interrupt(**_: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
@@ -187,10 +187,10 @@ def test_ctrl_c_in_the_middle_of_the_call_that_makes_something(hold: Hold, when:
         pytest.fail("it went on")
 
     with pytest.raises(KeyboardInterrupt):
-        hold(interrupted)
+        check(interrupted)
 
 
-def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
+def test_a_second_interrupt_does_not_stop_the_cleanup(check: Check) -> None:
     def interrupted(testbed: IotTestbed) -> str:
         testbed.job()
         testbed.iot.meta.events.register("before-send.iot.DeleteJob", lambda **_: os.kill(os.getpid(), signal.SIGINT))
@@ -198,16 +198,16 @@ def test_a_second_ctrl_c_does_not_end_the_clean_up(hold: Hold) -> None:
         return testbed.status("absent")
 
     with pytest.raises(KeyboardInterrupt):
-        hold(interrupted)
+        check(interrupted)
 
 
-def test_a_real_account_is_not_called_more_often_than_five_times_a_second() -> None:
+def test_a_real_account_gets_at_most_five_calls_per_second() -> None:
     options = argparse.Namespace(yes=True, endpoint_url=None, calls_per_second=5.1)
     with pytest.raises(ToolError, match="not more than 5 calls a second"):
         verify.verify(Screen(Console(file=StringIO())), options)
 
 
-def test_calls_are_paced(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_are_rate_limited(aws: LocalAws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
     slept: list[float] = []

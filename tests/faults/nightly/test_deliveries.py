@@ -1,13 +1,13 @@
-"""As tests/faults/test_deliveries.py, with the answer of a call that is lost after the service acted."""
+"""As tests/faults/test_deliveries.py, with a response that is lost after the service acted."""
 
 import pytest
 
 from tests.faults.injection import LOST
-from tests.faults.matrix import NewWorld
+from tests.faults.matrix import NewSimulation
 from tests.faults.tally import Tally
 from tests.faults.test_deliveries import DELIVERIES, assert_as_if_delivered_once
 
 
 @pytest.mark.parametrize("name", DELIVERIES)
-def test_all_ends_as_if_it_had_been_delivered_once_and_in_order(name: str, new_world: NewWorld, tally: Tally) -> None:
-    assert_as_if_delivered_once(name, [LOST], new_world, tally)
+def test_repeated_delivery_does_not_change_the_result(name: str, new_simulation: NewSimulation, tally: Tally) -> None:
+    assert_as_if_delivered_once(name, [LOST], new_simulation, tally)

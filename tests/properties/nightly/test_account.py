@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from tests.properties.test_account import SOAK, AccountMachine, machine, play
+from tests.properties.test_account import SOAK, AccountMachine, machine, run_histories
 from tests.support.account import totals
 
 __all__ = ["machine"]  # a fixture
 
 
-def test_the_promises_hold_whatever_happens_in_an_account(
+def test_account_keeps_the_guarantees(
     machine: type[AccountMachine],
     record_property: Callable[[str, object], None],
 ) -> None:
-    play(machine, SOAK or 800, record_property)
+    run_histories(machine, SOAK or 800, record_property)
     assert totals["deliveries"] >= 10_000

@@ -157,7 +157,7 @@ def test_an_error_of_the_call_ends_the_publishing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("response", "error"),
     [
         ([], "TypeError"),
         ({}, "KeyError"),
@@ -166,9 +166,9 @@ def test_an_error_of_the_call_ends_the_publishing() -> None:
         ({"FailedEntryCount": 1, "Entries": [None]}, "AttributeError"),
     ],
 )
-def test_an_unreadable_answer_is_an_error(answer: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_response_is_an_error(response: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = FakeBus()
-    monkeypatch.setattr(bus, "put_events", lambda **_entries: answer)
+    monkeypatch.setattr(bus, "put_events", lambda **_entries: response)
     assert publish(bus, REPORT) == f"no usable answer: {error}"
 
 

@@ -1,9 +1,9 @@
-"""The IoT client: its timeouts and attempts, the gate before each call, and what each answer means."""
+"""The IoT client: its timeouts and attempts, the gate before each call, and how each response is read."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, override
+from unittest.mock import Mock
 
 import botocore.exceptions
 import pytest
@@ -12,11 +12,9 @@ from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from handler.aws.iot import MAX_CALL_SECONDS, IotJobs, iot_client
-from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.job import Job, JobStatus, JobSummary
 from handler.cancellation.rate import Deadline, Gate
-from handler.cancellation.request import CancelReason, CancelRequest
-from handler.cancellation.session import Session
+from handler.cancellation.request import CancelReason
 from handler.errors import (
     AccessDenied,
     ExecutionEnded,
@@ -26,7 +24,7 @@ from handler.errors import (
     JobsUnavailable,
     OutOfTime,
 )
-from tests.support.fakes import LIMITS, FakeClock
+from tests.support.fakes import FakeClock
 from tools.simulators.faults import answer_lost, failing, throttled, unavailable
 from tools.simulators.iot import IotSimulator
 from tools.simulators.iot_server import in_process
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 ARN = f"arn:aws:iot:{REGION}:123456789012:job/a"
 REASON = CancelReason("a test", "STALE", "old")
-REQUEST = CancelRequest(("a",), None, force=False, dry_run=False, max_jobs=100, reason=REASON)
 
 
 class RecordingGate(Gate):
@@ -127,14 +124,6 @@ def test_no_call_is_made_if_it_might_not_end_before_the_deadline(
     stub.assert_no_pending_responses()
 
 
-def test_every_call_passes_the_gate(iot: IotJobs, gate: RecordingGate, backend: IotSimulator) -> None:
-    backend.add_job("a", executions={"thing": "IN_PROGRESS"})
-    iot.tags(iot.describe("a").arn)
-    iot.cancel("a", force=False, reason_code="R", comment="c")
-    iot.cancel_execution("a", "thing")
-    assert gate.operations == ["DescribeJob", "ListTagsForResource", "CancelJob", "CancelJobExecution"]
-
-
 # Parameters and results
 
 
@@ -178,11 +167,11 @@ def test_a_job_without_counts_has_no_running_execution(iot: IotJobs, stub: Stubb
     assert iot.describe("a") == Job("a", ARN, "CANCELED", 0)
 
 
-@pytest.mark.parametrize("answer", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
+@pytest.mark.parametrize("response", [{}, {"job": {}}, {"job": {"status": "CANCELED"}}, {"job": {"jobArn": ARN}}])
 def test_a_described_job_without_arn_or_status_is_unavailable(
-    iot: IotJobs, stub: Stubber, answer: dict[str, object]
+    iot: IotJobs, stub: Stubber, response: dict[str, object]
 ) -> None:
-    stub.add_response("describe_job", answer)
+    stub.add_response("describe_job", response)
     with pytest.raises(JobsUnavailable) as caught:
         iot.describe("a")
     assert caught.value.code == "MalformedResponse"
@@ -344,17 +333,6 @@ def test_all_pages_of_executions_are_listed_through_the_gate(iot: IotJobs, gate:
     stub.assert_no_pending_responses()
 
 
-def test_a_page_of_executions_is_requested_when_the_last_one_was_read(
-    iot: IotJobs, gate: RecordingGate, stub: Stubber
-) -> None:
-    page = {"executionSummaries": [execution("x")], "nextToken": "1"}
-    stub.add_response("list_job_executions_for_job", page)
-    things = iot.running_things("a")
-    assert gate.operations == []
-    assert next(things) == "x"
-    assert gate.operations == ["ListJobExecutionsForJob"]
-
-
 @pytest.mark.parametrize("name", ["thing", "a:b", ":", "a:thing/b", "A-z_0:9", "x" * 128])
 def test_the_name_of_a_thing_may_contain_a_colon(name: str, iot: IotJobs, stub: Stubber) -> None:
     stub.add_response("list_job_executions_for_job", {"executionSummaries": [execution(name)]})
@@ -374,12 +352,6 @@ def test_only_executions_in_progress_are_returned(iot: IotJobs, stub: Stubber) -
     assert running(iot) == ["thing-IN_PROGRESS"]
 
 
-@pytest.mark.parametrize("page", [{}, {"executionSummaries": []}, {"executionSummaries": [], "nextToken": ""}])
-def test_a_job_may_have_no_executions(page: dict[str, object], iot: IotJobs, stub: Stubber) -> None:
-    stub.add_response("list_job_executions_for_job", page)
-    assert running(iot) == []
-
-
 @pytest.mark.parametrize(
     "arn", [{}, {"thingArn": ""}, {"thingArn": "thing"}, {"thingArn": THING}, {"thingArn": "arn:aws:iot:x:1:job/a"}]
 )
@@ -389,15 +361,6 @@ def test_an_execution_without_a_thing_is_unavailable(arn: dict[str, str], iot: I
     with pytest.raises(JobsUnavailable) as caught:
         running(iot)
     assert caught.value.code == "MalformedResponse"
-
-
-def test_a_repeated_page_of_executions_is_an_error(iot: IotJobs, stub: Stubber) -> None:
-    for _ in range(2):
-        page = {"executionSummaries": [execution("x")], "nextToken": "1"}
-        stub.add_response("list_job_executions_for_job", page)
-    with pytest.raises(JobsError) as caught:
-        running(iot)
-    assert (type(caught.value), caught.value.code) == (JobsError, "RepeatedToken")
 
 
 def test_a_listing_ends_with_out_of_time_between_two_pages(
@@ -493,15 +456,15 @@ def test_an_error_code_becomes_the_same_error_for_every_call(
 
 
 def test_an_error_without_a_code_is_unknown(iot: IotJobs, client: "IoTClient") -> None:
-    def answer(**_: object) -> None:
+    def fail(**_: object) -> None:
         raise botocore.exceptions.ClientError({}, "DescribeJob")
 
-    client.meta.events.register("before-parameter-build.iot.DescribeJob", answer)
+    client.meta.events.register("before-parameter-build.iot.DescribeJob", fail)
     try:
         with pytest.raises(JobsError) as caught:
             iot.describe("a")
     finally:
-        client.meta.events.unregister("before-parameter-build.iot.DescribeJob", answer)
+        client.meta.events.unregister("before-parameter-build.iot.DescribeJob", fail)
     assert (type(caught.value), str(caught.value)) == (JobsError, "Unknown: ")
 
 
@@ -538,92 +501,63 @@ def test_an_error_of_the_sdk_is_translated(
 
 
 @pytest.fixture
-def answers(client: "IoTClient") -> Iterator[list[bytes]]:
-    """Return a list of bodies that the service answers one after the other, with the status 200."""
-    bodies: list[bytes] = []
-
-    class Raw:
-        def stream(self, **_: object) -> Iterator[bytes]:
-            yield bodies.pop(0)
+def responses(client: "IoTClient") -> Iterator[list[tuple[int, bytes]]]:
+    """Return a list of responses, each a status and a body, that the service sends one after the other."""
+    pending: list[tuple[int, bytes]] = []
 
     def send(**_: object) -> Any:
-        return AWSResponse(URL, 200, HTTPHeaders(), Raw())
+        status, body = pending.pop(0)
+        return AWSResponse(URL, status, HTTPHeaders(), Mock(stream=lambda **_: iter([body])))
 
     client.meta.events.register("before-send.iot", send)
-    yield bodies
+    yield pending
     client.meta.events.unregister("before-send.iot", send)
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>not JSON", b"[1]", b'"job"', b'{"job": 5}', b'{"job": []}'])
-def test_an_unreadable_job_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
-    answers.append(body)
-    with pytest.raises(JobsUnavailable) as caught:
-        iot.describe("a")
-    assert caught.value.code == "MalformedResponse"
-
-
-# botocore treats each of them as an answer without members, which is an empty listing.
+# botocore treats each of them as a response without members, which is an empty listing.
 UNREADABLE = [b"", b"<html>not JSON", b'{"jobs": [{"jobId": "a"', b"null", b"[]", b'{"message": "Bad Gateway"}']
+JOB = [b"", b"<html>not JSON", b"[1]", b'"job"', b'{"job": 5}', b'{"job": []}']
+JOBS = [*UNREADABLE, b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
+TAGS = [
+    *UNREADABLE,
+    b"[1]",
+    b'"tags"',
+    b'{"tags": 5}',
+    b'{"tags": [5]}',
+    b'{"tags": [{}]}',
+    b'{"tags": [{"Value": ""}]}',
+]
 
 
 @pytest.mark.parametrize(
-    "body", [*UNREADABLE, b"[1]", b'"jobs"', b'{"jobs": 5}', b'{"jobs": [5]}', b'{"jobs": [{"createdAt": "x"}]}']
-)
-def test_an_unreadable_page_of_jobs_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
-    answers.append(body)
-    with pytest.raises(JobsUnavailable) as caught:
-        listing(iot)
-    assert caught.value.code == "MalformedResponse"
-
-
-@pytest.mark.parametrize(
-    "body",
+    ("call", "body"),
     [
-        *UNREADABLE,
-        b"[1]",
-        b'"tags"',
-        b'{"tags": 5}',
-        b'{"tags": [5]}',
-        b'{"tags": [{}]}',
-        b'{"tags": [{"Value": "x"}]}',
+        *((lambda iot: iot.describe("a"), body) for body in JOB),
+        *((listing, body) for body in JOBS),
+        *((lambda iot: iot.tags(ARN), body) for body in TAGS),
+        *((running, body) for body in UNREADABLE),
     ],
 )
-def test_unreadable_tags_are_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
-    answers.append(body)
+def test_an_unreadable_response_is_unavailable(
+    call: Callable[[IotJobs], object], body: bytes, iot: IotJobs, responses: list[tuple[int, bytes]]
+) -> None:
+    responses.append((200, body))
     with pytest.raises(JobsUnavailable) as caught:
-        iot.tags(ARN)
-    assert caught.value.code == "MalformedResponse"
-
-
-@pytest.mark.parametrize("body", UNREADABLE)
-def test_an_unreadable_page_of_executions_is_unavailable(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
-    answers.append(body)
-    with pytest.raises(JobsUnavailable) as caught:
-        running(iot)
+        call(iot)
     assert caught.value.code == "MalformedResponse"
 
 
 @pytest.mark.parametrize("body", [b"{}", b'{"jobs": []}', b'{"nextToken": null}', b'{"jobs": [], "else": 1}'])
-def test_a_listing_without_jobs_is_empty(body: bytes, iot: IotJobs, answers: list[bytes]) -> None:
+def test_a_listing_without_jobs_is_empty(body: bytes, iot: IotJobs, responses: list[tuple[int, bytes]]) -> None:
     """The service model requires none of the members."""
-    answers.append(body)
+    responses.append((200, body))
     assert listing(iot) == []
 
 
-def test_the_body_of_an_error_is_not_checked(iot: IotJobs, client: "IoTClient") -> None:
-    class Raw:
-        def stream(self, **_: object) -> Iterator[bytes]:
-            yield b"<html>"
-
-    def send(**_: object) -> Any:
-        return AWSResponse(URL, 404, HTTPHeaders(), Raw())
-
-    client.meta.events.register("before-send.iot", send)
-    try:
-        with pytest.raises(JobsError) as caught:
-            listing(iot)
-    finally:
-        client.meta.events.unregister("before-send.iot", send)
+def test_the_body_of_an_error_is_not_checked(iot: IotJobs, responses: list[tuple[int, bytes]]) -> None:
+    responses.append((404, b"<html>"))
+    with pytest.raises(JobsError) as caught:
+        listing(iot)
     assert (type(caught.value), caught.value.code) == (JobsError, "404")
 
 
@@ -645,33 +579,3 @@ def test_the_sdk_makes_no_third_attempt(iot: IotJobs, backend: IotSimulator, err
     with pytest.raises(JobsUnavailable):
         iot.describe("a")
     assert backend.calls == [("DescribeJob", "a")] * 2
-
-
-@pytest.fixture
-def session(iot: IotJobs, gate: Gate, clock: FakeClock) -> Session:
-    return Session(iot, gate, LIMITS, clock.utc_now)
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_a_job_is_canceled_unless_the_run_is_dry(
-    dry_run: bool,
-    backend: IotSimulator,
-    session: Session,
-) -> None:
-    backend.add_job("a", executions={"thing-1": "QUEUED", "thing-2": "IN_PROGRESS"})
-    (result,) = cancel_jobs(session, ["a"], replace(REQUEST, dry_run=dry_run))
-    assert result.as_dict() == {
-        "jobId": "a",
-        "outcome": "WOULD_CANCEL" if dry_run else "CANCELED",
-        "detail": "",
-        "executionsLeftInProgress": 1,
-    }
-    assert backend.cancelled == ([] if dry_run else ["a"])
-
-
-def test_the_second_attempt_after_a_lost_answer_finds_the_job_canceled(session: Session, backend: IotSimulator) -> None:
-    backend.add_job("a")
-    backend.lost = failing("CancelJob", answer_lost, times=1)
-    (result,) = cancel_jobs(session, ["a"], REQUEST)
-    assert result.outcome == "ALREADY_CANCELED"
-    assert backend.cancelled == ["a"]

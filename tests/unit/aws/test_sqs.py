@@ -1,4 +1,4 @@
-"""The two queues: how events are sent, how a visibility timeout is changed, and what the errors of SQS mean."""
+"""The two queues: sending events, changing a visibility timeout, and the error for each code of SQS."""
 
 import copy
 import json

@@ -459,7 +459,7 @@ EXECUTIONS_CONTINUE = [
 def test_executions_are_ended_only_with_force_within_the_prefix_of_a_canceled_job(name: str, clock: FakeClock) -> None:
     _, jobs = cancel_row(ROWS[name], clock)
     assert {operation for operation, _ in jobs.calls}.isdisjoint({"CancelJobExecution", "ListJobExecutionsForJob"})
-    assert jobs.executions_cancelled == []
+    assert jobs.executions_canceled == []
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_retry_settles_a_cancel_whose_response_was_lost(clock: FakeClock) -> Non
     jobs.lost = failing("CancelJob", answer_lost, times=1)
     outcomes = [cancel(jobs, clock)[0].outcome for _ in range(2)]
     assert outcomes == ["DEFERRED", "ALREADY_CANCELED"]
-    assert jobs.cancelled == ["a"]
+    assert jobs.canceled == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -627,7 +627,7 @@ def test_unexpected_error_is_raised(clock: FakeClock) -> None:
 
 def test_only_running_executions_are_ended(clock: FakeClock) -> None:
     (result,), jobs = cancel_row(Row("", status="CANCELED", executions=TWO_RUNNING, force=True), clock)
-    assert jobs.executions_cancelled == [("a", "thing-2"), ("a", "thing-4")]
+    assert jobs.executions_canceled == [("a", "thing-2"), ("a", "thing-4")]
     assert jobs.jobs["a"].executions == TWO_RUNNING | {"thing-2": "CANCELED", "thing-4": "CANCELED"}
     assert (result.outcome, result.executions_left_in_progress) == ("ALREADY_CANCELED", 0)
     assert jobs.calls == [
@@ -646,7 +646,7 @@ def test_reason_of_another_caller_is_kept_when_executions_are_ended(clock: FakeC
     jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUNNING), reason_code="BY_HAND", comment="on call")}, clock)
     cancel(jobs, clock, request=replace(REQUEST, force=True))
     assert (jobs.jobs["a"].reason_code, jobs.jobs["a"].comment) == ("BY_HAND", "on call")
-    assert len(jobs.executions_cancelled) == 2
+    assert len(jobs.executions_canceled) == 2
 
 
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "SCHEDULED"])
@@ -654,7 +654,7 @@ def test_selected_job_that_is_active_again_is_not_canceled(status: str, clock: F
     jobs = FakeJobs({"a": FakeJob(status)}, clock)
     (result,) = cancel(jobs, clock, request=SELECTED, describe_first=True)
     detail = "IsLive: it was not cancelled, or another job has its id by now"
-    assert (result.outcome, result.detail, jobs.cancelled) == ("FAILED", detail, [])
+    assert (result.outcome, result.detail, jobs.canceled) == ("FAILED", detail, [])
 
 
 @pytest.mark.parametrize(
@@ -672,7 +672,7 @@ def test_executions_of_a_selected_job_are_ended_only_if_the_request_canceled_it(
     """Another principal may have canceled the job after it was selected."""
     jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUNNING), **fields)}, clock)
     (result,) = cancel(jobs, clock, request=replace(SELECTED, force=True))
-    assert (result.outcome, result.detail, len(jobs.executions_cancelled)) == ("ALREADY_CANCELED", detail, ended)
+    assert (result.outcome, result.detail, len(jobs.executions_canceled)) == ("ALREADY_CANCELED", detail, ended)
 
 
 def test_executions_of_a_job_canceled_by_this_run_are_not_ended_one_by_one(clock: FakeClock) -> None:
@@ -699,7 +699,7 @@ def test_execution_that_ends_by_itself_settles_the_job(clock: FakeClock) -> None
     jobs.fault = succeeds
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
     assert (result.outcome, result.executions_left_in_progress) == ("ALREADY_CANCELED", 0)
-    assert jobs.executions_cancelled == [("a", "thing-4")]
+    assert jobs.executions_canceled == [("a", "thing-4")]
 
 
 def test_later_attempts_end_the_remaining_executions(clock: FakeClock) -> None:
@@ -710,7 +710,7 @@ def test_later_attempts_end_the_remaining_executions(clock: FakeClock) -> None:
         ("ALREADY_CANCELED", ENDED_ONE, 0),
         ("ALREADY_CANCELED", "", 0),
     ]
-    assert len(jobs.executions_cancelled) == 3001
+    assert len(jobs.executions_canceled) == 3001
 
 
 def test_results_keep_their_order_when_executions_are_ended(clock: FakeClock) -> None:
@@ -723,7 +723,7 @@ def test_results_keep_their_order_when_executions_are_ended(clock: FakeClock) ->
         ("b", "CANCELED", ""),
         ("a", "ALREADY_CANCELED", ENDED_ONE),
     ]
-    assert jobs.executions_cancelled == [("d", "t"), ("a", "t")]
+    assert jobs.executions_canceled == [("d", "t"), ("a", "t")]
 
 
 def test_all_jobs_are_canceled_before_the_first_execution(clock: FakeClock) -> None:
@@ -753,7 +753,7 @@ def test_each_call_that_ends_executions_starts_only_if_it_can_end_in_time(
     jobs.seconds_a_call = 1.0
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True), seconds=seconds)
     assert (result.outcome, result.executions_left_in_progress) == (outcome, left)
-    assert (len(jobs.executions_cancelled), clock.now <= 1000 + seconds) == (ended, True)
+    assert (len(jobs.executions_canceled), clock.now <= 1000 + seconds) == (ended, True)
 
 
 # Describe first

@@ -52,7 +52,7 @@ def test_only_executions_in_progress_of_this_job_are_canceled(jobs: FakeJobs) ->
     assert end_executions(jobs.api, "x") == EndedExecutions(2, None)
     assert jobs.jobs["x"].executions == executions | {"a": "CANCELED", "e:f": "CANCELED"}
     assert jobs.jobs["y"].executions == executions
-    assert jobs.executions_cancelled == [("x", "a"), ("x", "e:f")]
+    assert jobs.executions_canceled == [("x", "a"), ("x", "e:f")]
 
 
 @pytest.mark.parametrize(("number", "pages"), [(0, 1), (1, 1), (3, 1), (4, 2), (10, 4)])
@@ -62,7 +62,7 @@ def test_every_page_is_listed_before_the_first_execution_is_canceled(number: int
     assert end_executions(jobs.api, "x") == EndedExecutions(number, None)
     operations = [operation for operation, _ in jobs.calls]
     assert operations == ["ListJobExecutionsForJob"] * pages + ["CancelJobExecution"] * number
-    assert len(jobs.executions_cancelled) == number
+    assert len(jobs.executions_canceled) == number
 
 
 @pytest.mark.parametrize("error", [has_ended, not_found])
@@ -70,7 +70,7 @@ def test_execution_that_ended_in_between_counts_as_ended(error: Callable[[], Job
     jobs.jobs["x"] = FakeJob("CANCELED", running(3))
     jobs.fault = failing("CancelJobExecution", error, job_id="x/thing-0001")
     assert end_executions(jobs.api, "x") == EndedExecutions(3, None)
-    assert jobs.executions_cancelled == [("x", "thing-0000"), ("x", "thing-0002")]
+    assert jobs.executions_canceled == [("x", "thing-0000"), ("x", "thing-0002")]
 
 
 @pytest.mark.parametrize(("error", "is_refusal"), [(throttled, False), (unavailable, False), (refused, True)])
@@ -82,7 +82,7 @@ def test_failed_execution_does_not_stop_the_others(
     jobs.fault = failing("CancelJobExecution", error, job_id="x/thing-0001")
     executions = end_executions(jobs.api, "x")
     assert (executions.ended, str(executions.refusal)) == (2, str(error()) if is_refusal else "None")
-    assert jobs.executions_cancelled == [("x", "thing-0000"), ("x", "thing-0002")]
+    assert jobs.executions_canceled == [("x", "thing-0000"), ("x", "thing-0002")]
 
 
 def test_first_refusal_is_returned(jobs: FakeJobs) -> None:
@@ -115,7 +115,7 @@ def test_any_other_error_is_raised(
     jobs.fault = failing(operation, error)
     with pytest.raises(kind):
         end_executions(jobs.api, "x")
-    assert jobs.executions_cancelled == []
+    assert jobs.executions_canceled == []
 
 
 # The page is listed at 0 s, and the executions are canceled at 0, 1, 2, … s. Each call may take up to 1 s.
@@ -124,7 +124,7 @@ def test_executions_without_time_are_not_canceled(seconds: float, ended: int, jo
     jobs.jobs["x"] = FakeJob("CANCELED", running(20))
     with pytest.raises(OutOfTime):
         end_executions(session(jobs, clock, seconds, per_second=1).api, "x")
-    assert len(jobs.executions_cancelled) == ended
+    assert len(jobs.executions_canceled) == ended
 
 
 @pytest.mark.parametrize(("number", "ended"), [(2999, 2999), (3000, 3000), (3001, 3000)])

@@ -161,7 +161,7 @@ def test_selection_over_the_job_limit_is_rejected_before_any_cancel(
         f"select: means {number} jobs, and a run may cancel at most 100, so none was cancelled: "
         "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
     )
-    assert jobs.cancelled == []
+    assert jobs.canceled == []
     assert set(operations(jobs)) == {"ListJobs"}
 
 
@@ -169,7 +169,7 @@ def test_request_can_lower_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> No
     jobs.jobs |= {name: FakeJob() for name in "abc"}
     with pytest.raises(RequestRejected, match="means 3 jobs, and a run may cancel at most 2"):
         carry_out(jobs, clock, ALL | {"maxJobs": 2})
-    assert jobs.cancelled == []
+    assert jobs.canceled == []
 
 
 def test_excluded_jobs_do_not_count_against_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -197,7 +197,7 @@ def test_temporary_error_of_a_listing_leaves_the_run_unfinished(
     jobs.jobs |= {name: FakeJob() for name in "abc"}
     jobs.fault = failing("ListJobs", error, job_id=page)
     report = carry_out(jobs, clock)
-    assert (report.status, report.jobs, jobs.cancelled) == ("UNFINISHED", (), [])
+    assert (report.status, report.jobs, jobs.canceled) == ("UNFINISHED", (), [])
     assert report.reason == f"select: {error()}"
 
 
@@ -212,7 +212,7 @@ def test_permanent_error_of_a_listing_rejects_the_request(
     with pytest.raises(RequestRejected) as caught:
         carry_out(jobs, clock)
     assert str(caught.value) == f"select: could not be carried out: {error()}"
-    assert jobs.cancelled == []
+    assert jobs.canceled == []
 
 
 @pytest.mark.parametrize(("error", "is_final"), [(throttled, False), (unavailable, False), (denied, True)])
@@ -228,7 +228,7 @@ def test_run_cancels_no_job_if_tags_cannot_be_read(
     else:
         report = carry_out(jobs, clock, document)
         assert (report.status, report.jobs) == ("UNFINISHED", ())
-    assert jobs.cancelled == []
+    assert jobs.canceled == []
 
 
 def test_run_without_time_for_the_listing_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -327,7 +327,7 @@ def test_error_of_a_second_listing_leaves_the_run_unfinished_with_its_results(
     jobs.jobs["a"] = FakeJob()
 
     def fails_then(operation: str, page: str) -> None:
-        if (operation, page) == ("ListJobs", "SCHEDULED/1") and jobs.cancelled:
+        if (operation, page) == ("ListJobs", "SCHEDULED/1") and jobs.canceled:
             raise error()
 
     jobs.fault = fails_then
@@ -382,7 +382,7 @@ def test_attempts_that_reach_only_their_first_jobs_reach_all_jobs_together(jobs:
             jobs, clock, named, limits=limits, seconds=5, per_second=10, previous_attempts=previous_attempts
         )
         assert report.status == "UNFINISHED"
-    assert sorted(jobs.cancelled) == [f"last-{number}" for number in range(5)]
+    assert sorted(jobs.canceled) == [f"last-{number}" for number in range(5)]
 
 
 # Rate limit and call budget
@@ -408,7 +408,7 @@ def test_first_attempt_rejects_more_per_job_calls_than_half_of_the_time_allows(
     if is_rejected:
         with pytest.raises(RequestRejected, match="takes 150 questions"):
             carry_out(jobs, clock, by_tag, limits=replace(LIMITS, max_jobs=1000), seconds=298, per_second=1)
-        assert jobs.cancelled == []
+        assert jobs.canceled == []
         return
     limits = replace(LIMITS, max_jobs=1000)
     report = carry_out(jobs, clock, by_tag, limits=limits, seconds=298, per_second=1, limit_checked=limit_checked)
@@ -455,14 +455,14 @@ def test_poll_reads_the_jobs_of_the_wait_and_selects_none(jobs: FakeJobs, clock:
     assert jobs.calls == [("DescribeJob", "a"), ("DescribeJob", "b")]
     assert outcomes(report) == {"a": "ALREADY_CANCELED", "b": "ALREADY_CANCELED"}
     assert (report.status, report.wait) == ("UNFINISHED", replace(wait, poll_seconds=20))
-    assert jobs.cancelled == []
+    assert jobs.canceled == []
 
 
 def test_poll_reads_the_jobs_of_the_wait_and_not_those_of_the_request(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= {"a": busy("CANCELED"), "b": FakeJob()}
     document = {"jobIds": ["a", "b"], "waitForExecutionsMinutes": 5}
     report = carry_out(jobs, clock, document, wait=begun(clock, 60, "a"))
-    assert (outcomes(report), jobs.cancelled) == ({"a": "ALREADY_CANCELED"}, [])
+    assert (outcomes(report), jobs.canceled) == ({"a": "ALREADY_CANCELED"}, [])
 
 
 def test_wait_is_settled_when_no_device_runs_the_jobs(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -573,7 +573,7 @@ def test_teardown_selects_again_when_no_device_runs_its_jobs(
     report = carry_out(jobs, clock, document, limits=limits, trigger=Trigger.TEARDOWN, wait=wait)
     assert (report.status, [each.job_id for each in report.jobs]) == (status, reported)
     assert report.wait == (replace(wait, poll_seconds=20) if status == "UNFINISHED" else None)
-    assert jobs.cancelled == canceled
+    assert jobs.canceled == canceled
 
 
 @pytest.mark.parametrize(
@@ -605,7 +605,7 @@ def test_selection_after_a_wait_is_checked_against_the_job_limit(jobs: FakeJobs,
         trigger=Trigger.TEARDOWN,
         wait=begun(clock, 60, "a"),
     )
-    assert (report.status, outcomes(report), jobs.cancelled) == ("UNSETTLED", {"a": "ALREADY_CANCELED"}, [])
+    assert (report.status, outcomes(report), jobs.canceled) == ("UNSETTLED", {"a": "ALREADY_CANCELED"}, [])
     assert report.reason.startswith("select: means 2 jobs, and a run may cancel at most 1")
 
 
@@ -618,7 +618,7 @@ def test_jobs_created_during_a_teardown_count_against_the_job_limit(jobs: FakeJo
 
     jobs.fault = create
     report = carry_out(jobs, clock, ALL | {"maxJobs": 2}, trigger=Trigger.TEARDOWN)
-    assert (report.status, outcomes(report), jobs.cancelled) == ("UNSETTLED", {"a": "CANCELED"}, ["a"])
+    assert (report.status, outcomes(report), jobs.canceled) == ("UNSETTLED", {"a": "CANCELED"}, ["a"])
     assert report.reason.startswith("select: means 3 jobs, and a run may cancel at most 2")
 
 
@@ -635,7 +635,7 @@ def test_poll_with_force_ends_running_executions(is_selected: bool, jobs: FakeJo
     jobs.jobs["a"] = busy("CANCELED")
     document = (ALL if is_selected else {"jobId": "a"}) | {"waitForExecutionsMinutes": 5}
     report = carry_out(jobs, clock, document, limits=FORCE_ALLOWED, wait=begun(clock, 60, "a", force=True))
-    assert (report.status, report.force, jobs.executions_cancelled) == ("SETTLED", True, [("a", "thing")])
+    assert (report.status, report.force, jobs.executions_canceled) == ("SETTLED", True, [("a", "thing")])
 
 
 @pytest.mark.parametrize(("wait_force", "stack_force"), [(False, True), (True, False), (False, False)])
@@ -646,7 +646,7 @@ def test_poll_ends_no_execution_without_force_at_the_start_and_now(
     document = {"jobId": "a", "waitForExecutionsMinutes": 5}
     limits = FORCE_ALLOWED if stack_force else LIMITS
     report = carry_out(jobs, clock, document, limits=limits, wait=begun(clock, 60, "a", force=wait_force))
-    assert (report.status, report.force, jobs.executions_cancelled) == ("UNFINISHED", False, [])
+    assert (report.status, report.force, jobs.executions_canceled) == ("UNFINISHED", False, [])
 
 
 def test_run_that_waits_may_match_at_most_500_jobs(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -694,7 +694,7 @@ def test_request_for_named_jobs_does_not_search_earlier_cancellations(jobs: Fake
     document = {"jobId": "a", "waitForExecutionsMinutes": 5}
     carry_out(jobs, clock, document, limits=FORCE_ALLOWED, trigger=Trigger.TEARDOWN)
     assert "ListJobs" not in operations(jobs)
-    assert jobs.executions_cancelled == []
+    assert jobs.executions_canceled == []
 
 
 @pytest.mark.parametrize("trigger", [Trigger.EVENT, Trigger.TEARDOWN])
@@ -721,7 +721,7 @@ def test_teardown_with_force_ends_executions_of_earlier_cancellations(
     jobs.jobs |= {"a": FakeJob(), "other": busy("CANCELED", comment="another"), "done": FakeJob("CANCELED")}
     report = carry_out(jobs, clock, limits=FORCE_ALLOWED, trigger=Trigger.TEARDOWN)
     assert (report.status, report.reason) == ("SETTLED", reason)
-    assert sorted(jobs.executions_cancelled) == [(f"b-{each}", "thing") for each in range(number)]
+    assert sorted(jobs.executions_canceled) == [(f"b-{each}", "thing") for each in range(number)]
     assert jobs.jobs["other"].executions == {"thing": "IN_PROGRESS"}
     assert ("CancelJob", "b-0") not in jobs.calls
 
@@ -739,7 +739,7 @@ def test_dry_run_reports_executions_of_earlier_cancellations(jobs: FakeJobs, clo
         ("a", "WOULD_CANCEL", ""),
         ("b", "ALREADY_CANCELED", "the executions that it has left would be ended"),
     ]
-    assert (report.status, report.excluded, jobs.executions_cancelled) == ("SETTLED", (), [])
+    assert (report.status, report.excluded, jobs.executions_canceled) == ("SETTLED", (), [])
 
 
 def test_deferred_jobs_postpone_the_search_for_earlier_cancellations(jobs: FakeJobs, clock: FakeClock) -> None:

@@ -8,28 +8,16 @@ import pytest
 from handler.cancellation.validation import is_job_id
 from handler.cloudformation.request import CustomResourceRequest, parse_custom_resource_request
 from handler.errors import RequestRejected
+from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID, delete_request
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-FAILED_CREATE_ID = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 URL = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret"
 
-DELETE = CustomResourceRequest("Delete", URL, "request-1", STACK, "Teardown", "job-1", {"JobId": "job-1"})
+DELETE = CustomResourceRequest("Delete", URL, "request-1", STACK_ID, "Teardown", "job-1", {"JobId": "job-1"})
 CREATE = replace(DELETE, request_type="Create", physical_id=None)
 
 
 def payload(**changes: object) -> dict[str, object]:
-    event: dict[str, object] = {
-        "RequestType": "Delete",
-        "ResponseURL": URL,
-        "RequestId": "request-1",
-        "StackId": STACK,
-        "LogicalResourceId": "Teardown",
-        "PhysicalResourceId": "job-1",
-        "ResourceProperties": {"JobId": "job-1"},
-        "ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:canceler",
-        "ResourceType": "Custom::IoTJobCancellation",
-    }
-    return event | changes
+    return delete_request("job-1", URL, {"JobId": "job-1"}) | {"ResourceProperties": {"JobId": "job-1"}} | changes
 
 
 def test_a_request_is_parsed() -> None:
@@ -102,7 +90,7 @@ def test_only_a_delete_continues_if_incomplete(
 
 
 def test_the_fallback_id_is_the_physical_id_or_marks_a_failed_create() -> None:
-    other = replace(CREATE, stack_id=STACK.replace("5f3a9c10", "00000000"))
+    other = replace(CREATE, stack_id=STACK_ID.replace("5f3a9c10", "00000000"))
     assert CREATE.fallback_id == FAILED_CREATE_ID
     assert not is_job_id(FAILED_CREATE_ID)
     assert other.fallback_id == "failed-create:00000000-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
@@ -114,9 +102,7 @@ def test_the_fallback_id_is_the_physical_id_or_marks_a_failed_create() -> None:
 def test_the_selection_id_depends_only_on_the_stack_and_the_logical_id(
     resource: CustomResourceRequest, properties: dict[str, object]
 ) -> None:
-    assert (
-        replace(resource, properties=properties).selection_id == "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
-    )
+    assert replace(resource, properties=properties).selection_id == SELECTION_ID
 
 
 # When the response is due: ServiceTimeout, less a fifth of it, which is at most 60 s
@@ -160,12 +146,12 @@ def test_the_response_is_due_before_the_service_timeout(timeout: object, seconds
         ({"physical_id": "job-2", "properties": {}, "request_type": "Create"}, True),
         ({"request_id": "request-2"}, False),
         ({"logical_id": "Another"}, False),
-        ({"stack_id": f"{STACK}0"}, False),
+        ({"stack_id": f"{STACK_ID}0"}, False),
     ],
 )
 def test_the_identity_consists_of_stack_logical_id_and_request_id(changes: dict[str, Any], is_same: bool) -> None:
-    assert DELETE.identity == f"{STACK}/Teardown/request-1"
-    assert (replace(DELETE, **changes).identity == f"{STACK}/Teardown/request-1") is is_same
+    assert DELETE.identity == f"{STACK_ID}/Teardown/request-1"
+    assert (replace(DELETE, **changes).identity == f"{STACK_ID}/Teardown/request-1") is is_same
 
 
 @pytest.mark.parametrize(

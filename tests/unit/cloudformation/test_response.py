@@ -161,7 +161,7 @@ def deliver(server: ResponseServer, responder: Responder, clock: FakeClock) -> D
     """Return a function that delivers one body within `seconds`, to the server or to another URL."""
 
     def to(url: str = "", seconds: float = ENOUGH_SECONDS) -> str:
-        target = f"{url or server.url}/answer?X-Amz-Signature=secret"
+        target = f"{url or server.url}/response?X-Amz-Signature=secret"
         return responder.deliver(target, b'{"Status": "SUCCESS"}', Deadline(seconds, clock))
 
     return to
@@ -170,7 +170,7 @@ def deliver(server: ResponseServer, responder: Responder, clock: FakeClock) -> D
 def test_the_response_is_sent_by_put_without_a_content_type(server: ResponseServer, deliver: Deliver) -> None:
     assert deliver() == ""
     (request,) = server.received
-    assert (request.method, request.target) == ("PUT", "/answer?X-Amz-Signature=secret")
+    assert (request.method, request.target) == ("PUT", "/response?X-Amz-Signature=secret")
     assert request.headers["Content-Type"] == ""
     assert request.headers["Content-Length"] == "21"
     assert request.body == b'{"Status": "SUCCESS"}'

@@ -11,12 +11,11 @@ from handler.cancellation.request import CancelReason, CancelRequest, StackLimit
 from handler.cloudformation.request import CustomResourceRequest
 from handler.cloudformation.teardown import Deletion, Response, plan_deletion, respond_to_deletion, validate
 from tests.support.fakes import LIMITS
+from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID
 
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
-FAILED_CREATE_ID = "failed-create:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 URL = "https://bucket.s3.eu-west-1.amazonaws.com/path?X-Amz-Signature=secret"
 
-DELETE = CustomResourceRequest("Delete", URL, "request-1", STACK, "Teardown", "job-1", {"JobId": "job-1"})
+DELETE = CustomResourceRequest("Delete", URL, "request-1", STACK_ID, "Teardown", "job-1", {"JobId": "job-1"})
 CREATE = replace(DELETE, request_type="Create", physical_id=None)
 UPDATE = replace(DELETE, request_type="Update")
 
@@ -172,14 +171,14 @@ def test_the_request_of_a_delete_has_the_values_of_the_properties() -> None:
             force=True,
             dry_run=False,
             max_jobs=100,
-            reason=CancelReason(f"Teardown was deleted in {STACK}", "MOVED", "to b"),
+            reason=CancelReason(f"Teardown was deleted in {STACK_ID}", "MOVED", "to b"),
         ),
         warnings=(),
     )
 
 
 def test_the_default_reason_names_the_stack() -> None:
-    reason = f"Teardown was deleted in {STACK}"
+    reason = f"Teardown was deleted in {STACK_ID}"
     assert deletion_of(DELETE).request.reason == CancelReason(reason, "STACK_TEARDOWN", reason)
 
 
@@ -238,14 +237,14 @@ def test_an_incomplete_delete_with_continue_succeeds_and_warns(outcome: str, sta
     properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE", "MaxJobs": "x"}
     response = respond(replace(DELETE, properties=properties), result)
     reason = f"job job-1 {outcome}: Code: words"
-    left_out = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+    ignored = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
     assert response == Response(
         "SUCCESS",
         "job-1",
         Report(RunStatus(status), Trigger.TEARDOWN, jobs=(result,)),
         reason,
         {"JobId": "job-1", "Force": "false"},
-        (left_out, reason),
+        (ignored, reason),
     )
     assert response.leaves_active_jobs
 
@@ -292,22 +291,21 @@ def test_the_run_has_the_force_and_dry_run_of_stack_and_properties(
 
 # Select
 
-SELECT_ID = "select:5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f/Teardown"
 SELECT = {"Select": {"JobIdGlob": "ota-*"}}
-DELETE_SELECTION = replace(DELETE, physical_id=SELECT_ID, properties=SELECT)
+DELETE_SELECTION = replace(DELETE, physical_id=SELECTION_ID, properties=SELECT)
 
 
-@pytest.mark.parametrize("resource", [CREATE, UPDATE, replace(UPDATE, physical_id=SELECT_ID)])
+@pytest.mark.parametrize("resource", [CREATE, UPDATE, replace(UPDATE, physical_id=SELECTION_ID)])
 @pytest.mark.parametrize("glob", ["ota-*", "*"])
 def test_the_id_of_a_selection_is_constant(resource: CustomResourceRequest, glob: str) -> None:
     response = validate(replace(resource, properties={"Select": {"JobIdGlob": glob}}), LIMITS)
-    assert (response.status, response.physical_id, response.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+    assert (response.status, response.physical_id, response.data) == ("SUCCESS", SELECTION_ID, {"Force": "false"})
 
 
 def test_a_change_between_job_and_selection_is_a_replacement() -> None:
     to_selection = validate(replace(UPDATE, properties=SELECT, old_properties={"JobId": "job-1"}), LIMITS)
-    back = replace(UPDATE, physical_id=SELECT_ID, properties={"JobId": "job-1"}, old_properties=SELECT)
-    assert (to_selection.physical_id, validate(back, LIMITS).physical_id) == (SELECT_ID, "job-1")
+    back = replace(UPDATE, physical_id=SELECTION_ID, properties={"JobId": "job-1"}, old_properties=SELECT)
+    assert (to_selection.physical_id, validate(back, LIMITS).physical_id) == (SELECTION_ID, "job-1")
 
 
 def test_the_cleanup_after_a_replacement_cancels_what_the_old_id_names() -> None:
@@ -322,7 +320,10 @@ def test_the_cleanup_after_a_replacement_cancels_what_the_old_id_names() -> None
 def test_a_bad_selection_fails_the_deployment() -> None:
     bad = {"Select": {"OlderThanHours": "72"}}
     reason = "Select: must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
-    for resource, physical_id in ((CREATE, FAILED_CREATE_ID), (replace(UPDATE, physical_id=SELECT_ID), SELECT_ID)):
+    for resource, physical_id in (
+        (CREATE, FAILED_CREATE_ID),
+        (replace(UPDATE, physical_id=SELECTION_ID), SELECTION_ID),
+    ):
         response = validate(replace(resource, properties=bad), LIMITS)
         assert (response.status, response.physical_id, response.reason) == ("FAILED", physical_id, reason)
 
@@ -342,7 +343,7 @@ def test_the_request_of_a_selection_has_the_values_of_the_properties() -> None:
     properties = {**SELECT, "MaxJobs": "20", "ReasonCode": "MOVED", "OnIncomplete": "CONTINUE", "ServiceToken": "t"}
     resource = replace(DELETE_SELECTION, properties=properties)
     response = respond(resource, CANCELED, JobResult("job-2", Outcome.ALREADY_CANCELED))
-    assert (response.status, response.physical_id, response.data) == ("SUCCESS", SELECT_ID, {"Force": "false"})
+    assert (response.status, response.physical_id, response.data) == ("SUCCESS", SELECTION_ID, {"Force": "false"})
     request = deletion_of(resource).request
     assert (request.max_jobs, request.reason.reason_code) == (20, "MOVED")
 
@@ -358,7 +359,7 @@ def test_a_delete_with_an_unreadable_selection_succeeds_with_a_warning(
     resource = replace(DELETE_SELECTION, properties=properties | {"OnIncomplete": on_incomplete})
     response = plan_deletion(resource, LIMITS)
     assert isinstance(response, Response)
-    assert (response.status, response.physical_id) == ("SUCCESS", SELECT_ID)
+    assert (response.status, response.physical_id) == ("SUCCESS", SELECTION_ID)
     assert response.report == Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=response.reason)
     assert response.warnings == (response.reason,)
     assert response.reason.startswith("select: ")
@@ -366,7 +367,7 @@ def test_a_delete_with_an_unreadable_selection_succeeds_with_a_warning(
 
 
 def test_the_selection_of_another_resource_is_not_canceled() -> None:
-    response = plan_deletion(replace(DELETE_SELECTION, physical_id=SELECT_ID + "2"), LIMITS)
+    response = plan_deletion(replace(DELETE_SELECTION, physical_id=SELECTION_ID + "2"), LIMITS)
     assert isinstance(response, Response)
     assert (response.status, response.report.reason) == ("SUCCESS", NO_JOB)
 

@@ -10,12 +10,16 @@ from handler.cancellation.request import CancelReason
 from handler.cloudformation.request import CustomResourceRequest
 from handler.inbound.envelope import CancelEvent, IgnoredEvent
 from handler.inbound.event import RejectedEvent, parse_event
+from tools.simulators.events import STACK_ID, delete_request
 
 EVENTS = Path(__file__).parents[3] / "events"
 
 NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
+
+
+def load(name: str) -> Any:
+    return json.loads((EVENTS / name).read_text())
 
 
 def direct(document: object) -> CancelEvent:
@@ -31,12 +35,7 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
     "request-event.json": (
         "EVENT",
         CancelEvent.from_event(
-            {
-                "jobIds": ["firmware-2026-11", "firmware-2026-12"],
-                "dryRun": True,
-                "reasonCode": "STALE_JOB",
-                "comment": "ticket OPS-4711",
-            },
+            load("request-event.json")["detail"]["cancel"],
             "event 7bf73129-1428-4cd3-a780-95db273d1602 from fleet.console",
         ),
     ),
@@ -59,29 +58,18 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
     "stack-deleted.json": (
         "EVENT",
         CancelEvent.from_event(
-            {"select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}},
-            f"the deletion of {STACK}",
+            {
+                "select": {
+                    "tags": {"iot-job-canceler:stack-id": STACK_ID},
+                    "targetSelection": ["SNAPSHOT", "CONTINUOUS"],
+                }
+            },
+            f"the deletion of {STACK_ID}",
         ),
     ),
     "select-request.json": (
         "DIRECT",
-        direct(
-            {
-                "select": {
-                    "jobIdGlob": "firmware-*",
-                    "excludeJobIdGlobs": ["firmware-keep-*"],
-                    "status": ["IN_PROGRESS", "SCHEDULED"],
-                    "olderThanHours": 72,
-                    "ageFrom": "createdAt",
-                    "targetSelection": ["SNAPSHOT"],
-                    "tags": {"env": "dev"},
-                },
-                "dryRun": True,
-                "maxJobs": 20,
-                "reasonCode": "STALE_JOB",
-                "comment": "what would the weekly clean-up do?",
-            }
-        ),
+        direct(load("select-request.json")["cancel"]),
     ),
     "custom-resource-select-delete.json": ("TEARDOWN", None),
     # read_delivery unwraps the messages of the function's own queues first.
@@ -89,15 +77,7 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
     "teardown-message.json": ("DIRECT", NOT_AN_EVENT),
     "bare-request.json": (
         "DIRECT",
-        direct(
-            {
-                "jobId": "firmware-2026-11",
-                "force": False,
-                "maxJobs": 1,
-                "reasonCode": "STALE_JOB",
-                "comment": "weekly clean-up",
-            }
-        ),
+        direct(load("bare-request.json")["cancel"]),
     ),
     "foreign/sns-record.json": ("DIRECT", NOT_AN_EVENT),
     "foreign/s3-object-created.json": ("DIRECT", NOT_AN_EVENT),
@@ -106,10 +86,6 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
     "foreign/empty.json": ("DIRECT", NOT_AN_EVENT),
     "foreign/request-type-without-response-url.json": ("DIRECT", NOT_AN_EVENT),
 }
-
-
-def load(name: str) -> Any:
-    return json.loads((EVENTS / name).read_text())
 
 
 def parsed(
@@ -169,21 +145,15 @@ def test_a_direct_request_has_the_single_key_cancel(payload: object, content: Ca
 
 # Custom resource requests
 
-REQUEST = {
-    "RequestType": "Delete",
-    "ResponseURL": "https://x",
-    "RequestId": "r-1",
-    "StackId": STACK,
-    "LogicalResourceId": "Teardown",
-    "PhysicalResourceId": "job-1",
-    "ResourceProperties": {"JobId": "job-1"},
-}
+REQUEST = delete_request("job-1", "https://x", {"JobId": "job-1"}, request_id="r-1")
 
 
 def test_request_type_and_response_url_make_a_custom_resource_request() -> None:
     event = parse_event(REQUEST, None)
-    properties = {"JobId": "job-1"}
-    assert event.content == CustomResourceRequest("Delete", "https://x", "r-1", STACK, "Teardown", "job-1", properties)
+    properties = {"ServiceToken": "arn", "JobId": "job-1"}
+    assert event.content == CustomResourceRequest(
+        "Delete", "https://x", "r-1", STACK_ID, "Teardown", "job-1", properties
+    )
     assert (event.trigger, event.correlation_id) == ("TEARDOWN", "r-1")
 
 

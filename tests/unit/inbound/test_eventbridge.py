@@ -8,6 +8,7 @@ from handler.cancellation.request import CancelReason
 from handler.errors import RequestRejected
 from handler.inbound.envelope import CancelEvent, IgnoredEvent
 from handler.inbound.eventbridge import is_scheduled, parse_eventbridge_event
+from tools.simulators.events import STACK_ID
 
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 NOT_EMPTY = "detail: must be empty in a Scheduled Event: a request goes into the schedule's Input"
@@ -15,7 +16,6 @@ UNKNOWN_TYPE = (
     "detail-type: must be one of AWS API Call via CloudTrail, CloudFormation Stack Status Change, "
     "CloudWatch Alarm State Change, IoT Job Cancellation Requested, from its own source"
 )
-STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/firmware-dev/5f3a9c10-c4f2-11f0-9c1a-0a1b2c3d4e5f"
 
 
 def parsed(
@@ -40,7 +40,7 @@ def trail(**detail: object) -> dict[str, object]:
     return envelope("AWS API Call via CloudTrail", "aws.iot", detail=detail)
 
 
-def stack(status: object, stack_id: object = STACK) -> dict[str, object]:
+def stack(status: object, stack_id: object = STACK_ID) -> dict[str, object]:
     detail = {"stack-id": stack_id, "status-details": {"status": status, "status-reason": ""}}
     return envelope("CloudFormation Stack Status Change", "aws.cloudformation", detail=detail)
 
@@ -143,8 +143,13 @@ EVENTS: list[Any] = [
     pytest.param(
         stack("DELETE_COMPLETE"),
         CancelEvent.from_event(
-            {"select": {"tags": {"iot-job-canceler:stack-id": STACK}, "targetSelection": ["SNAPSHOT", "CONTINUOUS"]}},
-            f"the deletion of {STACK}",
+            {
+                "select": {
+                    "tags": {"iot-job-canceler:stack-id": STACK_ID},
+                    "targetSelection": ["SNAPSHOT", "CONTINUOUS"],
+                }
+            },
+            f"the deletion of {STACK_ID}",
         ),
         id="a deleted stack",
     ),

@@ -1,4 +1,4 @@
-"""The least that can answer a deletion: boto3, a client, one call, one PUT."""
+"""The baseline of a deletion: boto3, a client, one call, one PUT."""
 
 import json
 import sys

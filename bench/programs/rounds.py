@@ -1,4 +1,4 @@
-"""aws-nuke's way: what is IN_PROGRESS is listed and canceled one by one, every 5 s, until none is left."""
+"""The algorithm of aws-nuke: list the jobs that are IN_PROGRESS and cancel each, every 5 s, until none remains."""
 
 import json
 import sys
@@ -8,11 +8,11 @@ import boto3
 from botocore.exceptions import ClientError
 
 SECONDS_BETWEEN = 5
-PASSES = 20
+ROUNDS = 20
 
 json.load(sys.stdin)
 iot = boto3.client("iot")
-for _ in range(PASSES):
+for _ in range(ROUNDS):
     pages = iot.get_paginator("list_jobs").paginate(status="IN_PROGRESS")
     job_ids = [job["jobId"] for page in pages for job in page["jobs"]]
     if not job_ids:

@@ -12,7 +12,7 @@ from handler.pipeline import Services
 from tests.conftest import Log
 from tests.faults import endpoints
 from tests.faults.endpoints import IOT, error
-from tests.faults.injection import Call, Fault, Lasts
+from tests.faults.injection import Call, Duration, Fault
 from tests.faults.sockets import Request
 from tests.support.aws_lambda import Due, Killed, Lambda, Process
 from tests.support.fakes import FakeClock
@@ -28,7 +28,7 @@ OTHER_ID = "other"  # the id of another requester's event
 class CountedProcess(Process):
     """The process of an invocation. One that begins in the middle of another invocation has no number.
 
-    `calls` are the numbers of its calls by the id that the SDK gives each, or by the operation.
+    `calls` are the numbers of its calls by the id that the SDK assigns to each, or by the operation.
     """
 
     def __init__(self, number: int) -> None:
@@ -39,7 +39,7 @@ class CountedProcess(Process):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SentResponse:
     """A response that CloudFormation got, when, and which jobs were not settled then."""
 
     at: float
@@ -47,18 +47,18 @@ class Answer:
     unsettled: tuple[str, ...]
 
 
-class World(Lambda):
+class Simulation(Lambda):
     """One scenario from its first delivery to the end.
 
-    `fault` strikes the call with the number `at`, counted from one over all that the function calls. There, the events
+    `fault` affects the call with the number `at`, counted from one over all that the function calls. There, the events
     of `before` are delivered before the call acts, and those of `after` once it has acted. `busy` is how many
-    invocations find AWS IoT unavailable at their first call of it; that is no fault, and not counted.
+    invocations find AWS IoT unavailable at their first call of it; that is not a fault, and not counted.
 
     Attributes:
         calls: the operations that were called, in order, apart from those of deliveries in the middle of another one.
         late: the next message is delivered once its visibility timeout has ended.
         reports_at: when the execution of a job on a thing succeeds, in seconds since the clock began.
-        meant: the jobs that have to be settled before a report says so; with `waits`, their devices too.
+        matching: the jobs that must be settled before a report says so; with `waits`, their devices too.
         failed: the events that are in a failure queue.
         wrong: what was found wrong on the way.
     """
@@ -71,7 +71,7 @@ class World(Lambda):
         super().__init__(clock, log)
         self.services, self.backend = services, backend
         self.response_url = ResponseUrl()
-        self.response_url.on_request = self._take_answer
+        self.response_url.on_request = self._record_response
         self.fault: Fault | None = None
         self.at = 0
         self.before: list[Any] = []
@@ -79,12 +79,12 @@ class World(Lambda):
         self.late = False
         self.busy = 0
         self.reports_at: dict[tuple[str, str], float] = {}
-        self.meant: tuple[str, ...] = ()
+        self.matching: tuple[str, ...] = ()
         self.waits = False
-        self.answers: list[Answer] = []
+        self.responses: list[SentResponse] = []
         self.levels: list[str] = []
         self.wrong: list[str] = []
-        self.struck = False
+        self.is_injected = False
         self.printed = StringIO()
         self._invocations = 0
         self._nested = threading.local()
@@ -137,7 +137,7 @@ class World(Lambda):
 
     @contextmanager
     def _another_process(self) -> Iterator[None]:
-        """In this thread; in all of them, where the one that it stops is the only one."""
+        """Use another process in this thread, or in all threads if this one is the only one."""
         before = self.process
         nested = CountedProcess(0)
         if waiting_thread() is None:
@@ -158,7 +158,7 @@ class World(Lambda):
     # The other side of the sockets
 
     def serve(self, request: Request, timeout: float) -> bytes:
-        """Answer one attempt of a call, or raise what a socket raises."""
+        """Return the response to one attempt of a call, or raise what a socket raises."""
         process = getattr(self._nested, "process", self.process)
         process.check_alive()
         try:
@@ -167,7 +167,7 @@ class World(Lambda):
             process.is_dead = True
             raise
         except AssertionError as broken:
-            self.wrong.append(f"a call that the service would not take: {broken}")
+            self.wrong.append(f"a call that the service would not accept: {broken}")
             raise
 
     def _serve(self, process: CountedProcess, request: Request, timeout: float) -> bytes:
@@ -177,8 +177,8 @@ class World(Lambda):
             process.busy_call = call_id
         if call_id == process.busy_call:
             return error(503, "ServiceUnavailableException", "busy")
-        if self._is_struck(process, operation, call_id):
-            return self._strike(operation, act, timeout)
+        if self._is_affected(process, operation, call_id):
+            return self._inject(operation, act, timeout)
         return self._acted(act)
 
     def _route(self, request: Request) -> tuple[str, endpoints.Act]:
@@ -191,9 +191,9 @@ class World(Lambda):
                 return endpoints.events(request, self.bus)
             case endpoints.S3:
                 return endpoints.s3(request, self.response_url)
-        raise AssertionError(f"{request.url.hostname} is nobody whom the function may call")
+        raise AssertionError(f"{request.url.hostname} is not a host that the function may call")
 
-    def _is_struck(self, process: CountedProcess, operation: str, call_id: str) -> bool:
+    def _is_affected(self, process: CountedProcess, operation: str, call_id: str) -> bool:
         is_first_attempt = call_id not in process.calls
         if is_first_attempt and process.number:
             self.calls.append(operation)
@@ -201,18 +201,18 @@ class World(Lambda):
         if self.fault is None:
             return False
         if number == self.at:
-            return is_first_attempt or self.fault.lasts is not Lasts.ONCE
-        if self.fault.lasts is not Lasts.FOR_EVER or len(self.calls) < self.at:
+            return is_first_attempt or self.fault.duration is not Duration.ONCE
+        if self.fault.duration is not Duration.PERMANENT or len(self.calls) < self.at:
             return False
         return operation == self.calls[self.at - 1]
 
-    def _strike(self, operation: str, act: endpoints.Act, timeout: float) -> bytes:
+    def _inject(self, operation: str, act: endpoints.Act, timeout: float) -> bytes:
         assert self.fault
         self._deliver_in_the_middle(self.before)
-        answer = self._acted(act) if self.fault.acts else b""
+        response = self._acted(act) if self.fault.acts else b""
         self._deliver_in_the_middle(self.after)
-        self.struck = True
-        return self.fault.happening(Call(operation, timeout, self.clock, answer))
+        self.is_injected = True
+        return self.fault.action(Call(operation, timeout, self.clock, response))
 
     def _acted(self, act: endpoints.Act) -> bytes:
         self._let_devices_report(self.clock.elapsed)
@@ -223,8 +223,8 @@ class World(Lambda):
             if at <= until and self.executions(job_id)[thing] == "IN_PROGRESS":
                 self.backend.finish_execution(job_id, thing, "SUCCEEDED")
 
-    def _take_answer(self, request: Received) -> None:
-        self.answers.append(Answer(self.clock.elapsed, request.response, self.unsettled()))
+    def _record_response(self, request: Received) -> None:
+        self.responses.append(SentResponse(self.clock.elapsed, request.response, self.unsettled()))
 
     # What is known of it
 
@@ -233,13 +233,13 @@ class World(Lambda):
         return dict(self.backend.jobs[job_id].executions)
 
     def unsettled(self) -> tuple[str, ...]:
-        """Those meant that are live now, or whose devices are to be waited for and still at work."""
+        """Return the matching jobs that are active, or whose awaited devices have running executions."""
 
         def is_unsettled(job_id: str) -> bool:
             job = self.backend.jobs[job_id]
             return job.status != "CANCELED" or (self.waits and "IN_PROGRESS" in self.executions(job_id).values())
 
-        return tuple(filter(is_unsettled, self.meant))
+        return tuple(filter(is_unsettled, self.matching))
 
     def _read_log(self) -> None:
         lines = [json.loads(line) for line in self.log.text[self._read :].splitlines()]

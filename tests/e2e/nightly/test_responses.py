@@ -1,9 +1,9 @@
-"""An answer that CloudFormation does not take: the function sends it six times."""
+"""A response that CloudFormation refuses: the function sends it six times."""
 
 import pytest
 
 from tests.e2e.conftest import Canceler
-from tests.e2e.test_answers import answering, delete
+from tests.e2e.test_responses import delete, response_server
 from tests.support.response_url import Step
 
 
@@ -12,11 +12,9 @@ def metrics(canceler: Canceler, name: str) -> int:
 
 
 @pytest.mark.parametrize("step", [403, "CLOSE"])
-def test_an_answer_that_nobody_takes_is_given_up_with_a_metric_and_an_error_for_lambda(
-    canceler: Canceler, step: Step
-) -> None:
+def test_an_undelivered_response_is_counted_and_raised(canceler: Canceler, step: Step) -> None:
     job_id, before = canceler.job("undelivered", started=0, queued=1), metrics(canceler, "ResponsesUndelivered")
-    with answering(canceler, step) as server:
+    with response_server(canceler, step) as server:
         failure = canceler.invoke(delete(server.url, job_id))
     assert "no answer reached CloudFormation" in failure["errorMessage"]
     assert len(server.received) == 6
