@@ -192,7 +192,7 @@ def test_a_dry_run_with_force_tells_what_it_would_end_and_ends_nothing(
 ) -> None:
     job = add_leftover(backend, 20)
     report: Any = new_lambda(replace(FORCED, dry_run=True)).invoke(REQUEST)
-    assert [row["detail"] for row in report["jobs"]] == ["the executions that it has left would be ended"]
+    assert [row["detail"] for row in report["jobs"]] == ["its executions that still run would be canceled"]
     assert statuses(job)["IN_PROGRESS"] == 20
     assert operations(backend) == {"DescribeJob", "ListTagsForResource"}
 
@@ -205,7 +205,7 @@ def test_only_running_executions_are_listed_and_each_call_is_made_once(
     backend.add_job("firmware", executions=executions, status="CANCELED")
     report: Any = new_lambda(FORCED).invoke(REQUEST)
     assert [(row["outcome"], row["detail"]) for row in report["jobs"]] == [
-        ("ALREADY_CANCELED", "3 executions that an earlier cancel had left were ended")
+        ("ALREADY_CANCELED", "ended 3 executions that an earlier cancel left running")
     ]
     assert [operation for operation, _ in backend.calls] == [
         *("CancelJob", "DescribeJob", "DescribeJob", "ListTagsForResource", "ListJobExecutionsForJob"),
@@ -235,9 +235,9 @@ def test_more_executions_than_are_listed_at_a_time_are_ended_by_the_next_invocat
     function.run()
     told = [(report["status"], report["jobs"][0]["detail"]) for report in function.reports]
     assert told == [
-        ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
-        ("UNFINISHED", "10 executions that an earlier cancel had left were ended, and there are more"),
-        ("SETTLED", "5 executions that an earlier cancel had left were ended"),
+        ("UNFINISHED", "ended 10 executions that an earlier cancel left running; more are running"),
+        ("UNFINISHED", "ended 10 executions that an earlier cancel left running; more are running"),
+        ("SETTLED", "ended 5 executions that an earlier cancel left running"),
     ]
     assert (statuses(job), len(ended_once(backend))) == ({"SUCCEEDED": 1, "CANCELED": 26}, 25)
 
@@ -250,7 +250,7 @@ def test_the_executions_of_a_protected_job_and_of_one_outside_the_prefix_are_not
     function = new_lambda(replace(FORCED, job_id_prefix="ota-"))
     report: Any = function.invoke({"cancel": {"jobId": "ota-1"}})
     assert [(job["outcome"], job["detail"], job["executionsLeftInProgress"]) for job in report["jobs"]] == [
-        ("ALREADY_CANCELED", "its executions run on: the job is tagged cancel-protection=true", 3)
+        ("ALREADY_CANCELED", "its executions still run: the job is tagged cancel-protection=true", 3)
     ]
     function.seconds = 60
     report = function.invoke(deletion(server, "first", "cmd-1", JobId="cmd-1"))
@@ -285,7 +285,7 @@ def test_a_deletion_that_timed_out_gently_and_is_tried_again_with_force_leaves_n
     properties = {"JobId": "firmware", "WaitForExecutionsMinutes": "5", "OnIncomplete": "FAIL"}
     function.invoke(deletion(server, "first", "firmware", **properties))
     function.run()
-    reason = "after 5 min, 500 devices still run job firmware" + WHERE_TO_LOOK
+    reason = "timed out after 5 min: 500 devices still run job firmware" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason)]
     assert (statuses(job), backend.executions_cancelled) == ({"IN_PROGRESS": 500}, [])
     function.configure(limits=FORCED)
@@ -320,7 +320,7 @@ def test_a_deletion_of_a_selection_that_is_tried_again_with_force_ends_what_its_
     function = new_lambda(GENTLE, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, **properties))
     function.run()
-    reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
+    reason = "timed out after 5 min: 1 device still runs job ota-2, 200 devices still run job ota-1" + WHERE_TO_LOOK
     assert answers(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == known_by
     function.configure(limits=FORCED)

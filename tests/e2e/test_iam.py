@@ -82,7 +82,7 @@ def test_the_permission_to_list_is_needed_and_without_it_a_selection_is_rejected
     with without(canceler, "iot:ListJobs"):
         report = canceler.invoke({"cancel": {"select": {"jobIdGlob": job_id}}})
     assert report["status"] == "REJECTED"
-    assert report["reason"].startswith("select: could not be carried out: AccessDenied")
+    assert report["reason"].startswith("select: the selection failed: AccessDenied")
 
 
 @pytest.mark.parametrize("action", ["sqs:SendMessage", "sqs:ChangeMessageVisibility"])

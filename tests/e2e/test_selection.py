@@ -64,7 +64,7 @@ def test_a_selection_over_the_cap_cancels_nothing_and_says_how_many_matched(canc
     jobs = [canceler.job(str(number), queued=1, started=0, batch=batch) for number in range(4)]
     report = select(canceler, select={"jobIdGlob": f"{PREFIX}{batch}-*"})
     assert report["status"] == "REJECTED"
-    assert report["reason"].startswith("select: means 4 jobs, and a run may cancel at most 3")
+    assert report["reason"].startswith("select: matches 4 jobs, but the limit is 3")
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}
 
 
@@ -74,7 +74,7 @@ def test_the_deletion_of_a_stack_cancels_its_selection_or_says_why_not(canceler:
     stacks.create(canceler.aws, name, template(canceler.service_token, properties, attributes=("Force",)), {})
     jobs = [canceler.job(str(number), queued=1, started=0, batch=name) for number in range(4)]
     kept = canceler.job("keep", queued=1, started=0, batch=name)
-    assert "means 4 jobs, and a run may cancel at most 3" in failure_of_delete(canceler.aws, name)
+    assert "matches 4 jobs, but the limit is 3" in failure_of_delete(canceler.aws, name)
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}
     canceler.invoke({"cancel": {"jobId": jobs.pop()}})
     stacks.delete(canceler.aws, name)

@@ -57,7 +57,7 @@ BAD_PROPERTIES: list[tuple[dict[str, object], str, str]] = [
     ({"JobId": "{job}", "ReasonCode": "lower_case"}, "ReasonCode", "1 to 128 of the characters A-Z 0-9 _"),
     ({"JobId": "{job}", "Comment": "two\nlines"}, "Comment", "none of them a control or format character"),
     ({"JobId": "{job}", "Comment": "x" * 2029}, "Comment", "1 to 2028 characters"),
-    ({"JobId": "{job}", "Force": True}, "Force", "must be false or left out"),
+    ({"JobId": "{job}", "Force": True}, "Force", "must be false or omitted"),
     ({"JobId": "{job}", "Force": "yes"}, "Force", "must be true or false"),
     ({"JobId": "{job}", "OnIncomplete": "SKIP"}, "OnIncomplete", "must be FAIL or CONTINUE"),
     ({}, "JobId, Select", "exactly one of them must be given"),

@@ -40,8 +40,20 @@ WHERE_TO_LOOK = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-
 # File → trigger, status and reason of the report, the outcome of each job, and the jobs that were cancelled. There is a
 # job firmware-2026-11, with the tags env=dev and that of the deleted stack, and no other.
 REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
-    "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; nothing is cancelled before Delete", {}, []),
-    "custom-resource-update.json": ("TEARDOWN", "SETTLED", "Update: valid; nothing is cancelled before Delete", {}, []),
+    "custom-resource-create.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "Create: the properties are valid; jobs are canceled only on Delete",
+        {},
+        [],
+    ),
+    "custom-resource-update.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "Update: the properties are valid; jobs are canceled only on Delete",
+        {},
+        [],
+    ),
     "custom-resource-delete.json": (
         "TEARDOWN",
         "SETTLED",
@@ -58,25 +70,25 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
-    "canceler-report.json": ("EVENT", "IGNORED", "it is a canceler's report", {}, []),
+    "canceler-report.json": ("EVENT", "IGNORED", "the event is a report of an iot-job-canceler stack", {}, []),
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
     "cloudtrail-cancel-job.json": ("EVENT", "IGNORED", "the API call is 'CancelJob', not CreateJob", {}, []),
     "scheduled-rule.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
     "scheduled-scheduler.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
     "bare-request.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
-    "select-request.json": ("DIRECT", "SETTLED", "1 live jobs matched", {"firmware-2026-11": "WOULD_CANCEL"}, []),
+    "select-request.json": ("DIRECT", "SETTLED", "1 active job matched", {"firmware-2026-11": "WOULD_CANCEL"}, []),
     "stack-deleted.json": (
         "EVENT",
         "SETTLED",
-        "1 live jobs matched",
+        "1 active job matched",
         {"firmware-2026-11": "CANCELED"},
         ["firmware-2026-11"],
     ),
     "custom-resource-select-delete.json": (
         "TEARDOWN",
         "SETTLED",
-        "1 live jobs matched",
+        "1 active job matched",
         {"firmware-2026-11": "CANCELED"},
         ["firmware-2026-11"],
     ),
@@ -225,7 +237,7 @@ def test_a_request_for_force_beyond_the_stacks_is_rejected_and_cancels_nothing(f
     report = function({"cancel": {"jobId": "a", "force": True}})
     assert (report["status"], report["reason"], function.jobs.calls) == (
         "REJECTED",
-        "force: must be false or left out, since the stack's parameter Force is false",
+        "force: must be false or omitted, since the stack's parameter Force is false",
         [],
     )
 
@@ -448,8 +460,12 @@ def test_a_create_or_update_never_waits(request_type: str, function: Function) -
 # The cap, on every trigger
 
 OVER = (
-    "select: means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
-    "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+    "select: matches 101 jobs, but the limit is 100, so this run canceled none of them"
+    "; select fewer jobs, or raise MaxJobsPerRun or maxJobs"
+)
+OVER_IN_TEMPLATE = (
+    "Select: matches 101 jobs, but the limit is 100, so this run canceled none of them"
+    "; select fewer jobs, or raise MaxJobsPerRun or MaxJobs"
 )
 
 
@@ -470,11 +486,11 @@ SELECTING = [
 def test_a_hundred_and_one_matches_cancel_nothing_on_any_trigger(name: str, function: Function) -> None:
     fill(function, 101)
     report = function(load(name, function.server))
-    assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", OVER, [])
+    is_teardown = name.startswith("custom")
+    reason = OVER_IN_TEMPLATE if is_teardown else OVER
+    assert (report["status"], report["reason"], report["jobs"]) == ("REJECTED", reason, [])
     assert (function.jobs.cancelled, function.sqs.messages) == ([], [])
-    assert [answer["Reason"] for answer in function.answers] == (
-        [OVER + WHERE_TO_LOOK_2] if name.startswith("custom") else []
-    )
+    assert [answer["Reason"] for answer in function.answers] == ([reason + WHERE_TO_LOOK_2] if is_teardown else [])
 
 
 @pytest.mark.parametrize("name", SELECTING)
@@ -487,13 +503,14 @@ def test_a_hundred_matches_are_all_cancelled(name: str, function: Function) -> N
 @pytest.mark.parametrize("envelope", ["direct", "event"])
 def test_a_request_for_a_hundred_and_one_cancels_nothing(envelope: str, function: Function) -> None:
     fill(function, 101)
-    for which in ({"select": {"jobIdGlob": "firmware-*"}}, {"jobIds": [f"firmware-{each}" for each in range(101)]}):
+    job_ids = [f"firmware-{each}" for each in range(101)]
+    for verb, which in (("matches", {"select": {"jobIdGlob": "firmware-*"}}), ("names", {"jobIds": job_ids})):
         event: dict[str, Any] = {"cancel": which}
         if envelope == "event":
             event = {"id": "e", "detail-type": "IoT Job Cancellation Requested", "source": "x", "detail": event}
         report = function(event)
         assert report["status"] == "REJECTED"
-        assert "means 101 jobs, and a run may cancel at most 100" in report["reason"]
+        assert f"{verb} 101 jobs, but the limit is 100" in report["reason"]
     assert function.jobs.cancelled == []
 
 
@@ -545,7 +562,7 @@ def test_a_look_up_that_may_work_later_is_on_the_backlog_and_never_no_jobs(
     event = load("stack-deleted.json", function.server)
     report = function(event)
     assert (report["status"], report["jobs"]) == ("UNFINISHED", [])
-    assert report["reason"] == "select: ThrottlingException: Rate exceeded"
+    assert report["reason"] == "the selection failed: ThrottlingException: Rate exceeded"
     assert function.sqs.events == [event]
     assert function.jobs.cancelled == []
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 3}]
@@ -567,7 +584,7 @@ def test_a_look_up_that_will_never_work_is_rejected_and_cancels_nothing(
     function.jobs.fault = failing(operation, denied, job_id=page)
     report = function(load("stack-deleted.json", function.server))
     assert (report["status"], report["jobs"], function.jobs.cancelled) == ("REJECTED", [], [])
-    assert report["reason"] == "select: could not be carried out: AccessDeniedException: not authorized"
+    assert report["reason"] == "select: the selection failed: AccessDeniedException: not authorized"
     assert function.sqs.messages == []
 
 
@@ -650,7 +667,7 @@ def test_a_message_that_is_no_longer_in_flight_starts_no_run(function: Function)
     assert (line["level"], line["trigger"], line["message"]) == (
         "WARNING",
         "DIRECT",
-        "the message's lease had ended, so another run has it or will have it",
+        "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it",
     )
 
 
@@ -707,7 +724,7 @@ def test_a_deletion_that_goes_on_warns_and_is_counted(capsys: pytest.CaptureFixt
     (answer,) = function.answers
     assert answer["Status"] == "SUCCESS"
     assert [line["message"] for line in function.log.lines] == [
-        "left out Force: must be true or false",
+        "treating Force as false: must be true or false",
         "job firmware-2026-11 FAILED: InvalidRequestException: cannot be canceled",
         "report",
     ]
@@ -730,7 +747,10 @@ def test_a_deletion_that_leaves_a_property_out_warns_and_does_not_count_as_conti
     event = load("custom-resource-delete.json", function.server)
     event["ResourceProperties"] |= {"Force": "maybe"}
     function(event)
-    assert [line["message"] for line in function.log.lines] == ["left out Force: must be true or false", "report"]
+    assert [line["message"] for line in function.log.lines] == [
+        "treating Force as false: must be true or false",
+        "report",
+    ]
     assert "TeardownsContinued" not in capsys.readouterr().out
 
 

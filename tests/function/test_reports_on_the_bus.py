@@ -118,7 +118,7 @@ def test_a_report_that_the_bus_does_not_take_changes_nothing_else(
     function.jobs.jobs["a"] = FakeJob()
     function.bus.refusal = ("ThrottlingException", "slow down")
     assert function(event or deletion(function))["counts"] == {"CANCELED": 1}
-    assert lines(function)[-1] == "the report is not on the event bus: ThrottlingException: slow down"
+    assert lines(function)[-1] == "failed to publish the complete report to EventBridge: ThrottlingException: slow down"
     assert count_of("ReportsUnpublished", capsys) == 1
 
 
@@ -128,7 +128,9 @@ def test_neither_does_one_that_can_not_be_sent(function: Function, capsys: pytes
 
     function.bus.fault = refuses
     assert function(ASKED)["status"] == "SETTLED"
-    assert lines(function)[-1].startswith("the report is not on the event bus: An error occurred (AccessDenied")
+    assert lines(function)[-1].startswith(
+        "failed to publish the complete report to EventBridge: An error occurred (AccessDenied"
+    )
     assert count_of("ReportsUnpublished", capsys) == 1
 
 

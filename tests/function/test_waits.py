@@ -273,7 +273,7 @@ def test_a_wait_does_not_begin_before_the_job_is_cancelled(new_world: NewWorld) 
     world.jobs.fault = failing("CancelJob", throttled, times=2)
     world.run_all((0, deletion(world.server, "1")))
     assert world.looks == [20, 25, 45, 65, 85]
-    reason = "after 1 min, 2 devices still run job firmware" + where_to_look()
+    reason = "timed out after 1 min: 2 devices still run job firmware" + where_to_look()
     assert world.responses == [(85, "answer", "FAILED", reason)]
 
 
@@ -283,7 +283,7 @@ def test_devices_are_waited_for_though_another_job_can_not_be_cancelled_and_that
     world = new_world(three_jobs(), ends_at=50)
     world.jobs.fault = failing("CancelJob", denied, job_id="firmware-3")
     world.run_all((0, deletion(world.server, which="Select")))
-    reason = "1 live jobs matched; job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
+    reason = "1 active job matched; job firmware-3 FAILED: AccessDeniedException: not authorized" + where_to_look()
     assert (world.looks, world.responses) == ([20, 40, 60], [(60, "answer", "FAILED", reason)])
 
 
@@ -306,7 +306,7 @@ def test_devices_that_run_a_job_that_can_not_be_cancelled_are_not_waited_for(new
 # The time is up
 
 SEVEN = {f"firmware-{number}": running(f"thing-{number}") for number in range(7)}
-UP = "after {} min, 2 devices still run job firmware"
+UP = "timed out after {} min: 2 devices still run job firmware"
 
 
 @pytest.mark.parametrize(("minutes", "at"), [(1, 60), (5, 300), (17, 1020), (20, 1200), (50, 3000)])
@@ -326,9 +326,10 @@ def test_the_reason_tells_five_jobs_and_how_many_more(new_world: NewWorld) -> No
     world = new_world(SEVEN)
     world.run_all((0, deletion(world.server, which="Select")))
     ((_, _, status, reason),) = world.responses
-    told, _, more = reason.removesuffix(where_to_look()).partition(", and ")
-    after, *each = told.split(", ")
-    assert (status, after, more) == ("FAILED", "after 5 min", "devices still run 2 more jobs")
+    jobs, _, more = reason.removesuffix(where_to_look()).partition(", and ")
+    after, _, listed = jobs.partition(": ")
+    each = listed.split(", ")
+    assert (status, after, more) == ("FAILED", "timed out after 5 min", "2 more jobs")
     assert len(set(each)) == 5
     assert set(each) <= {f"1 device still runs job firmware-{number}" for number in range(7)}
 
@@ -545,7 +546,9 @@ def test_a_run_that_begins_after_its_lease_has_ended_does_nothing_and_leaves_the
     calls = list(world.jobs.calls)
     assert world.poll(delay=330.5) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert (world.jobs.calls, world.responses) == (calls, [])
-    assert world.log.lines[-1]["message"] == ("the message's lease had ended, so another run has it or will have it")
+    assert world.log.lines[-1]["message"] == (
+        "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"
+    )
     assert world.sqs.messages[0].visible_at < world.clock()
     world.run_all()
     assert {answer[1:] for answer in world.responses} == {("answer", "SUCCESS", "")}

@@ -34,11 +34,11 @@ EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
         "reasonCode": "STALE_JOB",
         "comment": "weekly clean-up",
     },
-    "canceler-report.json": IgnoredEvent("it is a canceler's report"),
+    "canceler-report.json": IgnoredEvent("the event is a report of an iot-job-canceler stack"),
     "cloudtrail-cancel-job.json": IgnoredEvent("the API call is 'CancelJob', not CreateJob"),
     "cloudtrail-create-job-failed.json": IgnoredEvent("the CreateJob failed"),
     "cloudtrail-create-job.json": {"jobId": "firmware-2026-11", "dryRun": True},
-    "custom-resource-create.json": IgnoredEvent("Create: valid; nothing is cancelled before Delete"),
+    "custom-resource-create.json": IgnoredEvent("Create: the properties are valid; jobs are canceled only on Delete"),
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
         "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
@@ -46,7 +46,7 @@ EXPECTED: dict[str, dict[str, Any] | IgnoredEvent | str] = {
         "maxJobs": 100,
         "dryRun": True,
     },
-    "custom-resource-update.json": IgnoredEvent("Update: valid; nothing is cancelled before Delete"),
+    "custom-resource-update.json": IgnoredEvent("Update: the properties are valid; jobs are canceled only on Delete"),
     "request-event.json": {
         "jobIds": ["firmware-2026-11", "firmware-2026-12"],
         "dryRun": True,
@@ -119,7 +119,7 @@ def test_a_dry_run_it_is_whatever_the_event_says(asked: bool) -> None:
     ("cancel", "rejection"),
     [
         ({"jobId": "a", "dryRun": "false"}, "dryRun: must be true or false"),
-        ({"jobId": "a", "dryRun": None}, "dryRun: must not be null: leave it out"),
+        ({"jobId": "a", "dryRun": None}, "dryRun: must not be null"),
         ({"jobId": "a", "DryRun": True}, "cancel: unknown key 'DryRun'; "),
         ("jobId", "cancel: must be an object with the keys "),
     ],
@@ -139,7 +139,7 @@ def test_a_deletion_is_held_against_the_stacks_policy() -> None:
 
 def test_a_deletion_that_would_touch_no_job_asks_nothing() -> None:
     asked = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
-    assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
+    assert outcome(asked) == IgnoredEvent("the PhysicalResourceId names no job, since Create failed; nothing to cancel")
 
 
 def test_a_creation_that_would_fail_is_rejected_with_its_reason() -> None:

@@ -18,7 +18,7 @@ def test_an_answer_that_nobody_takes_is_given_up_with_a_metric_and_an_error_for_
     job_id, before = canceler.job("undelivered", started=0, queued=1), metrics(canceler, "ResponsesUndelivered")
     with answering(canceler, step) as server:
         failure = canceler.invoke(delete(server.url, job_id))
-    assert "no answer reached CloudFormation" in failure["errorMessage"]
+    assert "failed to send the response to CloudFormation" in failure["errorMessage"]
     assert len(server.received) == 6
     assert metrics(canceler, "ResponsesUndelivered") == before + 1
     assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}

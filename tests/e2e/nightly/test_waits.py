@@ -67,7 +67,7 @@ def test_a_device_that_never_ends_fails_the_deletion_once_the_time_is_up_and_is_
     """The cancel, and looks after 20, 40 and 60 s. MiniStack deletes the bucket then; CloudFormation would keep it."""
     scene = played["rollout-fail"]
     assert "is in DELETE_FAILED" in scene.reason
-    assert "after 1 min, 1 device still runs job rollout-fail" in scene.reason
+    assert "timed out after 1 min: 1 device still runs job rollout-fail" in scene.reason
     assert reports_on(patient, "rollout-fail") == [
         ("UNFINISHED", "CANCELED", 1),
         ("UNFINISHED", "ALREADY_CANCELED", 1),
@@ -84,7 +84,7 @@ def test_with_continue_the_stack_is_gone_and_a_warning_and_a_metric_tell(
     assert scene.roll_out.fleet.state("rollout-continue").executions == {"IN_PROGRESS": 3}
     lines = [json.loads(line) for line in patient.log.lines() if line.startswith("{")]
     warnings = [line["message"] for line in lines if line.get("level") == "WARNING" and line["message"] != "report"]
-    assert warnings == ["after 1 min, 3 devices still run job rollout-continue"]
+    assert warnings == ["timed out after 1 min: 3 devices still run job rollout-continue"]
     assert [line["TeardownsContinued"] for line in lines if "TeardownsContinued" in line] == [[1.0]]
 
 

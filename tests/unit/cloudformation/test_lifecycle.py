@@ -433,7 +433,10 @@ def test_an_error_in_the_timer_is_reported(harness: Harness, monkeypatch: pytest
 
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
     harness.responder = Responder(harness.responder.http, broken, lambda _least, most: most)
-    assert harness.dispatch(harness.resource(), act, seconds=TIMER_RESERVE) == (response(), "the sending broke off")
+    assert harness.dispatch(harness.resource(), act, seconds=TIMER_RESERVE) == (
+        response(),
+        "the request to ResponseURL was interrupted",
+    )
 
 
 def test_an_error_after_the_response_of_the_timer_is_raised(harness: Harness) -> None:
@@ -579,7 +582,7 @@ def test_an_undelivered_response_is_raised(function: Function) -> None:
     function.server.script = [403]
     with pytest.raises(ResponseUndelivered) as caught:
         function(payload(function.server))
-    assert str(caught.value) == "no answer reached CloudFormation: HTTP 403"
+    assert str(caught.value) == "failed to send the response to CloudFormation: HTTP 403"
     assert function.jobs.cancelled == ["job-1"]
 
 
