@@ -203,7 +203,7 @@ def test_a_selection_cancels_exactly_the_jobs_that_it_means(name: str, api: Fake
         job_id: "PROTECTED" if job_id in PROTECTED else "CANCELED" for job_id in meant
     }
     assert sorted(api.cancelled) == sorted(meant - PROTECTED)
-    assert (report.excluded, report.reason) == ((), f"{len(meant)} active jobs matched")
+    assert (report.excluded, report.reason) == ((), f"{len(meant)} active job{'' if len(meant) == 1 else 's'} matched")
 
 
 @pytest.mark.parametrize("name", SELECTIONS)

@@ -380,7 +380,7 @@ def test_each_alarm_has_a_section_that_says_what_to_do() -> None:
     told = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
     assert told.keys() == ALARMS.keys()
     for name, text in told.items():
-        assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Look at", "Do", "Noise"], name
+        assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Check", "Do", "Noise"], name
 
 
 def test_no_metric_is_explained_that_does_not_exist() -> None:
