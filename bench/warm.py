@@ -11,7 +11,7 @@ from bench.service import Service
 EVENTS = 100
 WARM_UP = 5  # of the events, which are not counted
 _COUNTED = 20  # events whose instructions are counted
-_CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 3.0, 1.2  # at the most
+_CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 3.0, 1.2  # at most
 _REPORT = "the report on the event bus, one call a run, which is part of it: see Warm"
 _TEXT = f"""
 {EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with two bare calls, in one process: medians.

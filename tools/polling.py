@@ -11,6 +11,6 @@ def wait_for[T](what: str, probe: Callable[[], T | None], *, seconds: float, eve
     deadline = time.monotonic() + seconds
     while not (result := probe()):
         if time.monotonic() + every > deadline:
-            raise TimedOut(f"{what}: not within {seconds:g} s")
+            raise TimedOut(f"timed out after {seconds:g} s waiting for {what}")
         time.sleep(every)
     return result

@@ -2,7 +2,7 @@
 
     python3 dashboard.py --regions eu-central-1 us-east-1
 
-Needs boto3, and sharing.yaml in each of the Regions. A new account is on the graphs as soon as its canceler has run.
+Needs boto3, and sharing.yaml in each of the Regions. The graphs show a new account as soon as its canceler has run.
 """
 
 import argparse
@@ -12,18 +12,18 @@ import boto3
 
 # Title → the metrics that are shown.
 GRAPHS = {
-    "Jobs cancelled": ["JobsCanceled"],
+    "Jobs canceled": ["JobsCanceled"],
     "Executions that devices still run": ["ExecutionsLeftInProgress"],
-    "Jobs that could not be cancelled": ["JobsFailed", "JobsProtected"],
-    "Runs that a person should look at": ["RunsRejected", "RunsUnsettled", "UnexpectedErrors"],
+    "Jobs that could not be canceled": ["JobsFailed", "JobsProtected"],
+    "Runs that need attention": ["RunsRejected", "RunsUnsettled", "UnexpectedErrors"],
     "Deletions of stacks": ["TeardownsContinued", "TeardownsOutOfTime", "ResponsesUndelivered"],
 }
 LABEL = "${PROP('AccountLabel')} ${PROP('Region')} ${PROP('MetricName')} ${PROP('Dim.trigger')}"
 
 
 def graph(title: str, metrics: list[str], regions: list[str]) -> dict[str, object]:
-    """A search finds the metrics of all accounts, but only those of one Region."""
-    # Each look at a device counts it again.
+    """Return a graph with one search for each Region: a search finds the metrics of all accounts, but of one Region."""
+    # Each poll counts a running execution again.
     statistic = "Maximum" if metrics == ["ExecutionsLeftInProgress"] else "Sum"
     names = " OR ".join(f'"{metric}"' for metric in metrics)
     search = f"SEARCH('{{IoTJobCanceler,service,trigger}} MetricName=({names})', '{statistic}', 3600)"

@@ -1,12 +1,12 @@
-# `terraform destroy` cancels the IoT job, before the bucket goes from which the devices fetch their image.
+# `terraform destroy` cancels the IoT job before it deletes the bucket from which the devices fetch their image.
 #
 #   terraform init
 #   terraform apply -var job_id=firmware-2026-11
 #   terraform destroy -var job_id=firmware-2026-11
 #
 # Needs the iot-job-canceler stack in the account and Region. Terraform has no custom resources of its own, so a
-# CloudFormation stack with nothing but Teardown in it stands between: Terraform deletes it, and goes on when the job is
-# cancelled. It fails if the job could not be, with CloudFormation's reason.
+# CloudFormation stack contains the resource Teardown. Terraform deletes this stack, and continues when the job is
+# canceled. If the job could not be canceled, it fails with CloudFormation's reason.
 #
 # Instead of the stack: aws_lambda_invocation with lifecycle_scope = "CRUD" invokes a function on destroy, but puts a key of
 # its own into the event, which the canceler rejects as unknown. A destroy-time provisioner that runs `aws lambda invoke`
@@ -23,7 +23,7 @@ terraform {
 }
 
 variable "job_id" {
-  description = "The job that is cancelled on destroy. It need not exist yet."
+  description = "Id of the job to cancel on destroy. The job need not exist yet."
   type        = string
 
   validation {
@@ -38,14 +38,14 @@ variable "canceler_stack" {
   default     = "iot-job-canceler"
 }
 
-# What the devices need for the job.
+# The devices fetch their image from this bucket.
 resource "aws_s3_bucket" "images" {
   bucket_prefix = "images-"
 }
 
 resource "aws_cloudformation_stack" "teardown" {
   name       = "teardown-of-${var.job_id}"
-  depends_on = [aws_s3_bucket.images] # made after it, destroyed before it
+  depends_on = [aws_s3_bucket.images] # created after the bucket, destroyed before it
 
   parameters = {
     JobId         = var.job_id

@@ -54,7 +54,9 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
     if message and not services.queues.extend_visibility_timeout(
         message, context.get_remaining_time_in_millis() / 1000
     ):
-        services.telemetry.warn("the message's lease had ended, so another run has it or will have it")
+        services.telemetry.warn(
+            "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"
+        )
         return _batch_response(message, is_done=False)
     retry_seconds: int | None = delivery.retry_seconds  # unless the invocation succeeds
     try:
@@ -66,7 +68,7 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
             services.queues.change_visibility_timeout(message, retry_seconds)
     _publish(result.report, correlation_id, context, services)
     if result.delivery_error:
-        raise ResponseUndelivered(f"no answer reached CloudFormation: {result.delivery_error}")
+        raise ResponseUndelivered(f"failed to send the response to CloudFormation: {result.delivery_error}")
     return _batch_response(message, is_done=retry_seconds is None) if message else result.report.as_dict()
 
 
@@ -81,5 +83,5 @@ def _publish(report: Report, correlation_id: str, context: LambdaContext, servic
         return
     deadline = Deadline.of_invocation(context, reserve=0, clock=services.clock)
     if error := services.publisher.publish(report, correlation_id, deadline):
-        services.telemetry.warn(f"the report is not on the event bus: {error}")
+        services.telemetry.warn(f"failed to publish the complete report to EventBridge: {error}")
         services.telemetry.count("ReportsUnpublished")

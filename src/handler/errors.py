@@ -23,10 +23,22 @@ class CancelerError(Exception):
 class RequestRejected(CancelerError):
     """Bad input: `field` names its place, `allowed` says what is allowed there."""
 
-    def __init__(self, field: str, allowed: str) -> None:
-        super().__init__(f"{field}: {allowed}")
+    def __init__(self, field: str, allowed: str, *keys: str) -> None:
+        """`allowed` is followed by `keys`. Field and keys are spelled as in a request."""
         self.field = field
-        self.allowed = allowed
+        self.allowed = f"{allowed}{', '.join(keys)}"
+        self._text = allowed
+        self._keys = keys
+        super().__init__(f"{field}: {self.allowed}")
+
+    def in_template_spelling(self) -> "RequestRejected":
+        """Return the same rejection for the author of a template, where `select.jobIdGlob` is Select.JobIdGlob."""
+        field = ".".join(map(_property_name, self.field.split(".")))
+        return RequestRejected(field, self._text, *map(_property_name, self._keys))
+
+
+def _property_name(key: str) -> str:
+    return key[:1].upper() + key[1:]
 
 
 class InvalidConfiguration(CancelerError):
@@ -42,7 +54,7 @@ class EnqueueRefused(CancelerError):
 
 
 class EnqueueUnavailable(EnqueueRefused):
-    """SQS did not accept a message, or its answer was lost: the same call may work later."""
+    """SQS did not accept a message, or its response was lost: the same call may work later."""
 
 
 class ResponseUndelivered(CancelerError):

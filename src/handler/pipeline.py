@@ -161,7 +161,8 @@ class Invocation:
         try:
             report = self._run(request, deadline)
         except RequestRejected as rejection:
-            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, str(rejection))
+            reason = str(rejection.in_template_spelling())
+            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
         response = respond_to_deletion(resource, planned, report)
         following = self.delivery.next(report, self.services.now)
         if following is None:

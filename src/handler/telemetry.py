@@ -52,7 +52,7 @@ def _keys(report: Report) -> dict[str, object]:
 
 
 def _json(line: Mapping[str, object]) -> str:
-    """Escape what could break the line or control the terminal that shows it: the text of other people is in it."""
+    """Escape characters that could break the line or control the terminal: some text comes from events and jobs."""
     text = redact(json.dumps(line, default=str, ensure_ascii=False))
     if text.isprintable():
         return text

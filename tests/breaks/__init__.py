@@ -117,7 +117,7 @@ BREAKS = [
         FAILS_CLOSED,
         "a failed listing is treated as empty",
         "cancellation/run",
-        'return _unfinished(request, trigger, results.values(), f"select: {error}")',
+        'return _unfinished(request, trigger, results.values(), f"the selection failed: {error}")',
         "break",
         "tests/unit/cancellation/test_run.py::test_temporary_error_of_a_listing_leaves_the_run_unfinished",
     ),

@@ -188,7 +188,7 @@ def test_repeated_deletion_of_a_selection_with_force_ends_the_remaining_executio
     function = new_lambda(LIMITS, seconds=60)
     function.invoke(deletion(server, "first", SELECTION_ID, **properties))
     function.run()
-    reason = "after 5 min, 1 device still runs job ota-2, 200 devices still run job ota-1" + LOG_LOCATION
+    reason = "timed out after 5 min: 1 device still runs job ota-2, 200 devices still run job ota-1" + LOG_LOCATION
     assert responses(server) == [("/first", "FAILED", reason) if wait else ("/first", "SUCCESS", "")]
     assert (large.reason_code, large.comment) == reason_of_the_job
     function.configure(limits=FORCED)

@@ -83,16 +83,16 @@ def test_the_plan_lists_the_jobs_that_the_run_cancels(canceler: Canceler, event_
 
     assert code == 0, output
     assert rows(output) == {
-        started: "would be cancelled",
-        queued: "would be cancelled",
+        started: "would be canceled",
+        queued: "would be canceled",
         protected: "is protected",
-        greengrass: "left out",
+        greengrass: "excluded",
     }
-    assert "it is live; 2 devices have started it, and would go on" in output
-    assert "it is live, and no device has started it" in output
+    assert "active; 2 devices have started it, and would continue" in output
+    assert "active; no device has started it" in output
     assert "the job is tagged cancel-protection=true" in output
     assert "owned by AWS IoT Greengrass" in output
-    assert "2 would be cancelled, 1 is protected, 1 left out. 3 live jobs matched" in output
+    assert "2 would be canceled, 1 is protected, 1 excluded. 3 active jobs matched" in output
     assert statuses(canceler, batch) == before
 
     canceler.put_event("ops", REQUESTED, request)
@@ -100,7 +100,7 @@ def test_the_plan_lists_the_jobs_that_the_run_cancels(canceler: Canceler, event_
         "the real run", lambda each: not each["dryRun"] and started in str(each["jobs"]), seconds=60
     )
     canceled = {job["jobId"] for job in report["jobs"] if job["outcome"] == "CANCELED"}
-    assert canceled == {job_id for job_id, words in rows(output).items() if words == "would be cancelled"}
+    assert canceled == {job_id for job_id, words in rows(output).items() if words == "would be canceled"}
     changed = {job_id for job_id, status in statuses(canceler, batch).items() if status != before[job_id]}
     assert changed == {started, queued}
     assert canceler.statuses(protected, elsewhere, excluded) == ["IN_PROGRESS"] * 3
@@ -112,7 +112,7 @@ def test_the_plan_of_a_deletion_sends_no_response(canceler: Canceler, event_file
     event |= {"PhysicalResourceId": job_id, "ResponseURL": "http://127.0.0.1:1/nobody-may-answer-here"}
     event["ResourceProperties"] |= {"JobId": job_id}
     code, output = planned(canceler, event_file, event)
-    assert (code, rows(output)) == (0, {job_id: "would be cancelled"}), output
+    assert (code, rows(output)) == (0, {job_id: "would be canceled"}), output
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
     reports = [report for report in canceler.log.reports() if job_id in str(report["jobs"])]
     assert [(report["trigger"], report["dryRun"]) for report in reports] == [("DIRECT", True)]
@@ -125,7 +125,7 @@ def test_the_plan_of_a_sweep_uses_the_parameters_of_the_stack(canceler: Canceler
         for job_id, hours in {"e2e-stale-old": 3, "e2e-stale-young": 1, "e2e-fresh-old": 3}.items():
             iot.backend.add_job(job_id, created_at=NOW - timedelta(hours=hours))
         code, output = planned(canceler, event_file, event)
-        assert (code, rows(output)) == (0, {"e2e-stale-old": "would be cancelled", "e2e-stale-young": "left out"})
+        assert (code, rows(output)) == (0, {"e2e-stale-old": "would be canceled", "e2e-stale-young": "excluded"})
         assert "not older than 2 h" in output
         assert iot.backend.canceled == []
         assert canceler.invoke(event)["counts"] == {"CANCELED": 1}
@@ -162,7 +162,7 @@ def test_the_default_stack_is_on_the_local_aws(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # another AWS
     with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
         code, output = in_process(str(event_file))
-    assert (code, rows(output)) == (0, {job_id: "would be cancelled"})
+    assert (code, rows(output)) == (0, {job_id: "would be canceled"})
     assert f"on the stack iot-job-canceler, on the local AWS at {canceler.aws.endpoint_url}" in output
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
@@ -170,12 +170,20 @@ def test_the_default_stack_is_on_the_local_aws(
 @pytest.mark.parametrize(
     ("event", "code", "text"),
     [
-        ({"cancel": {"jobId": "other-prefix"}}, 1, "It would be rejected. jobId: must start with 'e2e-'"),
-        ({"cancel": {"jobId": "e2e-1", "force": True}}, 1, "It would be rejected. force: must be false or left out"),
-        ({"detail-type": "Something else"}, 1, "It would be rejected. detail-type: must be one of"),
-        ({"detail-type": "IoT Job Cancellation Report"}, 0, "Nothing would be cancelled: it is a canceler's report."),
+        ({"cancel": {"jobId": "other-prefix"}}, 1, "The request would be rejected. jobId: must start with 'e2e-'"),
+        (
+            {"cancel": {"jobId": "e2e-1", "force": True}},
+            1,
+            "The request would be rejected. force: must be false or omitted",
+        ),
+        ({"detail-type": "Something else"}, 1, "The request would be rejected. detail-type: must be one of"),
+        (
+            {"detail-type": "IoT Job Cancellation Report"},
+            0,
+            "Nothing would be canceled: the event is a report of an iot-job-canceler stack.",
+        ),
         ({"cancel": {"jobId": "e2e-gone"}}, 0, "1 is gone."),
-        ({"cancel": {"select": {"jobIdGlob": "e2e-none-*"}}}, 0, "no job. 0 live jobs matched"),
+        ({"cancel": {"select": {"jobIdGlob": "e2e-none-*"}}}, 0, "no jobs. 0 active jobs matched"),
     ],
 )
 def test_a_plan_without_jobs_gives_the_reason(
@@ -213,7 +221,7 @@ def test_a_request_that_is_not_a_dry_run_is_not_sent(
 ) -> None:
     sent: list[object] = []
     monkeypatch.setattr(sam, "remote_invoke", lambda *arguments: sent.append(arguments))
-    with pytest.raises(NotPlanned, match="no dry run, so nothing was sent"):
+    with pytest.raises(NotPlanned, match="not a dry run, so nothing was sent"):
         stack_of(canceler).invoke(payload)
     assert sent == []
 
@@ -231,9 +239,9 @@ def test_a_missing_stack_and_a_failing_function_are_errors(canceler: Canceler) -
 @pytest.mark.parametrize(
     ("result", "text"),
     [
-        ("hello", "no answer of an iot-job-canceler"),
-        ({"status": "SETTLED"}, "no answer of an iot-job-canceler"),
-        ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not take it for a dry run"),
+        ("hello", "not a report of iot-job-canceler"),
+        ({"status": "SETTLED"}, "not a report of iot-job-canceler"),
+        ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not treat the request as a dry run"),
     ],
 )
 def test_the_result_of_another_function_is_an_error(
@@ -249,7 +257,7 @@ def test_an_incomplete_plan_is_a_failure() -> None:
     job = {"jobId": "a", "outcome": "DEFERRED", "detail": "throttled", "executionsLeftInProgress": 0}
     report: Any = {"status": "UNFINISHED", "dryRun": True, "force": False, "reason": "", "jobs": [job]}
     assert plan.show(Screen(Console(file=stream, width=120)), report) == 1
-    assert "This is not the whole plan" in stream.getvalue()
+    assert "The plan is incomplete" in stream.getvalue()
 
 
 def test_a_file_that_is_not_json_is_an_error(event_file: Path) -> None:

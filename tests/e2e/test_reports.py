@@ -102,7 +102,14 @@ def test_without_permission_to_publish_the_job_is_canceled_and_a_warning_logged(
         assert canceler.invoke({"cancel": {"jobId": job_id}})["counts"] == {"CANCELED": 1}
         line = wait_for(
             "a warning",
-            lambda: [each for each in list(canceler.log.lines())[before:] if "not on the event bus" in each] or None,
+            lambda: (
+                [
+                    each
+                    for each in list(canceler.log.lines())[before:]
+                    if "failed to publish the complete report" in each
+                ]
+                or None
+            ),
             seconds=30,
         )
     assert "AccessDenied" in line[-1]

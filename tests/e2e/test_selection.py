@@ -65,7 +65,7 @@ def test_the_deletion_of_a_stack_cancels_its_selection_or_fails_with_the_reason(
     stacks.create(canceler.aws, name, template(canceler.service_token, properties, attributes=("Force",)), {})
     jobs = [canceler.job(str(number), queued=1, started=0, batch=name) for number in range(4)]
     excluded = canceler.job("keep", queued=1, started=0, batch=name)
-    assert "means 4 jobs, and a run may cancel at most 3" in failure_of_delete(canceler.aws, name)
+    assert "matches 4 jobs, but the limit is 3" in failure_of_delete(canceler.aws, name)
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}
     canceler.invoke({"cancel": {"jobId": jobs.pop()}})
     stacks.delete(canceler.aws, name)

@@ -38,8 +38,20 @@ LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4
 # File → trigger, status and reason of the report, the outcome of each job, and the jobs that were canceled. There is a
 # job firmware-2026-11, with the tags env=dev and that of the deleted stack, and no other.
 REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
-    "custom-resource-create.json": ("TEARDOWN", "SETTLED", "Create: valid; nothing is cancelled before Delete", {}, []),
-    "custom-resource-update.json": ("TEARDOWN", "SETTLED", "Update: valid; nothing is cancelled before Delete", {}, []),
+    "custom-resource-create.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "Create: the properties are valid; jobs are canceled only on Delete",
+        {},
+        [],
+    ),
+    "custom-resource-update.json": (
+        "TEARDOWN",
+        "SETTLED",
+        "Update: the properties are valid; jobs are canceled only on Delete",
+        {},
+        [],
+    ),
     "custom-resource-delete.json": (
         "TEARDOWN",
         "SETTLED",
@@ -56,25 +68,25 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
-    "canceler-report.json": ("EVENT", "IGNORED", "it is a canceler's report", {}, []),
+    "canceler-report.json": ("EVENT", "IGNORED", "the event is a report of an iot-job-canceler stack", {}, []),
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
     "cloudtrail-cancel-job.json": ("EVENT", "IGNORED", "the API call is 'CancelJob', not CreateJob", {}, []),
     "scheduled-rule.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
     "scheduled-scheduler.json": ("SCHEDULE", "REJECTED", NO_SWEEP, {}, []),
     "bare-request.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
-    "select-request.json": ("DIRECT", "SETTLED", "1 live jobs matched", {"firmware-2026-11": "WOULD_CANCEL"}, []),
+    "select-request.json": ("DIRECT", "SETTLED", "1 active job matched", {"firmware-2026-11": "WOULD_CANCEL"}, []),
     "stack-deleted.json": (
         "EVENT",
         "SETTLED",
-        "1 live jobs matched",
+        "1 active job matched",
         {"firmware-2026-11": "CANCELED"},
         ["firmware-2026-11"],
     ),
     "custom-resource-select-delete.json": (
         "TEARDOWN",
         "SETTLED",
-        "1 live jobs matched",
+        "1 active job matched",
         {"firmware-2026-11": "CANCELED"},
         ["firmware-2026-11"],
     ),
@@ -286,7 +298,7 @@ def test_message_that_is_no_longer_in_flight_starts_no_run(function: Function) -
     assert (line["level"], line["trigger"], line["message"]) == (
         "WARNING",
         "DIRECT",
-        "the message's lease had ended, so another run has it or will have it",
+        "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it",
     )
 
 
@@ -317,7 +329,7 @@ def test_incomplete_deletion_with_continue_is_logged_and_counted(
     (response,) = function.responses
     assert response["Status"] == "SUCCESS"
     assert [line["message"] for line in function.log.lines] == [
-        "left out Force: must be true or false",
+        "treating Force as false: must be true or false",
         "job firmware-2026-11 FAILED: InvalidRequestException: cannot be canceled",
         "report",
     ]

@@ -93,5 +93,5 @@ def test_unpublished_report_is_logged_and_counted(
     function.jobs.jobs["a"] = FakeJob()
     function.bus.refusal = ("ThrottlingException", "slow down")
     assert function(event or deletion(function))["counts"] == {"CANCELED": 1}
-    assert lines(function)[-1] == "the report is not on the event bus: ThrottlingException: slow down"
+    assert lines(function)[-1] == "failed to publish the complete report to EventBridge: ThrottlingException: slow down"
     assert count_of("ReportsUnpublished", capsys) == 1

@@ -208,7 +208,7 @@ def test_throttled_poll_is_retried(new_simulation: NewSimulation) -> None:
 
 # Timeouts
 
-TIMED_OUT = "after {} min, 2 devices still run job firmware"
+TIMED_OUT = "timed out after {} min: 2 devices still run job firmware"
 
 
 @pytest.mark.parametrize(("minutes", "at"), [(1, 60), (5, 300), (17, 1020), (20, 1200), (50, 3000)])
@@ -325,7 +325,7 @@ def test_run_that_begins_after_its_visibility_timeout_does_nothing(stage: str, n
     assert simulation.poll(delay=330.5) == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert (simulation.jobs.calls, simulation.timed_responses) == (calls, [])
     assert simulation.log.lines[-1]["message"] == (
-        "the message's lease had ended, so another run has it or will have it"
+        "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"
     )
     assert simulation.sqs.messages[0].visible_at < simulation.clock()
     simulation.run_all()

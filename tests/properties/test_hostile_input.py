@@ -174,7 +174,7 @@ def test_deeply_nested_properties_get_a_response(one_log: Log) -> None:
     run = Run(one_log, LIMITS, event)
     check_log(run, one_log)
     assert ([response["Status"] for response in run.pool.responses], run.jobs.calls) == (["SUCCESS"], [])
-    assert '"left out Comment: must be a string' in one_log.text
+    assert '"ignored property Comment: must be a string' in one_log.text
 
 
 @given(text=texts | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"]), max_size=128))

@@ -330,7 +330,7 @@ def test_every_alarm_has_a_runbook() -> None:
     runbooks = dict(re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", OPERATIONS, re.MULTILINE | re.DOTALL))
     assert runbooks.keys() == ALARMS.keys()
     for name, text in runbooks.items():
-        assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Look at", "Do", "Noise"], name
+        assert re.findall(r"^- \*\*(.+?)\.\*\*", text, re.MULTILINE) == ["Means", "Check", "Do", "Noise"], name
 
 
 def test_every_documented_metric_exists() -> None:

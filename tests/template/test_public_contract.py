@@ -290,7 +290,7 @@ def continue_without_the_job(stack: Stack) -> None:
 
 def lose_the_response(stack: Stack) -> None:
     stack.refuse_responses()
-    with pytest.raises(Exception, match="no answer reached CloudFormation: HTTP 403"):
+    with pytest.raises(Exception, match="failed to send the response to CloudFormation: HTTP 403"):
         stack.invoke(stack.request("Delete", "a", JobId="a"))
 
 
@@ -427,7 +427,7 @@ def test_the_saved_query_finds_a_job_in_the_line_of_a_report(stack: Stack) -> No
     assert match
     assert match.groupdict() == {
         "outcome": "FAILED",
-        "detail": "OutsidePrefix: the id does not start with JobIdPrefix 'firmware-'",
+        "detail": "OutsidePrefix: the job id does not start with JobIdPrefix 'firmware-'",
     }
     displayed = QUERY.rpartition("display @timestamp, ")[2].strip().split(", ")
     assert set(displayed) <= {*LINE_KEYS, *ATTRIBUTION_KEYS, *match.groupdict()}

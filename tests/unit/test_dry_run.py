@@ -73,7 +73,9 @@ def test_a_deletion_or_a_sweep_becomes_the_dry_run_of_its_request(name: str) -> 
 @pytest.mark.parametrize("request_type", ["Create", "Update"])
 def test_a_create_or_update_is_ignored(request_type: str) -> None:
     name = f"custom-resource-{request_type.lower()}.json"
-    assert outcome(event(name)) == IgnoredEvent(f"{request_type}: valid; nothing is cancelled before Delete")
+    assert outcome(event(name)) == IgnoredEvent(
+        f"{request_type}: the properties are valid; jobs are canceled only on Delete"
+    )
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
@@ -85,7 +87,7 @@ def test_a_request_with_dry_run_false_becomes_a_dry_run(dry_run: bool) -> None:
     ("cancel", "rejection"),
     [
         ({"jobId": "a", "dryRun": "false"}, "dryRun: must be true or false"),
-        ({"jobId": "a", "dryRun": None}, "dryRun: must not be null: leave it out"),
+        ({"jobId": "a", "dryRun": None}, "dryRun: must not be null"),
         ({"jobId": "a", "DryRun": True}, "cancel: unknown key 'DryRun'; "),
         ("jobId", "cancel: must be an object with the keys "),
     ],
@@ -105,7 +107,9 @@ def test_a_deletion_is_read_with_the_limits_of_the_stack() -> None:
 
 def test_a_deletion_without_a_job_is_ignored() -> None:
     payload = event("custom-resource-delete.json") | {"PhysicalResourceId": "failed-create:5f3a/Teardown"}
-    assert outcome(payload) == IgnoredEvent("the PhysicalResourceId names no job: its Create failed")
+    assert outcome(payload) == IgnoredEvent(
+        "the PhysicalResourceId names no job, since Create failed; nothing to cancel"
+    )
 
 
 def test_a_create_with_a_bad_property_is_rejected_with_its_reason() -> None:

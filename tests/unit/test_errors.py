@@ -37,6 +37,13 @@ def test_request_rejected_names_the_field_and_what_it_allows() -> None:
     assert str(rejection) == "maxJobs: must be a whole number"
 
 
+def test_request_rejected_has_property_names_for_a_template() -> None:
+    rejection = errors.RequestRejected("select.status[1]", "must not be a key: the keys are ", "jobIdGlob", "tags")
+    assert str(rejection) == "select.status[1]: must not be a key: the keys are jobIdGlob, tags"
+    expected = "Select.Status[1]: must not be a key: the keys are JobIdGlob, Tags"
+    assert str(rejection.in_template_spelling()) == expected
+
+
 def test_invalid_configuration_names_the_variable_and_what_it_allows() -> None:
     error = errors.InvalidConfiguration("FORCE", "must be true or false")
     assert error.variable == "FORCE"

@@ -92,9 +92,9 @@ def test_a_url_is_redacted_anywhere_in_a_line(log: Log) -> None:
 
 def test_every_line_has_the_ids_and_the_trigger(log: Log) -> None:
     log.telemetry.start(Trigger.TEARDOWN, "correlation-1", "invocation-1")
-    log.telemetry.warn("left out Force")
+    log.telemetry.warn("ignored property Comment")
     (line,) = log.lines
-    assert (line["level"], line["message"]) == ("WARNING", "left out Force")
+    assert (line["level"], line["message"]) == ("WARNING", "ignored property Comment")
     assert (line["correlation_id"], line["function_request_id"], line["trigger"]) == (
         "correlation-1",
         "invocation-1",

@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def verify(screen: Screen, options: argparse.Namespace, assumptions: Sequence[Assumption] = ASSUMPTIONS) -> int:
     """Return exit code 0 if every observation is expected and every created resource is deleted."""
     if options.calls_per_second > MAX_CALLS_PER_SECOND and not options.endpoint_url:
-        raise ToolError(f"not more than {MAX_CALLS_PER_SECOND:g} calls a second to a real account")
+        raise ToolError(f"at most {MAX_CALLS_PER_SECOND:g} calls a second to a real account")
     backend = Backend.MINISTACK if options.endpoint_url else Backend.AWS
     prefix = f"ijc-verify-{token_hex(4)}-"
     observations: list[Observation] = []
@@ -106,4 +106,4 @@ def _summary(observations: Sequence[Observation]) -> str:
     assumed = sum(each.is_as_assumed for each in observations)
     known = sum(each.is_expected for each in observations) - assumed
     wrong = len(observations) - assumed - known
-    return f"{assumed} as assumed, {known} other than AWS, as known of MiniStack; {wrong} not as expected"
+    return f"{assumed} as assumed, {known} known differences of MiniStack, {wrong} unexpected"

@@ -28,7 +28,7 @@ COLUMNS = (
     "Job",
     "Before",
     "After",
-    "Executions\ncancelled",
+    "Executions\ncanceled",
     "Left in\nprogress",
     "Outcome\nreported",
     "Device's\nsuccess",
@@ -84,9 +84,7 @@ def run(screen: Screen, *, before_stop: Callable[[LocalAws], None] = lambda _: N
             rows, waited, swept, invocations = Demonstration(screen, aws, build_dir).run()
             before_stop(aws)
     is_right = all([_show(screen, rows), _show_wait(screen, waited), _show_sweep(screen, swept, invocations)])
-    screen.say(
-        f"Done in {time.monotonic() - started:.0f} s; the local AWS is gone. `make up` starts one to try things on."
-    )
+    screen.say(f"Finished in {time.monotonic() - started:.0f} s. The local AWS has been stopped; `make up` starts one.")
     return 0 if is_right else 1
 
 

@@ -44,11 +44,11 @@ EXPECTED = (
     Row("stale-1", "stale", "WOULD_CANCEL", "CANCELED", "CANCELED"),
     Row("stale-2", "stale", "WOULD_CANCEL", "CANCELED", "CANCELED"),
     Row("stale-3", "stale, protected by its tag", "PROTECTED", "PROTECTED", "IN_PROGRESS"),
-    Row("stale-4", "young", "left out: not older than 0.01 h", "not selected", "IN_PROGRESS"),
+    Row("stale-4", "young", "excluded: not older than 0.01 h", "not selected", "IN_PROGRESS"),
     Row(
         "AFR_OTA-stale-5",
         "stale, FreeRTOS OTA",
-        "left out: owned by FreeRTOS over-the-air updates",
+        "excluded: owned by FreeRTOS over-the-air updates",
         "not selected",
         "IN_PROGRESS",
     ),
@@ -96,7 +96,7 @@ class Sweeps:
     def _large(self) -> int:
         client, sqs = self.aws.client("lambda"), self.aws.client("sqs")
         with self.screen.step(
-            f"Create {LARGE_SWEEP_JOBS} jobs, and give the function a time-out of {SHORT_TIMEOUT_SECONDS} s"
+            f"Create {LARGE_SWEEP_JOBS} jobs, and give the function a timeout of {SHORT_TIMEOUT_SECONDS} s"
         ):
             for number in range(LARGE_SWEEP_JOBS):
                 self.fleet.create_job(f"bulk-{number}", ["sweep-device"])
@@ -117,7 +117,7 @@ class Sweeps:
                 return done == LARGE_SWEEP_JOBS and not any(map(int, messages.values()))
 
             wait_for(
-                f"{LARGE_SWEEP_JOBS} cancelled jobs and an empty backlog", finished, seconds=_TIMEOUT_SECONDS, every=0.5
+                f"{LARGE_SWEEP_JOBS} canceled jobs and an empty backlog", finished, seconds=_TIMEOUT_SECONDS, every=0.5
             )
         return len(self.log.reports()) - before
 
@@ -148,5 +148,5 @@ def _is_the_sweep(report: Report) -> bool:
 
 def _outcome_in(report: Report, job_id: str) -> str:
     outcomes = {job["jobId"]: job["outcome"] for job in report["jobs"]}
-    left_out = {left["jobId"]: f"left out: {left['why']}" for left in report.get("leftOut", [])}
+    left_out = {left["jobId"]: f"excluded: {left['why']}" for left in report.get("leftOut", [])}
     return str(outcomes.get(job_id) or left_out.get(job_id) or "not selected")

@@ -55,11 +55,11 @@ def down(screen: Screen) -> int:
             return 0
         state = _read(file)
         if state is None:
-            screen.say("`make up` is at work right now. Try again when it is done.")
+            screen.say("`make up` is still running. Try again when it has ended.")
             return 1
         _stop(file, state["pid"])
         _write(file, None)
-    screen.say(f"The local AWS on port {state['port']} is gone.")
+    screen.say(f"The local AWS on port {state['port']} has been stopped.")
     return 0
 
 
@@ -71,7 +71,7 @@ def running() -> State | None:
 
 def _already_running(screen: Screen, state: State | None) -> int:
     if state is None:
-        screen.say("Another `make up` is at work right now.")
+        screen.say("Another `make up` is running.")
         return 1
     screen.say("The local AWS is running already.")
     screen.say(_how_to_use(state))
@@ -180,7 +180,7 @@ python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-1')['
 # or
 # aws iot describe-job --job-id job-1 --query job.status
 
-# Ask the function itself, which finds the job cancelled already
+# Ask the function itself, which finds the job already canceled
 sam remote invoke --stack-name {sam.STACK_NAME} Function --event '{{"cancel": {{"jobId": "job-1"}}}}'
 
 # A stack that takes the second job along when it is deleted

@@ -63,7 +63,7 @@ def remote_invoke(environment: Mapping[str, str], stack_name: str, event: Mappin
     try:
         response = json.loads(done.stdout)
     except ValueError as error:
-        raise SamFailed(f"sam remote invoke printed what is no JSON:\n{done.stdout}") from error
+        raise SamFailed(f"sam remote invoke did not print JSON:\n{done.stdout}") from error
     if "FunctionError" in response:
         raise SamFailed(f"the function failed: {response['Payload']}")
     return cast("object", json.loads(response["Payload"]))

@@ -26,11 +26,11 @@ from tools.screen import Screen
 from .dry_run import dry_run_of, is_dry_run
 
 _COLUMNS = ("Job", "What would happen", "Why")
-_EXCLUDED = "left out"
+_EXCLUDED = "excluded"
 _OUTCOMES = {
-    "WOULD_CANCEL": "would be cancelled",
-    "ALREADY_CANCELED": "is cancelled already",
-    "ALREADY_FINISHED": "has finished already",
+    "WOULD_CANCEL": "would be canceled",
+    "ALREADY_CANCELED": "is already canceled",
+    "ALREADY_FINISHED": "has already finished",
     "GONE": "is gone",
     "PROTECTED": "is protected",
     "DEFERRED": "not known yet",
@@ -58,12 +58,12 @@ class Stack:
     def invoke(self, request: Mapping[str, object]) -> Report:
         """Return the function's report. Raises SamFailed, and NotPlanned if request or report is not a dry run."""
         if not is_dry_run(request):
-            raise NotPlanned("this would be no dry run, so nothing was sent")
+            raise NotPlanned("the request is not a dry run, so nothing was sent")
         report = sam.remote_invoke(self.environment, self.name, request)
         if not isinstance(report, dict) or not {"status", "dryRun", "jobs"} <= report.keys():
-            raise NotPlanned(f"this is no answer of an iot-job-canceler: {report}")
+            raise NotPlanned(f"the response is not a report of iot-job-canceler: {report}")
         if report["status"] != "REJECTED" and report["dryRun"] is not True:
-            raise NotPlanned(f"the function did not take it for a dry run: {report}")
+            raise NotPlanned(f"the function did not treat the request as a dry run: {report}")
         return cast("Report", report)
 
 
@@ -76,16 +76,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 def plan(screen: Screen, options: Namespace) -> int:
     """Return exit code 0 if the plan is complete, even if it is empty."""
     stack = _on_aws(options.stack) if options.stack else _on_the_local_aws()
-    screen.say(f"Plan of {options.event} on the stack {stack.name}, {stack.where}. Nothing is cancelled.\n")
+    screen.say(f"Plan of {options.event} on the stack {stack.name}, {stack.where}. Nothing is canceled.\n")
     try:
         request = dry_run_of(_read(options.event), stack.config)
     except RequestRejected as rejection:
-        screen.say(f"It would be rejected. {rejection}", style="red")
+        screen.say(f"The request would be rejected. {rejection}", style="red")
         return 1
     except CancelerError as error:
-        raise NotPlanned(f"the stack is of another release, or none of ours: {error}") from error
+        raise NotPlanned(f"the stack runs another release, or is not an iot-job-canceler stack: {error}") from error
     if isinstance(request, IgnoredEvent):
-        screen.say(f"Nothing would be cancelled: {request.reason}.")
+        screen.say(f"Nothing would be canceled: {request.reason}.")
         return 0
     return show(screen, stack.invoke(request))
 
@@ -93,17 +93,17 @@ def plan(screen: Screen, options: Namespace) -> int:
 def show(screen: Screen, report: Report) -> int:
     """Print the report of a dry run, and return the exit code."""
     if report["status"] == "REJECTED":
-        screen.say(f"It would be rejected. {report['reason']}", style="red")
+        screen.say(f"The request would be rejected. {report['reason']}", style="red")
         return 1
     rows = [(job["jobId"], _OUTCOMES[job["outcome"]], _why(job, report)) for job in report["jobs"]]
     rows += [(job["jobId"], _EXCLUDED, job["why"]) for job in report.get("leftOut", [])]
     if rows:
         screen.table("", _COLUMNS, [tuple(map(escape, row)) for row in rows])
     counts = Counter(outcome for _, outcome, _ in rows)
-    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no job"
+    summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no jobs"
     screen.say(f"\n{summary}. {report['reason']}".rstrip())
     if report["status"] == "UNFINISHED":
-        screen.say("This is not the whole plan: try again, or ask for fewer jobs.", style="red")
+        screen.say("The plan is incomplete: try again, or narrow the selection.", style="red")
         return 1
     return 0
 
@@ -114,9 +114,9 @@ def _why(job: JobReport, report: Report) -> str:
         return job["detail"]
     number = job["executionsLeftInProgress"]
     if not number:
-        return "it is live, and no device has started it"
+        return "active; no device has started it"
     devices = "1 device has" if number == 1 else f"{number} devices have"
-    return f"it is live; {devices} started it, and would {'be stopped' if report['force'] else 'go on'}"
+    return f"active; {devices} started it, and would {'be interrupted' if report['force'] else 'continue'}"
 
 
 def _read(path: Path) -> object:

@@ -25,8 +25,8 @@ def main(files: Sequence[str]) -> int:
         try:
             known = list(_vulnerabilities(json.loads(result.stdout)))
         except ValueError:
-            last = (result.stderr.strip().splitlines() or ["no answer"])[-1]
-            warning = f"!! NOT AUDITED: {name}. No usable answer from the vulnerability service:\n!! {last}"
+            last = (result.stderr.strip().splitlines() or ["no error message"])[-1]
+            warning = f"!! NOT AUDITED: {name}. No usable response from the vulnerability service:\n!! {last}"
             _say(f"{_BANNER}\n{warning}\n{_BANNER}")
             continue
         for line in known:

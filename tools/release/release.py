@@ -108,7 +108,7 @@ def _files(bundle: Path) -> Iterator[tuple[str, Path]]:
 
 def _checked_out(repository: Path) -> Commit:
     if changed := _git(repository, "status", "--porcelain").decode():
-        raise NotReleasable(f"there is something that is not in the commit:\n{changed}")
+        raise NotReleasable(f"the working tree has uncommitted changes:\n{changed}")
     sha, seconds = _git(repository, "log", "-1", "--format=%H %ct").decode().split()
     return Commit(sha, datetime.fromtimestamp(int(seconds), UTC))
 

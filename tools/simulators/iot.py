@@ -78,7 +78,7 @@ class IotSimulator:
         seconds_a_call: how long each call takes, by `sleep`.
         page_size: the most jobs or executions in a page.
         denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true; case does not count.
-        hides_namespaced: ListJobs without a namespace leaves out jobs in a namespace (AWS documents neither).
+        hides_namespaced: ListJobs without a namespace omits jobs in a namespace (AWS documents neither).
         ignores_namespaces: ListJobs with a namespace shows every job, as some local AWS does.
         now: the clock, timezone-aware.
         find_group: returns the things of a thing group, by its name.

@@ -42,7 +42,7 @@ class _Backend(IoTBackend):
 
 
 class _JobsResponse(IoTResponse):
-    """moto's IoT responses, with the job and tag calls answered by the simulator."""
+    """moto's IoT responses, with the job and tag calls handled by the simulator."""
 
     def create_job(self) -> ActionResult:
         """Call the job or tag operation of the request, whichever it is."""

@@ -42,9 +42,9 @@ class Publisher:
         """Return why the report was not published completely, or an empty string. The run does not depend on it."""
         for detail in event_details(report, correlation_id):
             if not deadline.allows(MAX_CALL_SECONDS):
-                return "there was no time for it"
+                return "not enough time left in this invocation"
             try:
-                answer = self._client.put_events(
+                response = self._client.put_events(
                     Entries=[
                         {
                             "Source": SOURCE,
@@ -54,13 +54,13 @@ class Publisher:
                         }
                     ]
                 )
-                if answer["FailedEntryCount"]:
-                    failed = answer["Entries"][0]
+                if response["FailedEntryCount"]:
+                    failed = response["Entries"][0]
                     return f"{failed.get('ErrorCode')}: {failed.get('ErrorMessage')}"
             except (BotoCoreError, ClientError, ResponseParserError) as error:
                 return str(error)
             except (AttributeError, LookupError, TypeError, ValueError) as error:  # of an unreadable body
-                return f"no usable answer: {type(error).__name__}"
+                return f"no usable response: {type(error).__name__}"
         return ""
 
 

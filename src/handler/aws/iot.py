@@ -74,7 +74,7 @@ def _check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: obj
         return
     body, known = json.loads(response_dict["body"]), operation_model.output_shape.members
     if not isinstance(body, dict) or (body and not body.keys() & known.keys()):
-        raise ValueError("not an answer of the service")
+        raise ValueError("not a response of the service")
 
 
 class IotJobs:
@@ -94,7 +94,7 @@ class IotJobs:
         with self._call("DescribeJob"):
             described = self._client.describe_job(jobId=job_id).get("job", {})
         if not {"jobArn", "status"} <= described.keys():
-            raise JobsUnavailable("MalformedResponse", "DescribeJob answered no status")
+            raise JobsUnavailable("MalformedResponse", "DescribeJob returned a job without ARN or status")
         counts = described.get("jobProcessDetails", {})
         return Job(
             job_id=job_id,
@@ -135,7 +135,7 @@ class IotJobs:
 
     @contextmanager
     def _call(self, operation: str) -> Iterator[None]:
-        """Wait for the operation's turn, then translate the errors of the call. Raises OutOfTime, JobsError."""
+        """Wait for the gate, then translate the errors of the call. Raises OutOfTime, JobsError."""
         self._gate.acquire(operation)
         with _translated_errors():
             yield
@@ -153,7 +153,7 @@ class IotJobs:
             if not next_token:
                 return
             if next_token == token.get("nextToken"):
-                raise JobsError("RepeatedToken", "the listing answered the same page again")
+                raise JobsError("RepeatedToken", "the service returned the same nextToken again")
             token = {"nextToken": next_token}
 
 
@@ -161,7 +161,7 @@ def _thing_name(arn: str) -> str:
     """Return what follows `:thing/`: a name may contain a colon."""
     name = arn.partition(":thing/")[2]
     if not name:
-        raise JobsUnavailable("MalformedResponse", "ListJobExecutionsForJob answered an execution of no thing")
+        raise JobsUnavailable("MalformedResponse", "ListJobExecutionsForJob returned an execution without a thing ARN")
     return name
 
 
@@ -175,7 +175,7 @@ def _summary(listed: "JobSummaryTypeDef") -> JobSummary:
             last_updated_at=listed["lastUpdatedAt"],
         )
     except KeyError as missing:
-        raise JobsUnavailable("MalformedResponse", f"ListJobs answered a job without {missing}") from missing
+        raise JobsUnavailable("MalformedResponse", f"ListJobs returned a job without {missing}") from missing
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def _translated_errors() -> Iterator[None]:
     except ClientError as error:
         raise _translate(error) from error
     except (HTTPClientError, SdkConnectionError, ResponseParserError) as error:
-        raise JobsUnavailable(type(error).__name__, "no usable answer from the service") from error
+        raise JobsUnavailable(type(error).__name__, "no usable response from the service") from error
     except BotoCoreError as error:
         raise JobsError(type(error).__name__, str(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # of an unreadable body

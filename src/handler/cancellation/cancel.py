@@ -11,7 +11,7 @@ from dataclasses import replace
 from handler.cancellation.executions import end_executions
 from handler.cancellation.job import ACTIVE_STATUSES, TERMINAL_STATUSES, Job, JobStatus
 from handler.cancellation.parallel import in_parallel
-from handler.cancellation.report import JobResult, Outcome
+from handler.cancellation.report import JobResult, Outcome, counted
 from handler.cancellation.request import CancelRequest
 from handler.cancellation.session import Session
 from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
@@ -78,9 +78,9 @@ def _result_without_cancel(session: Session, job_id: str, request: CancelRequest
     if request.criteria is None:
         return None
     if job.status not in ACTIVE_STATUSES:
-        return _result(job, Outcome.DEFERRED, f"the job reads {job.status}")
-    # An earlier delivery selected and canceled this id, which may be another job's since.
-    error = JobNotCancelable("IsLive", "it was not cancelled, or another job has its id by now")
+        return _result(job, Outcome.DEFERRED, f"the job has the unknown status {job.status}")
+    # An earlier attempt selected and canceled this id, which may be another job's since.
+    error = JobNotCancelable("IsLive", "not canceled again: its earlier cancel had no effect, or its id was reused")
     return _denied(session, job, error)
 
 
@@ -90,7 +90,7 @@ def _cancel(session: Session, job_id: str, request: CancelRequest) -> JobResult:
     if job.status in TERMINAL_STATUSES:
         return _terminal(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)
     if refusal is None:
-        return _result(job, Outcome.DEFERRED, f"the cancel was accepted, but the job still reads {job.status}")
+        return _result(job, Outcome.DEFERRED, f"CancelJob was accepted, but DescribeJob still returns {job.status}")
     if isinstance(refusal, AccessDenied):
         return _denied(session, job, refusal)
     # An undocumented status is a transition to another one. An active job that cannot be canceled is not.
@@ -140,19 +140,19 @@ def _end_executions(session: Session, job_id: str, request: CancelRequest) -> Jo
     job = session.api.describe(job_id)
     reason = request.reason
     if request.criteria and (job.reason_code, job.comment) != (reason.reason_code, reason.comment):
-        return _result(job, Outcome.ALREADY_CANCELED, "its executions run on: somebody else has cancelled it")
+        return _result(job, Outcome.ALREADY_CANCELED, "its executions still run: another caller canceled the job")
     if _is_protected(session, job):
-        return _result(job, Outcome.ALREADY_CANCELED, f"its executions run on: {session.limits.protection}")
+        return _result(job, Outcome.ALREADY_CANCELED, f"its executions still run: {session.limits.protection}")
     if request.dry_run:
-        return _result(job, Outcome.ALREADY_CANCELED, "the executions that it has left would be ended")
+        return _result(job, Outcome.ALREADY_CANCELED, "its executions that still run would be canceled")
     executions = end_executions(session.api, job_id)
     job = session.api.describe(job_id)
-    detail = f"{executions.ended} executions that an earlier cancel had left were ended"
+    detail = f"ended {counted(executions.ended, 'execution')} that an earlier cancel left running"
     if not job.executions_in_progress:
         return _result(job, Outcome.ALREADY_CANCELED, detail)
     if executions.refusal and not executions.ended:
         return _result(job, Outcome.FAILED, str(executions.refusal))
-    return _result(job, Outcome.DEFERRED, f"{detail}, and there are more")
+    return _result(job, Outcome.DEFERRED, f"{detail}; more are running")
 
 
 def _denied(session: Session, job: Job, refusal: JobsError) -> JobResult:
@@ -171,7 +171,7 @@ def _protected(session: Session, job: Job) -> JobResult:
 
 def _outside_prefix(session: Session) -> AccessDenied:
     prefix = session.limits.job_id_prefix
-    return AccessDenied("OutsidePrefix", f"the id does not start with JobIdPrefix {prefix!r}")
+    return AccessDenied("OutsidePrefix", f"the job id does not start with JobIdPrefix {prefix!r}")
 
 
 def _terminal(job: Job, if_canceled: Outcome) -> JobResult:

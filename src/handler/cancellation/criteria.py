@@ -47,7 +47,7 @@ def parse_criteria(value: object) -> Criteria:
     """Parse the value of `select`. Raises RequestRejected."""
     fields = read_object("select", value, KEYS)
     if not any(fields.get(scope) for scope in SCOPES):
-        raise RequestRejected("select", f"must have at least one of {', '.join(SCOPES)}: age alone is not a scope")
+        raise RequestRejected("select", "age alone is too broad; must have at least one of ", *SCOPES)
     return Criteria(
         job_id_glob=_glob(fields.get("jobIdGlob")),
         exclude_job_id_globs=_globs(fields.get("excludeJobIdGlobs")),

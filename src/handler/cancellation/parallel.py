@@ -1,4 +1,4 @@
-"""Run rate-limited calls on a few threads: the rate limit sets the pace, but each call takes its time."""
+"""Run rate-limited calls on a few threads, since a call may take longer than the interval between two calls."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor

@@ -74,7 +74,7 @@ class JobResult:
 
 @dataclass(frozen=True, slots=True)
 class ExcludedJob:
-    """A job that a person might expect to be selected, and why it is not."""
+    """A job that a user might expect to be selected, and why it is not."""
 
     job_id: str
     why: str
@@ -136,6 +136,11 @@ class Report:
         if self.excluded:  # only a dry run lists them
             report["leftOut"] = [{"jobId": job.job_id, "why": job.why} for job in self.excluded]
         return report
+
+
+def counted(number: int, noun: str) -> str:
+    """Return the number and the noun, which has an s in the plural."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def status_of(results: tuple[JobResult, ...]) -> RunStatus:

@@ -51,7 +51,7 @@ class StackLimits:
 
 @dataclass(frozen=True, slots=True)
 class CancelReason:
-    """Who asked for a run, and the reasonCode and comment with which its jobs are canceled."""
+    """Who requested a run, and the reasonCode and comment with which its jobs are canceled."""
 
     asked_by: str
     reason_code: str
@@ -93,7 +93,7 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     if wait_minutes:
         max_jobs = min(max_jobs, MAX_WAITED_JOBS)
     job_ids = _job_ids(fields, limits)
-    check_job_limit("jobIds", len(job_ids), max_jobs)
+    check_job_limit("jobIds", len(job_ids), max_jobs, wait_minutes=wait_minutes)
     return CancelRequest(
         job_ids=job_ids,
         criteria=_criteria(fields["select"], limits) if "select" in fields else None,
@@ -109,14 +109,17 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     )
 
 
-def check_job_limit(field: str, number: int, max_jobs: int) -> None:
-    """Raise RequestRejected if a run that may cancel `max_jobs` matches more."""
-    if number > max_jobs:
-        raise RequestRejected(
-            field,
-            f"means {number} jobs, and a run may cancel at most {max_jobs}, so none was cancelled: "
-            f"ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have {MAX_WAITED_JOBS} at most",
-        )
+def check_job_limit(
+    field: str, number: int, max_jobs: int, *, wait_minutes: int, canceled: str = "none of them"
+) -> None:
+    """Raise RequestRejected if a run that may cancel `max_jobs` matches more; it says which jobs were `canceled`."""
+    if number <= max_jobs:
+        return
+    matches = "names" if field == "jobIds" else "matches"
+    text = f"{matches} {number} jobs, but the limit is {max_jobs}, so this run canceled {canceled}; select fewer jobs"
+    if wait_minutes and max_jobs == MAX_WAITED_JOBS:
+        raise RequestRejected(field, f"{text}: {max_jobs} is the maximum with ", "waitForExecutionsMinutes")
+    raise RequestRejected(field, f"{text}, or raise MaxJobsPerRun or ", "maxJobs")
 
 
 def _job_ids(fields: Mapping[str, object], limits: StackLimits) -> tuple[str, ...]:
@@ -148,14 +151,14 @@ def _job_id(field: str, value: object, limits: StackLimits) -> str:
 def _force(value: object, limits: StackLimits) -> bool:
     force = read_flag("force", value, default=limits.force)
     if force and not limits.force:
-        raise RequestRejected("force", "must be false or left out, since the stack's parameter Force is false")
+        raise RequestRejected("force", "must be false or omitted, since the stack's parameter Force is false")
     return force
 
 
 def _dry_run(value: object, limits: StackLimits) -> bool:
     dry_run = read_flag("dryRun", value, default=limits.dry_run)
     if limits.dry_run and not dry_run:
-        raise RequestRejected("dryRun", "must be true or left out, since the stack's parameter DryRun is true")
+        raise RequestRejected("dryRun", "must be true or omitted, since the stack's parameter DryRun is true")
     return dry_run
 
 

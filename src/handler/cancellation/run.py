@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.criteria import Criteria, can_match, check_prefix
-from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, status_of
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, counted, status_of
 from handler.cancellation.request import CancelRequest, check_job_limit
 from handler.cancellation.selection import earlier_cancellations, select
 from handler.cancellation.session import Session
@@ -45,7 +45,7 @@ def _poll(session: Session, request: CancelRequest, trigger: Trigger, job_ids: S
     try:
         selected = _run_selection(session, request, request.criteria, trigger, limit_checked=False)
     except RequestRejected as rejection:  # earlier deliveries have canceled jobs, so the run is not REJECTED
-        return replace(polled, status=RunStatus.UNSETTLED, reason=str(rejection))
+        return replace(polled, status=RunStatus.UNSETTLED, reason=str(rejection.in_template_spelling()))
     selected_ids = {job.job_id for job in selected.jobs}
     jobs = (*(job for job in polled.jobs if job.job_id not in selected_ids), *selected.jobs)
     return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs))
@@ -65,29 +65,40 @@ def _run_selection(
             selection = select(session, criteria, session.gate.call_budget() if is_first_attempt else None)
         except JobsError as error:
             if number == 0 and not isinstance(error, JobsUnavailable):
-                raise RequestRejected("select", f"could not be carried out: {error}") from error
-            return _unfinished(request, trigger, results.values(), f"select: {error}")
+                raise RequestRejected("select", f"the selection failed: {error}") from error
+            return _unfinished(request, trigger, results.values(), f"the selection failed: {error}")
         excluded = excluded or selection.excluded
         new = [job.job_id for job in selection.jobs if job.job_id not in results]
         try:
-            check_job_limit("select", 0 if limit_checked else len(results) + len(new), request.max_jobs)
+            check_job_limit(
+                "select",
+                0 if limit_checked else len(results) + len(new),
+                request.max_jobs,
+                wait_minutes=request.wait_minutes,
+                canceled="none of the new ones" if results or session.wait else "none of them",
+            )
         except RequestRejected as rejection:
             if number == 0:
                 raise
-            return replace(_report(request, trigger, results.values(), str(rejection)), status=RunStatus.UNSETTLED)
+            reason = str(rejection.in_template_spelling())
+            return replace(_report(request, trigger, results.values(), reason), status=RunStatus.UNSETTLED)
         results |= {result.job_id: result for result in _cancel(session, new, request)}
         if not new or rounds == 1 or _has_deferred(results.values()):
             break
     else:
-        return _unfinished(request, trigger, results.values(), f"new jobs matched in each of {rounds} passes")
-    matched = f"{len(results)} live jobs matched"
+        return _unfinished(
+            request, trigger, results.values(), f"new jobs matched in each of {rounds} rounds of selection"
+        )
+    matched = f"{counted(len(results), 'active job')} matched"
     if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):
         try:
             earlier = earlier_cancellations(session, criteria, request, results)
         except JobsError as error:
-            return _unfinished(request, trigger, results.values(), f"{matched}; those cancelled before: {error}")
+            return _unfinished(
+                request, trigger, results.values(), f"{matched}; the search for earlier canceled jobs failed: {error}"
+            )
         if earlier:
-            matched = f"{matched}, {len(earlier)} were cancelled before and are still run by devices"
+            matched = f"{matched}; devices still run {counted(len(earlier), 'job')} that an earlier attempt canceled"
             canceled = _cancel(session, earlier, request, describe_first=True)
             results |= {result.job_id: result for result in canceled}
     report = _report(request, trigger, results.values(), matched)
@@ -113,7 +124,7 @@ def rotate[Item](items: Sequence[Item], previous_attempts: int) -> Sequence[Item
 def _needs_earlier_cancellations(request: CancelRequest, trigger: Trigger) -> bool:
     """Return True if devices matter that still run jobs which an earlier delivery has canceled.
 
-    Not for a direct request: all of them have the same comment, so that a job does not tell which one canceled it.
+    Not for a direct request: all of them have the same comment, so that a job does not show which one canceled it.
     """
     if trigger is Trigger.TEARDOWN:
         return request.force or request.wait_minutes > 0

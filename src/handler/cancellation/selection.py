@@ -26,7 +26,7 @@ _MAX_EXCLUDED = 100
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The selected jobs, and the first of those that a person might expect among them."""
+    """The selected jobs, and the first of those that a user might expect among them."""
 
     jobs: tuple[JobSummary, ...]
     excluded: tuple[ExcludedJob, ...]
@@ -66,7 +66,7 @@ def select(session: Session, criteria: Criteria, call_budget: int | None = None)
 def earlier_cancellations(
     session: Session, criteria: Criteria, request: CancelRequest, known: Container[str]
 ) -> list[str]:
-    """Return the ids of jobs that an earlier delivery of this request has canceled and that devices still run.
+    """Return the ids of jobs that an earlier attempt of this request canceled and that devices still run.
 
     A canceled job no longer matches a selection, but a teardown that is retried has to wait for its devices, or end
     their executions, as the first delivery had to. Such a job has the request's reasonCode and comment. Jobs in `known`
@@ -75,7 +75,7 @@ def earlier_cancellations(
     now = session.utc_now()
 
     def is_in_scope(summary: JobSummary) -> bool:
-        """A canceled job was last updated when it was canceled, so only `createdAt` still tells its age."""
+        """A canceled job was last updated when it was canceled, so only `createdAt` still gives its age."""
         return (
             summary.job_id not in known
             and not summary.job_id.startswith(OTA_PREFIX)
@@ -171,6 +171,7 @@ def _check_call_budget(number: int, call_budget: int | None) -> None:
     if call_budget is not None and number > call_budget:
         raise RequestRejected(
             "select",
-            f"takes {number} questions about single jobs (tags, targets, namespace), and a run has the time for "
-            f"{call_budget}: narrow it with jobIdGlob",
+            f"needs {number} API calls for single jobs (tags, targets, namespace), but a run has time for {call_budget}"
+            "; narrow the selection with ",
+            "jobIdGlob",
         )

@@ -13,13 +13,13 @@ _MAX_QUOTED_LENGTH = 40
 def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
     """Return `value` if it is an object with no other keys than `keys`, and no null. Raises RequestRejected."""
     if not isinstance(value, Mapping):
-        raise RequestRejected(field, f"must be an object with the keys {', '.join(keys)}")
+        raise RequestRejected(field, "must be an object with the keys ", *keys)
     unknown = sorted(str(key) for key in value if key not in keys)
     if unknown:
-        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are {', '.join(keys)}")
+        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are ", *keys)
     for key, item in value.items():
         if item is None:
-            raise RequestRejected(key, "must not be null: leave it out")
+            raise RequestRejected(key, "must not be null")
     return value
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import ceil
 
-from handler.cancellation.report import JobResult, Report, RunStatus, Wait
+from handler.cancellation.report import JobResult, Report, RunStatus, Wait, counted
 from handler.cancellation.request import CancelRequest
 
 MIN_POLL_SECONDS = 20  # also the delay of the teardowns' queue
@@ -27,7 +27,7 @@ def wait_for_devices(report: Report, request: CancelRequest, wait: Wait | None, 
     wait_seconds = request.wait_minutes * 60
     remaining = wait_seconds - (now - wait.since if wait else 0.0)
     if remaining <= 0:
-        reason = f"after {request.wait_minutes} min, {_devices(running)}"
+        reason = f"timed out after {request.wait_minutes} min: {_devices(running)}"
         return replace(report, status=RunStatus.UNSETTLED, reason=reason)
     if wait is None:
         job_ids = (each.job_id for each in report.jobs if each.has_running_executions or not each.outcome.settled)
@@ -44,12 +44,12 @@ def wait_for_devices(report: Report, request: CancelRequest, wait: Wait | None, 
 def _devices(running: Iterable[JobResult]) -> str:
     jobs = [_devices_of_job(result) for result in running]
     rest = len(jobs) - _MAX_JOBS_IN_REASON
-    more = f", and devices still run {rest} more jobs" if rest > 0 else ""
+    more = f", and {counted(rest, 'more job')}" if rest > 0 else ""
     return f"{', '.join(jobs[:_MAX_JOBS_IN_REASON])}{more}"
 
 
 def _devices_of_job(result: JobResult) -> str:
     number = result.executions_left_in_progress
     if not number:
-        return f"job {result.job_id} is still being cancelled"
+        return f"job {result.job_id} is still being canceled"
     return f"{number} {'device still runs' if number == 1 else 'devices still run'} job {result.job_id}"

@@ -140,7 +140,7 @@ class Lifecycle(CfnResource):
             "NoEcho": False,
         }
         body = response_body(fields, reason, f"log group {self._log_group}, correlation_id {resource.request_id}")
-        self.delivery_error = "the sending broke off"
+        self.delivery_error = "the request to ResponseURL was interrupted"
         self.delivery_error = self._deliver(body)
         if self.delivery_error:
             self._count("ResponsesUndelivered")

@@ -72,7 +72,6 @@ def _by_property(keys: tuple[str, ...]) -> dict[str, str]:
 
 _SELECT_KEYS = _by_property(criteria.KEYS)
 _REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != "jobIds"))
-_PROPERTY_NAMES = {key: name for name, key in (_REQUEST_KEYS | _SELECT_KEYS).items()}
 
 
 def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
@@ -88,7 +87,7 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
     try:
         request = parse_request(_document(properties), limits, reason)
     except RequestRejected as rejection:
-        raise _in_template_spelling(rejection) from rejection
+        raise rejection.in_template_spelling() from rejection
     _check_times(request, properties)
     return request
 
@@ -101,8 +100,8 @@ def _check_times(request: CancelRequest, properties: Properties) -> None:
     if request.wait_minutes and request.wait_minutes * 60 + _MIN_SECONDS_BESIDE_WAIT > timeout:
         raise RequestRejected(
             "WaitForExecutionsMinutes",
-            f"must end {_MIN_SECONDS_BESIDE_WAIT} s before the ServiceTimeout of {timeout} s: "
-            f"at most {max(0, (timeout - _MIN_SECONDS_BESIDE_WAIT) // 60)}",
+            f"must be at most {max(0, (timeout - _MIN_SECONDS_BESIDE_WAIT) // 60)} minutes: "
+            f"the wait must end {_MIN_SECONDS_BESIDE_WAIT} s before ServiceTimeout ({timeout} s)",
         )
 
 
@@ -141,9 +140,11 @@ def read_leniently(
             parse_request({**scope, key: value}, lenient_limits, reason)
             document[key] = value
         except RequestRejected as rejection:
-            warnings.append(f"left out {_in_template_spelling(rejection)}")
+            ignored = rejection.in_template_spelling()
+            warnings.append(f"ignored property {ignored}")
             if key in _SAFE_VALUES:
                 document[key] = _SAFE_VALUES[key]
+                warnings[-1] = f"treating {ignored.field} as {str(_SAFE_VALUES[key]).lower()}: {ignored.allowed}"
     return parse_request(document, lenient_limits, reason), tuple(warnings)
 
 
@@ -162,9 +163,3 @@ def read_service_timeout(properties: Properties) -> int:
 
 def _document(properties: Properties) -> dict[str, object]:
     return {key: _read(name, properties[name]) for name, key in _REQUEST_KEYS.items() if name in properties}
-
-
-def _in_template_spelling(rejection: RequestRejected) -> RequestRejected:
-    """Return the same rejection for the author of a template, where `select.jobIdGlob` is Select.JobIdGlob."""
-    field = ".".join(_PROPERTY_NAMES.get(key, key) for key in rejection.field.split("."))
-    return RequestRejected(field, rejection.allowed)

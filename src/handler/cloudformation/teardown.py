@@ -63,7 +63,7 @@ def validate(resource: CustomResourceRequest, limits: StackLimits) -> Response:
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Response("FAILED", resource.fallback_id, report, reason)
     physical_id = resource.selection_id if request.criteria else request.job_ids[0]
-    reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
+    reason = f"{resource.request_type}: the properties are valid; jobs are canceled only on Delete"
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
     return Response("SUCCESS", physical_id, report, data=_data(request), warnings=warnings)
 
@@ -85,7 +85,7 @@ def _plan_selection(resource: CustomResourceRequest, limits: StackLimits) -> Del
         return Deletion(*read_leniently(scope, resource.properties, limits, _cancel_reason(resource)))
     except RequestRejected as rejection:
         # The selection is unreadable, and stays so: the stack's deletion proceeds, with a warning and a metric.
-        reason = str(rejection)
+        reason = f"{rejection.in_template_spelling()}; no jobs were canceled, and the stack's deletion continues"
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
 
@@ -95,7 +95,7 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
     data, warnings = _data(deletion.request), deletion.warnings
     if report.status is RunStatus.SETTLED:
         if Outcome.WOULD_CANCEL in report.counts:
-            warnings = (*warnings, "dry run: the deletion goes on, and its jobs live on")
+            warnings = (*warnings, "dry run: the stack's deletion continues, and its active jobs were not canceled")
         return Response("SUCCESS", resource.fallback_id, report, data=data, warnings=warnings)
     reason = _unsettled_reason(report)
     if resource.continues_if_incomplete:
@@ -107,9 +107,9 @@ def _job_to_cancel(resource: CustomResourceRequest) -> tuple[str | None, str]:
     """Return the job that the PhysicalResourceId names, or None and why it names none."""
     job_id = resource.physical_id
     if job_id is None or not is_job_id(job_id):
-        return None, "the PhysicalResourceId names no job: its Create failed"
+        return None, "the PhysicalResourceId names no job, since Create failed; nothing to cancel"
     if job_id != resource.properties.get("JobId") and _is_generated(job_id, resource):
-        return None, "the PhysicalResourceId was made up by CloudFormation, since Create never finished"
+        return None, "CloudFormation generated the PhysicalResourceId, since Create did not complete; nothing to cancel"
     return job_id, ""
 
 

@@ -15,7 +15,7 @@ def parse_alarm(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent:
         raise RequestRejected("detail.state.value", "must be ALARM, OK or INSUFFICIENT_DATA")
     job_ids = list(_job_ids(at(event, "detail", "configuration", "metrics")))
     if not job_ids:
-        raise RequestRejected("detail.configuration.metrics", "must hold a metric with a JobId dimension")
+        raise RequestRejected("detail.configuration.metrics", "must contain a metric with a JobId dimension")
     return CancelEvent.from_event({"jobIds": job_ids}, f"alarm {text_or_unknown(at(event, 'detail', 'alarmName'))}")
 
 

@@ -29,13 +29,13 @@ def parse_eventbridge_event(
         return _parse_scheduled(event, sweep_request)
     source, detail_type = text_or_unknown(event.get("source")), text_or_unknown(event["detail-type"])
     if detail_type == REPORT_DETAIL_TYPE:  # from any source
-        return IgnoredEvent("it is a canceler's report")
+        return IgnoredEvent("the event is a report of an iot-job-canceler stack")
     if detail_type == REQUEST_DETAIL_TYPE:
         return _parse_request(event)
     if parse := _AWS_EVENTS.get((source, detail_type)):
         return parse(event)
     known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _AWS_EVENTS)})
-    raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, from its own source")
+    raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, sent by the matching source")
 
 
 def _parse_scheduled(event: Mapping[str, object], sweep_request: Mapping[str, object] | None) -> CancelEvent:

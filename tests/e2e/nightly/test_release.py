@@ -143,7 +143,7 @@ def clone(origin: Path, tmp_path: Path) -> Path:
 
 def test_uncommitted_changes_are_rejected(clone: Path, tmp_path: Path) -> None:
     (clone / "src" / "handler" / "left.py").touch()
-    with pytest.raises(NotReleasable, match=r"not in the commit:\n\?\? src/handler/left\.py"):
+    with pytest.raises(NotReleasable, match=r"uncommitted changes:\n\?\? src/handler/left\.py"):
         release.release(clone, tmp_path / "dist")
     assert not (tmp_path / "dist").exists()
 

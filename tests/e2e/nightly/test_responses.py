@@ -16,7 +16,7 @@ def test_an_undelivered_response_is_counted_and_raised(canceler: Canceler, step:
     job_id, before = canceler.job("undelivered", started=0, queued=1), metrics(canceler, "ResponsesUndelivered")
     with response_server(canceler, step) as server:
         failure = canceler.invoke(delete(server.url, job_id))
-    assert "no answer reached CloudFormation" in failure["errorMessage"]
+    assert "failed to send the response to CloudFormation" in failure["errorMessage"]
     assert len(server.received) == 6
     assert metrics(canceler, "ResponsesUndelivered") == before + 1
     assert canceler.report_on(job_id)["counts"] == {"CANCELED": 1}

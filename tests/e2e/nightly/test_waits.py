@@ -64,7 +64,7 @@ def test_a_deletion_fails_if_a_device_does_not_finish_in_time(
     """The cancel, and polls after 20, 40 and 60 s. MiniStack deletes the bucket then; CloudFormation would not."""
     deletion = deletions["rollout-fail"]
     assert "is in DELETE_FAILED" in deletion.reason
-    assert "after 1 min, 1 device still runs job rollout-fail" in deletion.reason
+    assert "timed out after 1 min: 1 device still runs job rollout-fail" in deletion.reason
     assert reports_on(patient, "rollout-fail") == [
         ("UNFINISHED", "CANCELED", 1),
         ("UNFINISHED", "ALREADY_CANCELED", 1),
@@ -81,7 +81,7 @@ def test_continue_deletes_the_stack_with_a_warning_and_a_metric(
     assert deletion.roll_out.fleet.state("rollout-continue").executions == {"IN_PROGRESS": 3}
     lines = [json.loads(line) for line in patient.log.lines() if line.startswith("{")]
     warnings = [line["message"] for line in lines if line.get("level") == "WARNING" and line["message"] != "report"]
-    assert warnings == ["after 1 min, 3 devices still run job rollout-continue"]
+    assert warnings == ["timed out after 1 min: 3 devices still run job rollout-continue"]
     assert [line["TeardownsContinued"] for line in lines if "TeardownsContinued" in line] == [[1.0]]
 
 

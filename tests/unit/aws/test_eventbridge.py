@@ -38,7 +38,7 @@ def publish(bus: FakeBus, report: Report, seconds: float = 300) -> str:
 
 def many(number: int, detail: str = "") -> Report:
     jobs = tuple(JobResult(f"{each:064}", Outcome.FAILED, detail) for each in range(number))
-    return Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, reason=f"{number} live jobs matched", jobs=jobs)
+    return Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, reason=f"{number} active jobs matched", jobs=jobs)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_report_is_one_event_from_the_source_of_the_canceler(client: Any, stub
     ("report", "published"),
     [
         (Report(RunStatus.REJECTED, Trigger.DIRECT, reason="select: no"), {"status": "REJECTED", "jobs": []}),
-        (Report(RunStatus.SETTLED, Trigger.SCHEDULE, reason="0 live jobs matched"), {"counts": {}, "jobs": []}),
+        (Report(RunStatus.SETTLED, Trigger.SCHEDULE, reason="0 active jobs matched"), {"counts": {}, "jobs": []}),
     ],
 )
 def test_a_run_without_jobs_is_one_event(report: Report, published: dict[str, Any]) -> None:
@@ -98,7 +98,7 @@ def test_a_report_that_is_too_long_for_one_event_is_split_between_jobs(number: i
     assert [job["jobId"] for detail in details for job in detail["jobs"]] == [f"{each:064}" for each in range(number)]
     for detail in details:
         assert detail["counts"] == {"FAILED": number}
-        assert (detail["status"], detail["reason"]) == ("UNSETTLED", f"{number} live jobs matched")
+        assert (detail["status"], detail["reason"]) == ("UNSETTLED", f"{number} active jobs matched")
 
 
 def test_no_event_is_too_large_for_the_bus() -> None:
@@ -131,7 +131,11 @@ def test_no_secret_is_published(text: str, redacted: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "error", "events"),
-    [(5.0, "", 1), (4.999, "there was no time for it", 0), (-1.0, "there was no time for it", 0)],
+    [
+        (5.0, "", 1),
+        (4.999, "not enough time left in this invocation", 0),
+        (-1.0, "not enough time left in this invocation", 0),
+    ],
 )
 def test_a_call_that_could_outlast_the_invocation_is_not_made(seconds: float, error: str, events: int) -> None:
     bus = FakeBus()
@@ -169,7 +173,7 @@ def test_an_error_of_the_call_ends_the_publishing() -> None:
 def test_an_unreadable_response_is_an_error(response: Any, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = FakeBus()
     monkeypatch.setattr(bus, "put_events", lambda **_entries: response)
-    assert publish(bus, REPORT) == f"no usable answer: {error}"
+    assert publish(bus, REPORT) == f"no usable response: {error}"
 
 
 def test_an_unexpected_error_is_raised() -> None:

@@ -267,7 +267,7 @@ def test_a_listed_job_without_a_required_key_is_unavailable(missing: str, iot: I
     stub.add_response("list_jobs", {"jobs": [listed("a"), row]})
     with pytest.raises(JobsUnavailable) as caught:
         listing(iot)
-    assert str(caught.value) == f"MalformedResponse: ListJobs answered a job without '{missing}'"
+    assert str(caught.value) == f"MalformedResponse: ListJobs returned a job without '{missing}'"
 
 
 def test_a_repeated_page_of_jobs_is_an_error(iot: IotJobs, stub: Stubber) -> None:

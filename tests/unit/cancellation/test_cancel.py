@@ -40,11 +40,11 @@ PREFIXED = replace(LIMITS, job_id_prefix="ota-")
 PROTECTED = {"cancel-protection": "true"}
 ONE_OF_EACH = {"thing-1": "QUEUED", "thing-2": "IN_PROGRESS", "thing-3": "SUCCEEDED"}
 TWO_RUNNING = {**ONE_OF_EACH, "thing-4": "IN_PROGRESS", "thing-5": "FAILED"}
-ENDED_ONE = "1 executions that an earlier cancel had left were ended"
-ENDED_TWO = "2 executions that an earlier cancel had left were ended"
-RUNNING_ON = "its executions run on: somebody else has cancelled it"
-WOULD_END = "the executions that it has left would be ended"
-OUTSIDE = "OutsidePrefix: the id does not start with JobIdPrefix 'ota-'"
+ENDED_ONE = "ended 1 execution that an earlier cancel left running"
+ENDED_TWO = "ended 2 executions that an earlier cancel left running"
+RUNNING_ON = "its executions still run: another caller canceled the job"
+WOULD_END = "its executions that still run would be canceled"
+OUTSIDE = "OutsidePrefix: the job id does not start with JobIdPrefix 'ota-'"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ ROWS: dict[str, Row] = {
     "a scheduled job is CANCELED": Row("CANCELED", status="SCHEDULED"),
     "a job that reads active at first is described until it reads CANCELED": Row("CANCELED", lag=4),
     "a job that reads active after every wait is DEFERRED": Row(
-        "DEFERRED", "the cancel was accepted, but the job still reads IN_PROGRESS", lag=5
+        "DEFERRED", "CancelJob was accepted, but DescribeJob still returns IN_PROGRESS", lag=5
     ),
     "a job deleted after the cancel is GONE": Row("GONE", "no such job", fault=failing("DescribeJob", not_found)),
     "an accepted job whose description is throttled is DEFERRED": Row(
@@ -166,7 +166,7 @@ ROWS: dict[str, Row] = {
     ),
     "a cancel whose response is lost is DEFERRED": Row(
         "DEFERRED",
-        "ConnectionClosedError: no usable answer from the service",
+        "ConnectionClosedError: no usable response from the service",
         lost=failing("CancelJob", answer_lost),
     ),
     # CancelJob is denied.
@@ -279,7 +279,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, executions of a protected job continue": Row(
         "ALREADY_CANCELED",
-        "its executions run on: the job is tagged cancel-protection=true",
+        "its executions still run: the job is tagged cancel-protection=true",
         status="CANCELED",
         executions=TWO_RUNNING,
         left=2,
@@ -333,7 +333,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, a throttled execution defers the job after the others are ended": Row(
         "DEFERRED",
-        f"{ENDED_ONE}, and there are more",
+        f"{ENDED_ONE}; more are running",
         status="CANCELED",
         executions=TWO_RUNNING,
         left=1,
@@ -342,7 +342,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, the count of the job decides after lost responses": Row(
         "ALREADY_CANCELED",
-        "0 executions that an earlier cancel had left were ended",
+        "ended 0 executions that an earlier cancel left running",
         status="CANCELED",
         executions=TWO_RUNNING,
         force=True,
@@ -358,7 +358,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, throttled executions defer the job": Row(
         "DEFERRED",
-        "0 executions that an earlier cancel had left were ended, and there are more",
+        "ended 0 executions that an earlier cancel left running; more are running",
         status="CANCELED",
         executions=TWO_RUNNING,
         left=2,
@@ -376,7 +376,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, one execution that refuses defers the job after the others are ended": Row(
         "DEFERRED",
-        f"{ENDED_ONE}, and there are more",
+        f"{ENDED_ONE}; more are running",
         status="CANCELED",
         executions=TWO_RUNNING,
         left=1,
@@ -402,7 +402,7 @@ ROWS: dict[str, Row] = {
     ),
     "a dry run with force would end no execution of a protected job": Row(
         "ALREADY_CANCELED",
-        "its executions run on: the job is tagged cancel-protection=true",
+        "its executions still run: the job is tagged cancel-protection=true",
         status="CANCELED",
         executions=TWO_RUNNING,
         left=2,
@@ -653,7 +653,7 @@ def test_reason_of_another_caller_is_kept_when_executions_are_ended(clock: FakeC
 def test_selected_job_that_is_active_again_is_not_canceled(status: str, clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob(status)}, clock)
     (result,) = cancel(jobs, clock, request=SELECTED, describe_first=True)
-    detail = "IsLive: it was not cancelled, or another job has its id by now"
+    detail = "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused"
     assert (result.outcome, result.detail, jobs.canceled) == ("FAILED", detail, [])
 
 
@@ -706,7 +706,7 @@ def test_later_attempts_end_the_remaining_executions(clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob("CANCELED", {f"t-{each:04}": "IN_PROGRESS" for each in range(3001)})}, clock)
     results = [cancel(jobs, clock, request=replace(REQUEST, force=True))[0] for _ in range(3)]
     assert [(each.outcome.value, each.detail, each.executions_left_in_progress) for each in results] == [
-        ("DEFERRED", "3000 executions that an earlier cancel had left were ended, and there are more", 1),
+        ("DEFERRED", "ended 3000 executions that an earlier cancel left running; more are running", 1),
         ("ALREADY_CANCELED", ENDED_ONE, 0),
         ("ALREADY_CANCELED", "", 0),
     ]

@@ -87,7 +87,7 @@ def test_defaults_are_active_snapshot_jobs_of_any_age() -> None:
     assert criteria.exclude_job_id_globs == ()
 
 
-SCOPE_ALLOWED = "must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+SCOPE_ALLOWED = "age alone is too broad; must have at least one of jobIdGlob, thingGroupName, tags"
 GLOB_ALLOWED = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?"
 GROUP_ALLOWED = "must be a string of 1 to 128 of the characters a-z A-Z 0-9 : _ -"
 LIST_ALLOWED = "must be a list of at least one string"
@@ -123,7 +123,7 @@ REJECTED: list[Any] = [
     ),
     pytest.param({"jobIdGlob": ""}, "select", SCOPE_ALLOWED, id="an empty glob"),
     *(
-        pytest.param({"jobIdGlob": "a"} | {key: None}, key, "must not be null: leave it out", id=f"{key} null")
+        pytest.param({"jobIdGlob": "a"} | {key: None}, key, "must not be null", id=f"{key} null")
         for key in KEYS.split(", ")
     ),
     pytest.param({"tags": {}}, "select", SCOPE_ALLOWED, id="no tags"),

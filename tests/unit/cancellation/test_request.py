@@ -23,7 +23,7 @@ REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
 COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control or format character"
 KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment, waitForExecutionsMinutes"
 
-NULL = "must not be null: leave it out"
+NULL = "must not be null"
 ONE_SCOPE = "must have exactly one of jobId, jobIds, select"
 
 PLAIN = CancelRequest(
@@ -226,16 +226,16 @@ REJECTED: list[Any] = [
         {"jobIds": ["a", "b", "c"]},
         SMALL,
         "jobIds",
-        "means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        "names 3 jobs, but the limit is 2, so this run canceled none of them"
+        "; select fewer jobs, or raise MaxJobsPerRun or maxJobs",
         id="over the job limit of the stack",
     ),
     pytest.param(
         {"jobIds": ["a", "b"], "maxJobs": 1},
         LIMITS,
         "jobIds",
-        "means 2 jobs, and a run may cancel at most 1, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        "names 2 jobs, but the limit is 1, so this run canceled none of them"
+        "; select fewer jobs, or raise MaxJobsPerRun or maxJobs",
         id="over the job limit of the request",
     ),
     pytest.param(
@@ -263,14 +263,14 @@ REJECTED: list[Any] = [
         {"jobId": "a", "force": True},
         LIMITS,
         "force",
-        "must be false or left out, since the stack's parameter Force is false",
+        "must be false or omitted, since the stack's parameter Force is false",
         id="force turned on",
     ),
     pytest.param(
         {"jobId": "a", "dryRun": False},
         DRY_RUN,
         "dryRun",
-        "must be true or left out, since the stack's parameter DryRun is true",
+        "must be true or omitted, since the stack's parameter DryRun is true",
         id="dry run turned off",
     ),
     *(
@@ -292,8 +292,8 @@ REJECTED: list[Any] = [
         {"jobIds": [*FIVE_HUNDRED, "one-more"], "waitForExecutionsMinutes": 1},
         LARGE,
         "jobIds",
-        "means 501 jobs, and a run may cancel at most 500, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most",
+        "names 501 jobs, but the limit is 500, so this run canceled none of them"
+        "; select fewer jobs: 500 is the maximum with waitForExecutionsMinutes",
         id="over the job limit of a run that waits",
     ),
     *(
@@ -353,15 +353,15 @@ def test_request_does_not_wait_by_default() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_job_limit_allows_up_to_max_jobs(number: int) -> None:
-    check_job_limit("select", number, 2)
+    check_job_limit("select", number, 2, wait_minutes=0)
 
 
 def test_job_limit_rejects_one_job_more() -> None:
     with pytest.raises(RequestRejected) as caught:
-        check_job_limit("select", 3, 2)
+        check_job_limit("select", 3, 2, wait_minutes=0)
     assert str(caught.value) == (
-        "select: means 3 jobs, and a run may cancel at most 2, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+        "select: matches 3 jobs, but the limit is 2, so this run canceled none of them"
+        "; select fewer jobs, or raise MaxJobsPerRun or maxJobs"
     )
 
 

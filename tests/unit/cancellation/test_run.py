@@ -87,12 +87,12 @@ def test_selection_is_complete_before_the_first_cancel(jobs: FakeJobs, clock: Fa
     called = operations(jobs)
     assert set(called[: called.index("CancelJob")]) == {"ListJobs", "ListTagsForResource"}
     assert set(called[called.index("CancelJob") :]) == {"CancelJob", "DescribeJob"}
-    assert (report.status, report.reason, len(report.jobs)) == ("SETTLED", "20 live jobs matched", 20)
+    assert (report.status, report.reason, len(report.jobs)) == ("SETTLED", "20 active jobs matched", 20)
 
 
 def test_selection_without_a_match_is_settled(jobs: FakeJobs, clock: FakeClock) -> None:
     report = carry_out(jobs, clock)
-    assert (report.status, report.jobs, report.reason) == ("SETTLED", (), "0 live jobs matched")
+    assert (report.status, report.jobs, report.reason) == ("SETTLED", (), "0 active jobs matched")
 
 
 def test_named_jobs_are_not_listed(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -158,8 +158,8 @@ def test_selection_over_the_job_limit_is_rejected_before_any_cancel(
     with pytest.raises(RequestRejected) as caught:
         carry_out(jobs, clock, ALL | {"dryRun": dry_run})
     assert str(caught.value) == (
-        f"select: means {number} jobs, and a run may cancel at most 100, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+        f"select: matches {number} jobs, but the limit is 100, so this run canceled none of them"
+        "; select fewer jobs, or raise MaxJobsPerRun or maxJobs"
     )
     assert jobs.canceled == []
     assert set(operations(jobs)) == {"ListJobs"}
@@ -167,7 +167,7 @@ def test_selection_over_the_job_limit_is_rejected_before_any_cancel(
 
 def test_request_can_lower_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= {name: FakeJob() for name in "abc"}
-    with pytest.raises(RequestRejected, match="means 3 jobs, and a run may cancel at most 2"):
+    with pytest.raises(RequestRejected, match="matches 3 jobs, but the limit is 2"):
         carry_out(jobs, clock, ALL | {"maxJobs": 2})
     assert jobs.canceled == []
 
@@ -198,7 +198,7 @@ def test_temporary_error_of_a_listing_leaves_the_run_unfinished(
     jobs.fault = failing("ListJobs", error, job_id=page)
     report = carry_out(jobs, clock)
     assert (report.status, report.jobs, jobs.canceled) == ("UNFINISHED", (), [])
-    assert report.reason == f"select: {error()}"
+    assert report.reason == f"the selection failed: {error()}"
 
 
 @pytest.mark.parametrize("error", [denied, refused, not_found])
@@ -211,7 +211,7 @@ def test_permanent_error_of_a_listing_rejects_the_request(
     jobs.fault = failing("ListJobs", error, job_id=page)
     with pytest.raises(RequestRejected) as caught:
         carry_out(jobs, clock)
-    assert str(caught.value) == f"select: could not be carried out: {error()}"
+    assert str(caught.value) == f"select: the selection failed: {error()}"
     assert jobs.canceled == []
 
 
@@ -223,7 +223,7 @@ def test_run_cancels_no_job_if_tags_cannot_be_read(
     jobs.fault = failing("ListTagsForResource", error, job_id="b")
     document = {"select": {"tags": {"a": "b"}}}
     if is_final:
-        with pytest.raises(RequestRejected, match="could not be carried out: AccessDeniedException"):
+        with pytest.raises(RequestRejected, match="the selection failed: AccessDeniedException"):
             carry_out(jobs, clock, document)
     else:
         report = carry_out(jobs, clock, document)
@@ -234,7 +234,10 @@ def test_run_cancels_no_job_if_tags_cannot_be_read(
 def test_run_without_time_for_the_listing_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs["a"] = FakeJob()
     report = carry_out(jobs, clock, seconds=0.5)
-    assert (report.status, report.reason) == ("UNFINISHED", "select: OutOfTime: no time left in this invocation")
+    assert (report.status, report.reason) == (
+        "UNFINISHED",
+        "the selection failed: OutOfTime: no time left in this invocation",
+    )
     assert jobs.calls == []
 
 
@@ -244,7 +247,7 @@ def test_run_without_time_for_all_jobs_reports_each_as_deferred(jobs: FakeJobs, 
     report = carry_out(jobs, clock, seconds=3.25, per_second=10)
     assert report.status == "UNFINISHED"
     assert report.counts == {"CANCELED": 20, "DEFERRED": 30}
-    assert report.reason == "50 live jobs matched"
+    assert report.reason == "50 active jobs matched"
 
 
 # The rounds of a teardown
@@ -268,7 +271,7 @@ def plain_listings(jobs: FakeJobs) -> int:
 def test_teardown_is_settled_when_no_new_job_matches(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= {name: FakeJob() for name in "ab"}
     report = carry_out(jobs, clock, trigger=Trigger.TEARDOWN)
-    assert (report.status, report.counts, report.reason) == ("SETTLED", {"CANCELED": 2}, "2 live jobs matched")
+    assert (report.status, report.counts, report.reason) == ("SETTLED", {"CANCELED": 2}, "2 active jobs matched")
     assert plain_listings(jobs) == 2
 
 
@@ -299,7 +302,7 @@ def test_teardown_is_unfinished_after_three_rounds_with_new_jobs(jobs: FakeJobs,
     create_after_each_cancel(jobs, ["b", "c", "d", "e"])
     report = carry_out(jobs, clock, trigger=Trigger.TEARDOWN)
     assert (report.status, report.counts) == ("UNFINISHED", {"CANCELED": 3})
-    assert report.reason == "new jobs matched in each of 3 passes"
+    assert report.reason == "new jobs matched in each of 3 rounds of selection"
     assert jobs.jobs["d"].status == "IN_PROGRESS"
 
 
@@ -332,7 +335,11 @@ def test_error_of_a_second_listing_leaves_the_run_unfinished_with_its_results(
 
     jobs.fault = fails_then
     report = carry_out(jobs, clock, trigger=Trigger.TEARDOWN)
-    assert (report.status, outcomes(report), report.reason) == ("UNFINISHED", {"a": "CANCELED"}, f"select: {error()}")
+    assert (report.status, outcomes(report), report.reason) == (
+        "UNFINISHED",
+        {"a": "CANCELED"},
+        f"the selection failed: {error()}",
+    )
 
 
 def test_dry_run_of_a_teardown_lists_once(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -406,7 +413,7 @@ def test_first_attempt_rejects_more_per_job_calls_than_half_of_the_time_allows(
     jobs.jobs |= {f"job-{each}": FakeJob(tags={"a": "b"}) for each in range(number)}
     by_tag = {"select": {"tags": {"a": "b"}}}
     if is_rejected:
-        with pytest.raises(RequestRejected, match="takes 150 questions"):
+        with pytest.raises(RequestRejected, match="needs 150 API calls for single jobs"):
             carry_out(jobs, clock, by_tag, limits=replace(LIMITS, max_jobs=1000), seconds=298, per_second=1)
         assert jobs.canceled == []
         return
@@ -492,7 +499,7 @@ def test_wait_times_out_its_minutes_after_it_began(
     assert report.status == status
     assert report.wait == (replace(wait, poll_seconds=poll_seconds) if poll_seconds else None)
     reason = "1 device still runs job a"
-    assert report.reason == (reason if poll_seconds else f"after 5 min, {reason}")
+    assert report.reason == (reason if poll_seconds else f"timed out after 5 min: {reason}")
 
 
 def test_wait_begins_when_the_run_ends(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -521,10 +528,14 @@ def test_poll_retries_jobs_that_could_not_be_canceled(jobs: FakeJobs, clock: Fak
 @pytest.mark.parametrize(
     ("fields", "outcome", "detail"),
     [
-        ({}, "FAILED", "IsLive: it was not cancelled, or another job has its id by now"),
-        ({"status": "SCHEDULED"}, "FAILED", "IsLive: it was not cancelled, or another job has its id by now"),
+        ({}, "FAILED", "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused"),
+        (
+            {"status": "SCHEDULED"},
+            "FAILED",
+            "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused",
+        ),
         ({"status": "COMPLETED"}, "ALREADY_FINISHED", ""),
-        ({"status": "PAUSED"}, "DEFERRED", "the job reads PAUSED"),
+        ({"status": "PAUSED"}, "DEFERRED", "the job has the unknown status PAUSED"),
         ({"tags": {"cancel-protection": "true"}}, "PROTECTED", "the job is tagged cancel-protection=true"),
     ],
 )
@@ -579,9 +590,9 @@ def test_teardown_selects_again_when_no_device_runs_its_jobs(
 @pytest.mark.parametrize(
     ("fault", "status", "outcome", "reason"),
     [
-        (("DescribeJob", refused, "a"), "UNSETTLED", "FAILED", "0 live jobs matched"),
-        (("ListJobs", refused, ""), "UNSETTLED", "ALREADY_CANCELED", f"select: could not be carried out: {refused()}"),
-        (("ListJobs", throttled, ""), "UNFINISHED", "ALREADY_CANCELED", f"select: {throttled()}"),
+        (("DescribeJob", refused, "a"), "UNSETTLED", "FAILED", "0 active jobs matched"),
+        (("ListJobs", refused, ""), "UNSETTLED", "ALREADY_CANCELED", f"Select: the selection failed: {refused()}"),
+        (("ListJobs", throttled, ""), "UNFINISHED", "ALREADY_CANCELED", f"the selection failed: {throttled()}"),
     ],
 )
 def test_error_of_the_last_poll_or_the_selection_after_it_never_rejects_the_run(
@@ -606,7 +617,10 @@ def test_selection_after_a_wait_is_checked_against_the_job_limit(jobs: FakeJobs,
         wait=begun(clock, 60, "a"),
     )
     assert (report.status, outcomes(report), jobs.canceled) == ("UNSETTLED", {"a": "ALREADY_CANCELED"}, [])
-    assert report.reason.startswith("select: means 2 jobs, and a run may cancel at most 1")
+    assert report.reason == (
+        "Select: matches 2 jobs, but the limit is 1, so this run canceled none of the new ones; "
+        "select fewer jobs, or raise MaxJobsPerRun or MaxJobs"
+    )
 
 
 def test_jobs_created_during_a_teardown_count_against_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -619,7 +633,10 @@ def test_jobs_created_during_a_teardown_count_against_the_job_limit(jobs: FakeJo
     jobs.fault = create
     report = carry_out(jobs, clock, ALL | {"maxJobs": 2}, trigger=Trigger.TEARDOWN)
     assert (report.status, outcomes(report), jobs.canceled) == ("UNSETTLED", {"a": "CANCELED"}, ["a"])
-    assert report.reason.startswith("select: means 3 jobs, and a run may cancel at most 2")
+    assert report.reason == (
+        "Select: matches 3 jobs, but the limit is 2, so this run canceled none of the new ones; "
+        "select fewer jobs, or raise MaxJobsPerRun or MaxJobs"
+    )
 
 
 def test_running_protected_job_does_not_prevent_the_next_selection(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -654,8 +671,8 @@ def test_run_that_waits_may_match_at_most_500_jobs(jobs: FakeJobs, clock: FakeCl
     with pytest.raises(RequestRejected) as caught:
         carry_out(jobs, clock, WAITING, limits=replace(LIMITS, max_jobs=1000))
     assert str(caught.value) == (
-        "select: means 501 jobs, and a run may cancel at most 500, so none was cancelled: "
-        "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+        "select: matches 501 jobs, but the limit is 500, so this run canceled none of them"
+        "; select fewer jobs: 500 is the maximum with waitForExecutionsMinutes"
     )
     del jobs.jobs["job-0"]
     assert carry_out(jobs, clock, WAITING, limits=replace(LIMITS, max_jobs=1000)).counts == {"CANCELED": 500}
@@ -709,9 +726,9 @@ def test_run_waits_for_devices_of_earlier_cancellations(trigger: Trigger, jobs: 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        (0, "1 live jobs matched"),
-        (1, "1 live jobs matched, 1 were cancelled before and are still run by devices"),
-        (3, "1 live jobs matched, 3 were cancelled before and are still run by devices"),
+        (0, "1 active job matched"),
+        (1, "1 active job matched; devices still run 1 job that an earlier attempt canceled"),
+        (3, "1 active job matched; devices still run 3 jobs that an earlier attempt canceled"),
     ],
 )
 def test_teardown_with_force_ends_executions_of_earlier_cancellations(
@@ -737,7 +754,7 @@ def test_dry_run_reports_executions_of_earlier_cancellations(jobs: FakeJobs, clo
     report = carry_out(jobs, clock, ALL | {"dryRun": True}, limits=FORCE_ALLOWED, trigger=Trigger.TEARDOWN)
     assert [(each.job_id, each.outcome.value, each.detail) for each in report.jobs] == [
         ("a", "WOULD_CANCEL", ""),
-        ("b", "ALREADY_CANCELED", "the executions that it has left would be ended"),
+        ("b", "ALREADY_CANCELED", "its executions that still run would be canceled"),
     ]
     assert (report.status, report.excluded, jobs.executions_canceled) == ("SETTLED", (), [])
 
@@ -758,4 +775,4 @@ def test_failed_search_for_earlier_cancellations_leaves_the_run_unfinished(
     jobs.fault = failing("ListJobs", error, job_id="CANCELED/1")
     report = carry_out(jobs, clock, WAITING, trigger=Trigger.EVENT)
     assert (report.status, outcomes(report), polls(report)) == ("UNFINISHED", {"a": "CANCELED"}, None)
-    assert report.reason == f"1 live jobs matched; those cancelled before: {error()}"
+    assert report.reason == f"1 active job matched; the search for earlier canceled jobs failed: {error()}"

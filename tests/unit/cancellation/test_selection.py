@@ -415,8 +415,8 @@ def test_candidates_beyond_the_call_budget_are_rejected_after_the_listing(
     with pytest.raises(RequestRejected) as caught:
         select_jobs(jobs, document)
     assert str(caught.value) == (
-        f"select: takes {calls} questions about single jobs (tags, targets, namespace), and a run has the time for "
-        "100: narrow it with jobIdGlob"
+        f"select: needs {calls} API calls for single jobs (tags, targets, namespace), but a run has time for "
+        "100; narrow the selection with jobIdGlob"
     )
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 
@@ -431,7 +431,7 @@ def test_greengrass_listing_beyond_the_call_budget_is_rejected(
     if number == 100:
         assert ids(select_jobs(jobs)) == []
         return
-    with pytest.raises(RequestRejected, match="takes 101 questions"):
+    with pytest.raises(RequestRejected, match="needs 101 API calls for single jobs"):
         select_jobs(jobs)
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 

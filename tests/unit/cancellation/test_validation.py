@@ -37,7 +37,7 @@ def test_other_type_than_object_is_rejected_with_the_allowed_keys(value: object)
 
 @pytest.mark.parametrize("value", [{"b": None}, {"a": 1, "b": None}])
 def test_null_is_rejected(value: dict[str, object]) -> None:
-    assert rejection(read_object, "detail", value, ("a", "b")) == ("b", "must not be null: leave it out")
+    assert rejection(read_object, "detail", value, ("a", "b")) == ("b", "must not be null")
 
 
 @pytest.mark.parametrize(

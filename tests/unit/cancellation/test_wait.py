@@ -32,7 +32,7 @@ def test_shortest_poll_interval_is_20_seconds() -> None:
 
 
 def test_run_is_unfinished_while_devices_run_a_job() -> None:
-    before = report(result("a", left=2), result("b"), reason="2 live jobs matched")
+    before = report(result("a", left=2), result("b"), reason="2 active jobs matched")
     assert wait_for_devices(before, REQUEST, None, NOW) == replace(
         before,
         status=RunStatus.UNFINISHED,
@@ -87,9 +87,9 @@ def test_poll_interval_is_a_fiftieth_of_the_wait_within_limits(minutes: int, ela
 
 @pytest.mark.parametrize(("minutes", "elapsed"), [(1, 60.0), (1, 60.5), (10, 600.0), (50, 3000.0), (50, 99_999.0)])
 def test_run_is_unsettled_when_the_wait_has_timed_out(minutes: int, elapsed: float) -> None:
-    before = report(result("a", left=1), reason="1 live jobs matched")
+    before = report(result("a", left=1), reason="1 active job matched")
     assert wait_for_devices(before, replace(REQUEST, wait_minutes=minutes), begun(elapsed), NOW) == replace(
-        before, status=RunStatus.UNSETTLED, reason=f"after {minutes} min, 1 device still runs job a"
+        before, status=RunStatus.UNSETTLED, reason=f"timed out after {minutes} min: 1 device still runs job a"
     )
 
 
@@ -140,17 +140,20 @@ def test_jobs_that_are_not_settled_are_polled_too() -> None:
     waiting = wait_for_devices(before, REQUEST, None, NOW)
     assert (waiting.status, waiting.reason) == ("UNFINISHED", "1 device still runs job busy")
     assert waiting.wait == Wait(("kept", "failed", "busy"), NOW, False, 20)
-    assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == "after 10 min, 1 device still runs job busy"
+    assert (
+        wait_for_devices(before, REQUEST, begun(600), NOW).reason
+        == "timed out after 10 min: 1 device still runs job busy"
+    )
 
 
 def test_run_waits_for_a_draining_job() -> None:
     """A device may still start an execution that the service has not canceled yet."""
     before = report(result("a", is_draining=True), result("b", left=2, is_draining=True), result("c"))
     waiting = wait_for_devices(before, REQUEST, None, NOW)
-    reason = "job a is still being cancelled, 2 devices still run job b"
+    reason = "job a is still being canceled, 2 devices still run job b"
     assert (waiting.status, waiting.reason) == ("UNFINISHED", reason)
     assert waiting.wait == Wait(("a", "b"), NOW, False, 20)
-    assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == f"after 10 min, {reason}"
+    assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == f"timed out after 10 min: {reason}"
 
 
 FIVE_JOBS = (
@@ -167,15 +170,15 @@ FIVE_JOBS = (
         ([("a", 1), ("b", 2), ("c", 1), ("d", 1), ("e", 10)], FIVE_JOBS),
         (
             [("a", 1), ("b", 2), ("c", 1), ("d", 1), ("e", 10), ("f", 1)],
-            f"{FIVE_JOBS}, and devices still run 1 more jobs",
+            f"{FIVE_JOBS}, and 1 more job",
         ),
         (
             [("a", 1), ("b", 2), ("x", 0), ("c", 1), ("d", 1), ("e", 10), *((f"f{each}", 1) for each in range(95))],
-            f"{FIVE_JOBS}, and devices still run 95 more jobs",
+            f"{FIVE_JOBS}, and 95 more jobs",
         ),
     ],
 )
 def test_reason_names_five_jobs_and_counts_the_others(jobs: list[Any], reason: str) -> None:
     before = report(*(result(job_id, left=left) for job_id, left in jobs))
     assert wait_for_devices(before, REQUEST, None, NOW).reason == reason
-    assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == f"after 10 min, {reason}"
+    assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == f"timed out after 10 min: {reason}"

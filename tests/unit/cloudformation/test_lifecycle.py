@@ -370,7 +370,10 @@ def test_an_error_in_the_timer_is_reported(harness: Harness, monkeypatch: pytest
 
     monkeypatch.setattr(threading, "excepthook", lambda _arguments: None)
     harness.responder = Responder(harness.responder.http, broken, lambda _least, most: most)
-    assert harness.dispatch(harness.resource(), act, seconds=TIMER_RESERVE) == (response(), "the sending broke off")
+    assert harness.dispatch(harness.resource(), act, seconds=TIMER_RESERVE) == (
+        response(),
+        "the request to ResponseURL was interrupted",
+    )
 
 
 def test_an_error_after_the_response_of_the_timer_is_raised(harness: Harness) -> None:

@@ -47,7 +47,7 @@ def test_a_response_has_no_reason_data_and_warnings_by_default() -> None:
 
 @pytest.mark.parametrize("resource", [CREATE, UPDATE])
 def test_create_and_update_validate_and_cancel_nothing(resource: CustomResourceRequest) -> None:
-    reason = f"{resource.request_type}: valid; nothing is cancelled before Delete"
+    reason = f"{resource.request_type}: the properties are valid; jobs are canceled only on Delete"
     assert validate(resource, LIMITS) == Response(
         "SUCCESS",
         "job-1",
@@ -101,8 +101,8 @@ def test_two_deliveries_of_one_create_get_the_same_response() -> None:
 
 # The job that a Delete cancels
 
-NO_JOB = "the PhysicalResourceId names no job: its Create failed"
-GENERATED = "the PhysicalResourceId was made up by CloudFormation, since Create never finished"
+NO_JOB = "the PhysicalResourceId names no job, since Create failed; nothing to cancel"
+GENERATED = "CloudFormation generated the PhysicalResourceId, since Create did not complete; nothing to cancel"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_the_default_reason_names_the_stack() -> None:
 
 def test_a_delete_never_fails_on_bad_properties() -> None:
     response = respond(replace(DELETE, properties={"Force": "perhaps", "Old": "x"}), CANCELED)
-    assert (response.status, response.warnings) == ("SUCCESS", ("left out Force: must be true or false",))
+    assert (response.status, response.warnings) == ("SUCCESS", ("treating Force as false: must be true or false",))
 
 
 # The response to a Delete
@@ -205,7 +205,7 @@ def test_a_dry_run_deletes_the_resource_and_warns_that_its_jobs_stay_active() ->
     properties = {"JobId": "job-1", "DryRun": "true"}
     response = respond(replace(DELETE, properties=properties), JobResult("job-1", Outcome.WOULD_CANCEL))
     assert (response.status, response.reason) == ("SUCCESS", "")
-    assert response.warnings == ("dry run: the deletion goes on, and its jobs live on",)
+    assert response.warnings == ("dry run: the stack's deletion continues, and its active jobs were not canceled",)
     assert response.leaves_active_jobs
 
 
@@ -228,7 +228,7 @@ def test_a_delete_fails_if_its_job_is_not_settled(outcome: str, status: str) -> 
 def test_a_delete_that_fails_warns_about_ignored_properties() -> None:
     resource = replace(DELETE, properties={"JobId": "job-1", "Force": "perhaps"})
     response = respond(resource, JobResult("job-1", Outcome.FAILED))
-    assert (response.status, response.warnings) == ("FAILED", ("left out Force: must be true or false",))
+    assert (response.status, response.warnings) == ("FAILED", ("treating Force as false: must be true or false",))
 
 
 @pytest.mark.parametrize(("outcome", "status"), UNSETTLED)
@@ -237,7 +237,7 @@ def test_an_incomplete_delete_with_continue_succeeds_and_warns(outcome: str, sta
     properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE", "MaxJobs": "x"}
     response = respond(replace(DELETE, properties=properties), result)
     reason = f"job job-1 {outcome}: Code: words"
-    ignored = "left out MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
+    ignored = "ignored property MaxJobs: must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
     assert response == Response(
         "SUCCESS",
         "job-1",
@@ -319,7 +319,7 @@ def test_the_cleanup_after_a_replacement_cancels_what_the_old_id_names() -> None
 
 def test_a_bad_selection_fails_the_deployment() -> None:
     bad = {"Select": {"OlderThanHours": "72"}}
-    reason = "Select: must have at least one of jobIdGlob, thingGroupName, tags: age alone is not a scope"
+    reason = "Select: age alone is too broad; must have at least one of JobIdGlob, ThingGroupName, Tags"
     for resource, physical_id in (
         (CREATE, FAILED_CREATE_ID),
         (replace(UPDATE, physical_id=SELECTION_ID), SELECTION_ID),
@@ -334,7 +334,7 @@ def test_an_update_rejects_bad_changes_and_warns_about_the_rest() -> None:
     response = validate(replace(UPDATE, properties=properties, old_properties=old), LIMITS)
     assert (response.status, response.data) == ("SUCCESS", {"JobId": "job-1", "Force": "false"})
     assert response.warnings == (
-        "left out Force: must be false or left out, since the stack's parameter Force is false",
+        "treating Force as false: must be false or omitted, since the stack's parameter Force is false",
     )
     assert validate(replace(UPDATE, properties=properties), LIMITS).status == "FAILED"
 
@@ -362,7 +362,8 @@ def test_a_delete_with_an_unreadable_selection_succeeds_with_a_warning(
     assert (response.status, response.physical_id) == ("SUCCESS", SELECTION_ID)
     assert response.report == Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=response.reason)
     assert response.warnings == (response.reason,)
-    assert response.reason.startswith("select: ")
+    assert response.reason.startswith("Select: ")
+    assert response.reason.endswith("; no jobs were canceled, and the stack's deletion continues")
     assert response.leaves_active_jobs
 
 
@@ -373,8 +374,8 @@ def test_the_selection_of_another_resource_is_not_canceled() -> None:
 
 
 TOO_MANY = (
-    "select: means 101 jobs, and a run may cancel at most 100, so none was cancelled: "
-    "ask for fewer, or raise MaxJobsPerRun (or maxJobs); a run that waits may have 500 at most"
+    "Select: matches 101 jobs, but the limit is 100, so this run canceled none of them"
+    "; select fewer jobs, or raise MaxJobsPerRun or MaxJobs"
 )
 
 
@@ -391,16 +392,19 @@ def test_a_run_that_is_rejected_is_reported_to_cloudformation_with_its_reason(on
 @pytest.mark.parametrize(
     ("status", "results", "reason"),
     [
-        ("UNFINISHED", (), "select: ThrottlingException: Rate exceeded"),
-        ("UNFINISHED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
-        ("UNSETTLED", (failed(1),), "select: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
+        ("UNFINISHED", (), "the selection failed: ThrottlingException: Rate exceeded"),
+        ("UNFINISHED", (failed(1),), "the selection failed: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
+        ("UNSETTLED", (failed(1),), "the selection failed: ThrottlingException: Rate exceeded; job job-1 FAILED: no"),
     ],
 )
 def test_the_reason_of_the_run_precedes_those_of_its_jobs(
     status: str, results: tuple[JobResult, ...], reason: str
 ) -> None:
     report = Report(
-        RunStatus(status), Trigger.TEARDOWN, reason="select: ThrottlingException: Rate exceeded", jobs=results
+        RunStatus(status),
+        Trigger.TEARDOWN,
+        reason="the selection failed: ThrottlingException: Rate exceeded",
+        jobs=results,
     )
     response = respond_to_deletion(DELETE_SELECTION, deletion_of(DELETE_SELECTION), report)
     assert (response.status, response.reason) == ("FAILED", reason)
@@ -422,7 +426,7 @@ UNFINISHED = Response(
         RunStatus.UNFINISHED,
         Trigger.TEARDOWN,
         force=True,
-        reason="1 live jobs matched",
+        reason="1 active job matched",
         jobs=(JobResult("job-1", Outcome.CANCELED, executions_left_in_progress=1),),
         wait=Wait(("job-1",), 1_795_521_600, poll_seconds=20),
     ),
@@ -435,8 +439,8 @@ UNFINISHED = Response(
 @pytest.mark.parametrize(
     ("why", "reported", "sent"),
     [
-        ("", "1 live jobs matched", "1 device still runs job job-1"),
-        ("no queue", "1 live jobs matched; no queue", "1 device still runs job job-1; no queue"),
+        ("", "1 active job matched", "1 device still runs job job-1"),
+        ("no queue", "1 active job matched; no queue", "1 device still runs job job-1; no queue"),
     ],
 )
 def test_a_final_response_is_unsettled_and_says_why(why: str, reported: str, sent: str) -> None:

@@ -8,7 +8,7 @@ from handler.errors import RequestRejected
 from handler.inbound.alarm import parse_alarm
 from handler.inbound.envelope import CancelEvent, IgnoredEvent
 
-NO_DIMENSION = "detail.configuration.metrics: must hold a metric with a JobId dimension"
+NO_DIMENSION = "detail.configuration.metrics: must contain a metric with a JobId dimension"
 NO_STATE = "detail.state.value: must be ALARM, OK or INSUFFICIENT_DATA"
 
 

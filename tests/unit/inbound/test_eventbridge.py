@@ -14,7 +14,7 @@ NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an In
 NOT_EMPTY = "detail: must be empty in a Scheduled Event: a request goes into the schedule's Input"
 UNKNOWN_TYPE = (
     "detail-type: must be one of AWS API Call via CloudTrail, CloudFormation Stack Status Change, "
-    "CloudWatch Alarm State Change, IoT Job Cancellation Requested, from its own source"
+    "CloudWatch Alarm State Change, IoT Job Cancellation Requested, sent by the matching source"
 )
 
 
@@ -138,7 +138,9 @@ EVENTS: list[Any] = [
         envelope("CloudFormation Stack Status Change", "fleet.console", detail={}), UNKNOWN_TYPE, id="a forged stack"
     ),
     pytest.param(
-        envelope("IoT Job Cancellation Report", "anybody"), IgnoredEvent("it is a canceler's report"), id="a report"
+        envelope("IoT Job Cancellation Report", "anybody"),
+        IgnoredEvent("the event is a report of an iot-job-canceler stack"),
+        id="a report",
     ),
     pytest.param(
         stack("DELETE_COMPLETE"),
