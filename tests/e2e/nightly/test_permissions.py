@@ -35,13 +35,13 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "iot:ListJobs",
         {"Select": {"JobIdGlob": "{job}"}},
-        "select: the selection failed: AccessDenied",
+        "Select: the selection failed: AccessDenied",
         "IN_PROGRESS",
     ),
     (
         "iot:ListTagsForResource",
         {"Select": {"JobIdGlob": "{job}", "Tags": {"env": "dev"}}},
-        "select: the selection failed: AccessDenied",
+        "Select: the selection failed: AccessDenied",
         "IN_PROGRESS",
     ),
     # A wait that can't be put on the queue is no wait: the deletion fails while the device is at work.
