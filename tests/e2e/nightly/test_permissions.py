@@ -32,13 +32,13 @@ TEARDOWNS: list[tuple[str, dict[str, Any], str, str]] = [
     (
         "iot:ListJobs",
         {"Select": {"JobIdGlob": "{job}"}},
-        "select: the selection failed: AccessDenied",
+        "Select: the selection failed: AccessDenied",
         "IN_PROGRESS",
     ),
     (
         "iot:ListTagsForResource",
         {"Select": {"JobIdGlob": "{job}", "Tags": {"env": "dev"}}},
-        "select: the selection failed: AccessDenied",
+        "Select: the selection failed: AccessDenied",
         "IN_PROGRESS",
     ),
     # An event that cannot be enqueued does not wait: the deletion fails while the device runs the job.
