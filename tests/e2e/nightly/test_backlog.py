@@ -41,8 +41,8 @@ def drained(canceler: Canceler) -> bool | None:
     return True if depth(canceler, "BacklogQueueUrl") == 0 else None
 
 
-def at_least(number: int, cancelled: list[str]) -> bool | None:
-    return True if len(cancelled) >= number else None
+def at_least(number: int, canceled: list[str]) -> bool | None:
+    return True if len(canceled) >= number else None
 
 
 def kill_workers(canceler: Canceler) -> int:
