@@ -32,9 +32,9 @@ def parse_eventbridge_event(
         return IgnoredEvent("the event is a report of an iot-job-canceler stack")
     if detail_type == REQUEST_DETAIL_TYPE:
         return _parse_request(event)
-    if parse := _AWS_EVENTS.get((source, detail_type)):
+    if parse := _PARSERS.get((source, detail_type)):
         return parse(event)
-    known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _AWS_EVENTS)})
+    known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _PARSERS)})
     raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, sent by the matching source")
 
 
@@ -84,7 +84,7 @@ def _parse_stack_status(event: Mapping[str, object]) -> CancelEvent | IgnoredEve
     return CancelEvent.from_event({"select": select}, f"the deletion of {stack_id}")
 
 
-_AWS_EVENTS: dict[tuple[str, str], Callable[[Mapping[str, object]], CancelEvent | IgnoredEvent]] = {
+_PARSERS: dict[tuple[str, str], Callable[[Mapping[str, object]], CancelEvent | IgnoredEvent]] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): parse_alarm,
     ("aws.iot", "AWS API Call via CloudTrail"): _parse_cloudtrail,
     ("aws.cloudformation", "CloudFormation Stack Status Change"): _parse_stack_status,
