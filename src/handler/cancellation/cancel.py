@@ -52,7 +52,7 @@ def _settle(act: Callable[[str], JobResult], before: JobResult) -> JobResult:
     try:
         return act(before.job_id)
     except JobNotFound:
-        return JobResult(before.job_id, Outcome.GONE, "no such job")
+        return JobResult(before.job_id, Outcome.GONE, "no such job in this account and Region")
     except JobsUnavailable as error:
         return replace(before, outcome=Outcome.DEFERRED, detail=str(error))
     except JobsError as error:

@@ -118,7 +118,9 @@ ROWS: dict[str, Row] = {
     "a job that reads active after every wait is DEFERRED": Row(
         "DEFERRED", "CancelJob was accepted, but DescribeJob still returns IN_PROGRESS", lag=5
     ),
-    "a job deleted after the cancel is GONE": Row("GONE", "no such job", fault=failing("DescribeJob", not_found)),
+    "a job deleted after the cancel is GONE": Row(
+        "GONE", "no such job in this account and Region", fault=failing("DescribeJob", not_found)
+    ),
     "an accepted job whose description is throttled is DEFERRED": Row(
         "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("DescribeJob", throttled)
     ),
@@ -126,7 +128,7 @@ ROWS: dict[str, Row] = {
         "FAILED", "AccessDeniedException: not authorized", fault=failing("DescribeJob", denied)
     ),
     # Not found.
-    "a missing job is GONE": Row("GONE", "no such job", status=None),
+    "a missing job is GONE": Row("GONE", "no such job in this account and Region", status=None),
     # CancelJob refuses, and the job is described.
     "a refused job that reads CANCELED is ALREADY_CANCELED": Row("ALREADY_CANCELED", status="CANCELED"),
     "a refused job that reads CANCELED may still have running executions": Row(
@@ -149,7 +151,7 @@ ROWS: dict[str, Row] = {
         "DEFERRED", "InvalidRequestException: Job in status CANCELING cannot be canceled", status="CANCELING"
     ),
     "a refused job that is missing is GONE": Row(
-        "GONE", "no such job", status=None, fault=failing("CancelJob", refused)
+        "GONE", "no such job in this account and Region", status=None, fault=failing("CancelJob", refused)
     ),
     "a refused job whose description is unavailable is DEFERRED": Row(
         "DEFERRED",
@@ -212,7 +214,9 @@ ROWS: dict[str, Row] = {
     "a denied job that reads COMPLETED is ALREADY_FINISHED": Row(
         "ALREADY_FINISHED", status="COMPLETED", fault=failing("CancelJob", denied)
     ),
-    "a denied job that is missing is GONE": Row("GONE", "no such job", status=None, fault=failing("CancelJob", denied)),
+    "a denied job that is missing is GONE": Row(
+        "GONE", "no such job in this account and Region", status=None, fault=failing("CancelJob", denied)
+    ),
     "a denied job whose tags are throttled is DEFERRED": Row(
         "DEFERRED",
         "ThrottlingException: Rate exceeded",
@@ -232,7 +236,7 @@ ROWS: dict[str, Row] = {
     "a dry run reports a job that is being deleted": Row(
         "GONE", "the job is being deleted", status="DELETION_IN_PROGRESS", dry_run=True
     ),
-    "a dry run reports a missing job": Row("GONE", "no such job", status=None, dry_run=True),
+    "a dry run reports a missing job": Row("GONE", "no such job in this account and Region", status=None, dry_run=True),
     "a dry run reports a protected job": Row(
         "PROTECTED", "the job is tagged cancel-protection=true", tags=PROTECTED, dry_run=True
     ),
@@ -254,7 +258,9 @@ ROWS: dict[str, Row] = {
     "a canceled job outside the prefix is ALREADY_CANCELED": Row(
         "ALREADY_CANCELED", status="CANCELED", limits=PREFIXED
     ),
-    "a missing job outside the prefix is GONE": Row("GONE", "no such job", status=None, limits=PREFIXED),
+    "a missing job outside the prefix is GONE": Row(
+        "GONE", "no such job in this account and Region", status=None, limits=PREFIXED
+    ),
     # With force, the executions that an earlier cancellation left running are ended.
     "with force, a running execution of a canceled job is ended": Row(
         "ALREADY_CANCELED", ENDED_ONE, status="CANCELED", executions=ONE_OF_EACH, force=True
@@ -350,7 +356,7 @@ ROWS: dict[str, Row] = {
     ),
     "with force, a job deleted before its executions are listed is GONE": Row(
         "GONE",
-        "no such job",
+        "no such job in this account and Region",
         status="CANCELED",
         executions=TWO_RUNNING,
         force=True,
@@ -719,7 +725,7 @@ def test_results_keep_their_order_when_executions_are_ended(clock: FakeClock) ->
     results = cancel(jobs, clock, ["d", "c", "b", "a"], replace(REQUEST, force=True))
     assert [(each.job_id, each.outcome.value, each.detail) for each in results] == [
         ("d", "ALREADY_CANCELED", ENDED_ONE),
-        ("c", "GONE", "no such job"),
+        ("c", "GONE", "no such job in this account and Region"),
         ("b", "CANCELED", ""),
         ("a", "ALREADY_CANCELED", ENDED_ONE),
     ]
