@@ -89,7 +89,8 @@ class Invocation:
         except RequestRejected as rejection:
             result = self._rejected(str(rejection))
         except Exception as error:
-            self.services.telemetry.crashed(error)
+            if not (self.delivery.message and isinstance(error, EnqueueRefused)):  # else SQS redelivers the message
+                self.services.telemetry.crashed(error)
             raise
         self.services.telemetry.report(result.report)
         if result.next and result.next.attributes and isinstance(self.event.content, CancelEvent):
@@ -136,7 +137,7 @@ class Invocation:
             # Claimed before the event is enqueued, so that the timer cannot respond to a request that continues.
             if not lifecycle.claim():
                 refusal = OUT_OF_TIME
-            elif not (refusal := self._enqueue_teardown(resource, following, respond_by)):
+            elif not (refusal := self._enqueue_teardown(resource, response.report, following, respond_by)):
                 lifecycle.postpone()
                 return response
             following = None
@@ -172,7 +173,9 @@ class Invocation:
             return response.as_final(), None
         return response, following
 
-    def _enqueue_teardown(self, resource: CustomResourceRequest, following: Next, respond_by: Deadline) -> str:
+    def _enqueue_teardown(
+        self, resource: CustomResourceRequest, report: Report, following: Next, respond_by: Deadline
+    ) -> str:
         """Send the request to the teardowns' queue. Returns why the queue refuses it, or an empty string.
 
         Raises EnqueueUnavailable if the request is redelivered in time without the queue.
@@ -185,6 +188,8 @@ class Invocation:
             is_retried = isinstance(refusal, EnqueueUnavailable) and self.delivery.is_retried_by_lambda(
                 resource.signed_at, respond_by
             )
+            if self.delivery.message:
+                self.services.telemetry.report(report)
             if self.delivery.message or is_retried:
                 raise
             return str(refusal)

@@ -482,8 +482,9 @@ def test_job_limit_is_checked_by_the_first_attempt_that_lists_jobs(function: Fun
 def refused_by_sqs(code: str, status: int) -> Callable[[str], None]:
     error: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": status}}
 
-    def fault(_operation: str) -> None:
-        raise ClientError(error, "SendMessage")
+    def fault(operation: str) -> None:
+        if operation == "SendMessage":
+            raise ClientError(error, operation)
 
     return fault
 
@@ -527,6 +528,19 @@ def test_teardown_is_raised_to_lambda_if_its_queue_is_unavailable(code: str, sta
     assert function.responses == []
     function(deletion)
     assert [response["Status"] for response in function.responses] == ["SUCCESS"]
+
+
+def test_report_of_a_queued_teardown_is_logged_if_its_queue_is_unavailable(function: Function) -> None:
+    """The attempt has canceled the job, and the next one finds it canceled."""
+    function.jobs.jobs["firmware-2026-11"] = FakeJob(executions={"thing-1": "IN_PROGRESS"})
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function(signed_deletion(function, WaitForExecutionsMinutes="5"))
+    function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
+    with pytest.raises(EnqueueUnavailable):
+        function.poll()
+    assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}, {"CANCELED": 1}]
+    assert "unexpected error" not in function.log.text
+    assert function.responses == []
 
 
 @pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])

@@ -80,13 +80,22 @@ def _result_without_cancel(session: Session, job_id: str, request: CancelRequest
     if job.status not in ACTIVE_STATUSES:
         return _result(job, Outcome.DEFERRED, f"the job has the unknown status {job.status}")
     # An earlier attempt selected and canceled this id, which may be another job's since.
-    error = JobNotCancelable("IsLive", "not canceled again: its earlier cancel had no effect, or its id was reused")
+    error = JobNotCancelable(
+        "IsLive",
+        "not canceled: an earlier attempt failed or had no effect, or the id was reused; see the earlier report",
+    )
     return _denied(session, job, error)
 
 
 def _cancel(session: Session, job_id: str, request: CancelRequest) -> JobResult:
     refusal = _call_cancel(session, job_id, request)
-    job = _read_back(session, job_id, refusal)
+    try:
+        job = _read_back(session, job_id, refusal)
+    except JobsUnavailable as error:
+        if refusal:
+            raise
+        detail = f"CancelJob was accepted, but the job could not be read back: {error}"
+        return JobResult(job_id, Outcome.DEFERRED, detail)
     if job.status in TERMINAL_STATUSES:
         return _terminal(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)
     if refusal is None:
@@ -115,11 +124,16 @@ def _call_cancel(session: Session, job_id: str, request: CancelRequest) -> JobsE
 
 
 def _read_back(session: Session, job_id: str, refusal: JobsError | None) -> Job:
-    """Return the job once it reads terminal, or as it reads after the last wait."""
+    """Return the job once it reads terminal, or as it reads after the last wait.
+
+    Each repeated read takes the place of a cancel: else the reads of jobs that are slow to change would fall behind,
+    and the run would end with canceled jobs that it had no time to read back.
+    """
     job = session.api.describe(job_id)
     for seconds in () if isinstance(refusal, AccessDenied) else READ_BACK_WAITS_SECONDS:
         if job.status in TERMINAL_STATUSES or not session.gate.pause(seconds):
             break
+        session.gate.acquire("CancelJob")
         job = session.api.describe(job_id)
     return job
 

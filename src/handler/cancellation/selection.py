@@ -19,6 +19,7 @@ from handler.errors import JobNotFound, RequestRejected
 # services cancel them.
 OTA_PREFIX = "AFR_OTA-"
 GREENGRASS_NAMESPACE = "aws-gg-deployment"
+_UNUSED_NAMESPACE = "iot-job-canceler-probe"
 # Canceled jobs stay listed for two years. Only those that changed last are described.
 MAX_EARLIER_CANCELLATIONS = 500
 _MAX_EXCLUDED = 100
@@ -56,7 +57,7 @@ def select(session: Session, criteria: Criteria, call_budget: int | None = None)
                 exclude(summary.job_id, f"not older than {criteria.older_than_hours:g} h")
             else:
                 candidates[summary.job_id] = summary
-    for job_id in _greengrass_deployments(session.api, candidates, call_budget):
+    for job_id in _greengrass_deployments(session.api, candidates, criteria, call_budget):
         exclude(job_id, "owned by AWS IoT Greengrass")
         del candidates[job_id]
     matching = _with_tags_and_targets(session.api, candidates.values(), criteria, call_budget)
@@ -115,10 +116,13 @@ def _is_old_enough(summary: JobSummary, criteria: Criteria, now: datetime) -> bo
     return now - since > timedelta(hours=criteria.older_than_hours)
 
 
-def _greengrass_deployments(api: JobsApi, candidates: Mapping[str, JobSummary], call_budget: int | None) -> list[str]:
+def _greengrass_deployments(
+    api: JobsApi, candidates: Mapping[str, JobSummary], criteria: Criteria, call_budget: int | None
+) -> list[str]:
     """Return the candidates that are Greengrass deployments: AWS does not say whether a plain listing returns those.
 
-    A listing that ignores the namespace (as a local AWS does) returns every job, so each one is described.
+    A job in the namespace's listing is one, even if DescribeJob omitted the namespace. A listing that ignores the
+    namespace (as a local AWS does) returns every job: then each job is described.
     """
     if not candidates:
         return []
@@ -128,8 +132,15 @@ def _greengrass_deployments(api: JobsApi, candidates: Mapping[str, JobSummary], 
         for summary in api.list_jobs(status, GREENGRASS_NAMESPACE)
         if summary.job_id in candidates
     )
+    if not listed or not _ignores_namespaces(api, criteria):
+        return list(listed)
     _check_call_budget(len(listed), call_budget)
     return _filtered(lambda job_id: api.describe(job_id).namespace == GREENGRASS_NAMESPACE, listed)
+
+
+def _ignores_namespaces(api: JobsApi, criteria: Criteria) -> bool:
+    """Return True if a listing returns jobs for a namespace that does not exist."""
+    return any(next(api.list_jobs(status, _UNUSED_NAMESPACE), None) for status in criteria.statuses)
 
 
 def _with_tags_and_targets(

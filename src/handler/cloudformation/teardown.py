@@ -85,7 +85,7 @@ def _plan_selection(resource: CustomResourceRequest, limits: StackLimits) -> Del
         return Deletion(*read_leniently(scope, resource.properties, limits, _cancel_reason(resource)))
     except RequestRejected as rejection:
         # The selection is unreadable, and stays so: the stack's deletion proceeds, with a warning and a metric.
-        reason = f"{rejection.in_template_spelling()}; no jobs were canceled, and the stack's deletion continues"
+        reason = f"{rejection.in_template_spelling()}; no jobs were canceled, and the deletion continues"
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
 
@@ -95,7 +95,7 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
     data, warnings = _data(deletion.request), deletion.warnings
     if report.status is RunStatus.SETTLED:
         if Outcome.WOULD_CANCEL in report.counts:
-            warnings = (*warnings, "dry run: the stack's deletion continues, and its active jobs were not canceled")
+            warnings = (*warnings, "dry run: the deletion continues, and its active jobs were not canceled")
         return Response("SUCCESS", resource.fallback_id, report, data=data, warnings=warnings)
     reason = _unsettled_reason(report)
     if resource.continues_if_incomplete:

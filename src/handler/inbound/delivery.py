@@ -7,7 +7,7 @@ attributes, and is treated as a new event.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 
 from handler.cancellation.rate import Deadline
@@ -53,7 +53,7 @@ class Delivery:
     jobs are canceled, and the run waits for their devices. `message` is None if Lambda delivered the event itself.
     """
 
-    payload: object
+    payload: object = field(repr=False)  # it may contain a ResponseURL
     now: float
     first_seen_at: float
     limit_checked: bool = False

@@ -122,7 +122,9 @@ ROWS: dict[str, Row] = {
         "GONE", "no such job in this account and Region", fault=failing("DescribeJob", not_found)
     ),
     "an accepted job whose description is throttled is DEFERRED": Row(
-        "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("DescribeJob", throttled)
+        "DEFERRED",
+        "CancelJob was accepted, but the job could not be read back: ThrottlingException: Rate exceeded",
+        fault=failing("DescribeJob", throttled),
     ),
     "an accepted job whose description is denied is FAILED": Row(
         "FAILED", "AccessDeniedException: not authorized", fault=failing("DescribeJob", denied)
@@ -659,7 +661,9 @@ def test_reason_of_another_caller_is_kept_when_executions_are_ended(clock: FakeC
 def test_selected_job_that_is_active_again_is_not_canceled(status: str, clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob(status)}, clock)
     (result,) = cancel(jobs, clock, request=SELECTED, describe_first=True)
-    detail = "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused"
+    detail = (
+        "IsLive: not canceled: an earlier attempt failed or had no effect, or the id was reused; see the earlier report"
+    )
     assert (result.outcome, result.detail, jobs.canceled) == ("FAILED", detail, [])
 
 
@@ -824,3 +828,13 @@ def test_canceled_job_with_queued_executions_is_draining(
     (result,) = cancel(jobs, clock)
     assert result.is_draining is is_draining
     assert "isDraining" not in result.as_dict()
+
+
+def test_repeated_read_back_takes_the_place_of_a_cancel(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob()}, clock)
+    jobs.lag = 1
+    run = session(jobs, clock, per_second=1)
+    (result,) = cancel_jobs(run, ["a"], REQUEST)
+    assert (result.outcome, clock.slept) == ("CANCELED", [0.5, 0.5])
+    run.gate.acquire("CancelJob")
+    assert clock.slept == [0.5, 0.5, 1.0]

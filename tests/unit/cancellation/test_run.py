@@ -31,6 +31,9 @@ from tests.support.fakes import (
 GREENGRASS = "aws-gg-deployment"
 ALL = {"select": {"jobIdGlob": "*"}}
 DEFAULT = CancelReason.default("STALE", "old")
+STILL_ACTIVE = (
+    "IsLive: not canceled: an earlier attempt failed or had no effect, or the id was reused; see the earlier report"
+)
 
 
 def carry_out(
@@ -528,11 +531,15 @@ def test_poll_retries_jobs_that_could_not_be_canceled(jobs: FakeJobs, clock: Fak
 @pytest.mark.parametrize(
     ("fields", "outcome", "detail"),
     [
-        ({}, "FAILED", "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused"),
+        (
+            {},
+            "FAILED",
+            STILL_ACTIVE,
+        ),
         (
             {"status": "SCHEDULED"},
             "FAILED",
-            "IsLive: not canceled again: its earlier cancel had no effect, or its id was reused",
+            STILL_ACTIVE,
         ),
         ({"status": "COMPLETED"}, "ALREADY_FINISHED", ""),
         ({"status": "PAUSED"}, "DEFERRED", "the job has the unknown status PAUSED"),

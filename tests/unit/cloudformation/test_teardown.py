@@ -205,7 +205,7 @@ def test_a_dry_run_deletes_the_resource_and_warns_that_its_jobs_stay_active() ->
     properties = {"JobId": "job-1", "DryRun": "true"}
     response = respond(replace(DELETE, properties=properties), JobResult("job-1", Outcome.WOULD_CANCEL))
     assert (response.status, response.reason) == ("SUCCESS", "")
-    assert response.warnings == ("dry run: the stack's deletion continues, and its active jobs were not canceled",)
+    assert response.warnings == ("dry run: the deletion continues, and its active jobs were not canceled",)
     assert response.leaves_active_jobs
 
 
@@ -363,7 +363,7 @@ def test_a_delete_with_an_unreadable_selection_succeeds_with_a_warning(
     assert response.report == Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=response.reason)
     assert response.warnings == (response.reason,)
     assert response.reason.startswith("Select: ")
-    assert response.reason.endswith("; no jobs were canceled, and the stack's deletion continues")
+    assert response.reason.endswith("; no jobs were canceled, and the deletion continues")
     assert response.leaves_active_jobs
 
 
