@@ -430,3 +430,8 @@ def test_the_attributes_are_read_back(limit_checked: bool, wait: Wait | None) ->
     delivery = read(message(messageAttributes=attributes))
     progress = (delivery.first_seen_at, delivery.limit_checked, delivery.wait)
     assert progress == (FIRST_SEEN_AT, limit_checked, wait)
+
+
+def test_representation_has_no_response_url() -> None:
+    payload = {"ResponseURL": "https://bucket.s3.amazonaws.com/path?X-Amz-Signature=secret"}
+    assert "secret" not in repr(Delivery(payload, NOW, first_seen_at=NOW))
