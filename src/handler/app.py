@@ -15,7 +15,7 @@ from handler.cancellation.rate import Deadline, LambdaContext
 from handler.cancellation.report import Report, RunStatus
 from handler.cloudformation.response import Responder
 from handler.config import Config
-from handler.errors import ResponseUndelivered
+from handler.errors import ResponseUndelivered, VisibilityUnchanged
 from handler.inbound.delivery import Message, read_delivery
 from handler.inbound.event import parse_event
 from handler.pipeline import Invocation, Services
@@ -51,25 +51,29 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
     correlation_id = event.correlation_id or context.aws_request_id
     services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
     message = delivery.message
-    if message and not services.queues.extend_visibility_timeout(
-        message, context.get_remaining_time_in_millis() / 1000
-    ):
+    if message and not _is_in_flight(message, context, services):
         services.telemetry.warn(
             "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"
         )
         return _batch_response(message, is_done=False)
-    retry_seconds: int | None = delivery.retry_seconds  # unless the invocation succeeds
-    try:
-        result = Invocation(event, delivery, context, services).handle()
-        if not result.delivery_error:
-            retry_seconds = result.next.seconds if result.next and result.next.attributes is None else None
-    finally:
-        if message and retry_seconds is not None:
-            services.queues.change_visibility_timeout(message, retry_seconds)
-    _publish(result.report, correlation_id, context, services)
+    result = Invocation(event, delivery, context, services).handle()
+    if not result.is_repeated:
+        _publish(result.report, correlation_id, context, services)
     if result.delivery_error:
         raise ResponseUndelivered(f"failed to send the response to CloudFormation: {result.delivery_error}")
-    return _batch_response(message, is_done=retry_seconds is None) if message else result.report.as_dict()
+    return _batch_response(message, is_done=not result.keeps_message) if message else result.report.as_dict()
+
+
+def _is_in_flight(message: Message, context: LambdaContext, services: Services) -> bool:
+    """Extend the visibility timeout of the message to the end of the invocation.
+
+    A call that fails is only logged: the visibility timeout that the queue has set outlasts the invocation, too.
+    """
+    try:
+        return services.queues.extend_visibility_timeout(message, context.get_remaining_time_in_millis() / 1000)
+    except VisibilityUnchanged as error:
+        services.telemetry.warn(f"failed to extend the visibility timeout of the message: {error}")
+        return True
 
 
 def _batch_response(message: Message, *, is_done: bool) -> dict[str, object]:

@@ -5,6 +5,8 @@ CancelerError
 ├── InvalidConfiguration    an environment variable of the function is unreadable
 ├── EnqueueRefused          a queue of the function does not accept a message
 │       └── EnqueueUnavailable  but may later: throttled, failing or unreachable, after the SDK's own attempts
+├── VisibilityUnchanged     SQS did not change the visibility timeout of a message
+│       └── MessageNotInFlight  it has expired: another invocation has the message, or will have it
 ├── ResponseUndelivered     CloudFormation did not accept the response, so the event must be redelivered
 └── JobsError               an error of the IoT Jobs API, translated
     ├── JobNotFound
@@ -55,6 +57,14 @@ class EnqueueRefused(CancelerError):
 
 class EnqueueUnavailable(EnqueueRefused):
     """SQS did not accept a message, or its response was lost: the same call may work later."""
+
+
+class VisibilityUnchanged(CancelerError):
+    """SQS did not change a visibility timeout, or its response was lost: the message is redelivered when it ends."""
+
+
+class MessageNotInFlight(VisibilityUnchanged):
+    """The visibility timeout of the message has expired, or the message is deleted."""
 
 
 class ResponseUndelivered(CancelerError):

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from handler.aws.eventbridge import Publisher
 from handler.aws.iot import MAX_CALL_SECONDS
+from handler.aws.sqs import MAX_CALL_SECONDS as MAX_QUEUE_CALL_SECONDS
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
@@ -14,13 +15,14 @@ from handler.cancellation.request import CancelRequest, parse_request
 from handler.cancellation.run import run
 from handler.cancellation.session import Session
 from handler.cancellation.wait import MIN_POLL_SECONDS
+from handler.cloudformation.properties import read_service_timeout
 from handler.cloudformation.request import CustomResourceRequest
 from handler.cloudformation.response import Responder, is_allowed_url
 from handler.cloudformation.teardown import Response, plan_deletion, respond_to_deletion, validate
 from handler.config import Config
-from handler.errors import EnqueueRefused, EnqueueUnavailable, RequestRejected
+from handler.errors import EnqueueRefused, EnqueueUnavailable, RequestRejected, VisibilityUnchanged
 from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
-from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, at
 from handler.inbound.event import Event, RejectedEvent
 from handler.telemetry import Telemetry
 
@@ -28,6 +30,12 @@ from handler.telemetry import Telemetry
 EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes at most 5, to publish its report a moment
 TEARDOWN_RESERVE = 12.0  # after a teardown's run: to enqueue it takes at most 5, and then the timer still has time
 SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
+
+MAX_REQUEST_AGE_SECONDS = 2 * 3600  # CloudFormation signs a ResponseURL for two hours (X-Amz-Expires=7200)
+_EXPIRED = (
+    "has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
+    "repeat the operation of the stack: for example, delete it again"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +63,22 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did)."""
+    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did).
+
+    `is_validation`: the event cancels nothing, even if it is not rejected. `is_repeated`: an earlier delivery has
+    reported the same rejection.
+    """
 
     report: Report
     next: Next | None = None
     delivery_error: str = ""
+    is_validation: bool = False
+    is_repeated: bool = False
+
+    @property
+    def keeps_message(self) -> bool:
+        """True if SQS redelivers the message that the event came in."""
+        return self.next is not None and self.next.attributes is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,36 +91,80 @@ class Invocation:
     services: Services
 
     def handle(self) -> Result:
-        """Carry out the event as far as there is time, log its report, and enqueue it if it must continue.
+        """Carry out the event as far as there is time, log its report, and leave the rest to its next delivery.
 
-        Raises EnqueueUnavailable, botocore's errors of SQS, and unexpected errors: Lambda or SQS retries the event.
+        Raises EnqueueRefused, EnqueueUnavailable, and unexpected errors: Lambda or SQS retries the event.
         """
+        try:
+            result = self._carry_out()
+            self._record(result)
+            if result.next and not isinstance(self.event.content, CustomResourceRequest):
+                self._hand_over(result.next)
+        except Exception as error:
+            if not isinstance(error, EnqueueRefused):
+                self.services.telemetry.crashed(error)
+            self._redeliver_after(self.delivery.retry_seconds)
+            raise
+        if result.delivery_error:
+            self._redeliver_after(self.delivery.retry_seconds)
+        return result
+
+    def _carry_out(self) -> Result:
         try:
             match self.event.content:
                 case IgnoredEvent(reason):
-                    result = Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
+                    return Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
                 case RejectedEvent(reason):
-                    result = self._rejected(reason)
+                    return self._rejected(reason)
                 case CancelEvent() as cancel_event:
-                    result = self._cancel(cancel_event)
+                    return self._cancel(cancel_event)
                 case resource:
-                    result = self._respond(resource)
+                    return self._respond(resource)
         except RequestRejected as rejection:
-            result = self._rejected(str(rejection))
-        except Exception as error:
-            if not (self.delivery.message and isinstance(error, EnqueueRefused)):  # else SQS redelivers the message
-                self.services.telemetry.crashed(error)
-            raise
-        self.services.telemetry.report(result.report)
-        if result.next and result.next.attributes and isinstance(self.event.content, CancelEvent):
-            self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)
-        return result
+            return self._rejected(str(rejection))
+
+    def _hand_over(self, following: Next) -> None:
+        """Leave an event to its next delivery. Raises EnqueueRefused, EnqueueUnavailable."""
+        if following.attributes is None:
+            self._redeliver_after(following.seconds)
+        else:
+            self.services.queues.enqueue(self.delivery.payload, following.attributes, following.seconds)
+
+    def _redeliver_after(self, seconds: int) -> bool:
+        """Let SQS redeliver the message, if there is one, after `seconds`. Returns False if it did not accept that.
+
+        Then it redelivers the message when the visibility timeout ends that was set before.
+        """
+        if not self.delivery.message:
+            return False
+        try:
+            self.services.queues.change_visibility_timeout(self.delivery.message, seconds)
+        except VisibilityUnchanged as error:
+            self.services.telemetry.warn(f"failed to change the visibility timeout of the message: {error}")
+            return False
+        return True
+
+    def _record(self, result: Result) -> None:
+        """Log and count the report, unless it repeats the rejection of an event that SQS redelivers."""
+        if result.is_repeated:
+            self.services.telemetry.info(f"rejected again: {result.report.reason}")
+            return
+        self.services.telemetry.report(
+            result.report,
+            is_first=not self.delivery.was_begun,
+            is_last=not (result.next or result.delivery_error),
+            is_validation=result.is_validation,
+        )
 
     def _rejected(self, reason: str) -> Result:
-        """An event that was begun before is redelivered, until it is in the failure queue: its work is not lost."""
-        was_begun = self.delivery.limit_checked and self.event.trigger is not Trigger.TEARDOWN
-        following = Next(self.delivery.retry_seconds) if was_begun else None
-        return Result(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), following)
+        """Return the rejection. An event that was begun before is delivered again: its work is not lost."""
+        content, is_teardown = self.event.content, self.event.trigger is Trigger.TEARDOWN
+        is_dry_run_requested = isinstance(content, CancelEvent) and at(content.document, "dryRun") is True
+        is_dry_run = is_dry_run_requested or self.services.config.limits.dry_run
+        report = Report(RunStatus.REJECTED, self.event.trigger, dry_run=is_dry_run, reason=reason)
+        if is_teardown or not self.delivery.was_begun:
+            return Result(report, is_validation=is_dry_run and not is_teardown)
+        return Result(report, self.delivery.next_after_rejection(), is_repeated=self.delivery.was_rejected)
 
     def _cancel(self, event: CancelEvent) -> Result:
         limits = self.services.config.limits
@@ -117,8 +180,7 @@ class Invocation:
         from handler.cloudformation.lifecycle import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need no crhelper
 
         services, config = self.services, self.services.config
-        if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
-            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+        self._check_response_url(resource)
         lifecycle = Lifecycle(
             resource,
             self.context,
@@ -134,23 +196,43 @@ class Invocation:
             response, following = self._tear_down(resource, respond_by)
             if following is None:
                 return response
-            # Claimed before the event is enqueued, so that the timer cannot respond to a request that continues.
-            if not lifecycle.claim():
-                refusal = OUT_OF_TIME
-            elif not (refusal := self._enqueue_teardown(resource, response.report, following, respond_by)):
-                lifecycle.postpone()
-                return response
-            following = None
-            return response.as_final(refusal)
+            # Claimed before the event is handed over, so that the timer cannot respond to a request that continues.
+            refusal = OUT_OF_TIME
+            if lifecycle.claim():
+                following, refusal = self._hand_over_teardown(resource, response.report, following, respond_by)
+            else:
+                following = None
+            if following is None:
+                return response.as_final(refusal)
+            lifecycle.postpone()
+            return response
 
         response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
         if following:
             return Result(response.report, following)
+        return self._responded(resource, response, lifecycle.delivery_error)
+
+    def _check_response_url(self, resource: CustomResourceRequest) -> None:
+        """Raise RequestRejected if a response would go to another host, or would come too late."""
+        config = self.services.config
+        if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
+            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+        if self._age(resource) >= MAX_REQUEST_AGE_SECONDS:
+            raise RequestRejected("ResponseURL", _EXPIRED)
+
+    def _responded(self, resource: CustomResourceRequest, response: Response, delivery_error: str) -> Result:
+        telemetry = self.services.telemetry
         for warning in response.warnings:
-            services.telemetry.warn(warning)
-        if response.leaves_active_jobs:
-            services.telemetry.count("TeardownsContinued")
-        return Result(response.report, delivery_error=lifecycle.delivery_error)
+            telemetry.warn(warning)
+        if not delivery_error and response.leaves_active_jobs:
+            telemetry.count("TeardownsContinued")
+        if delivery_error and self._age(resource) >= read_service_timeout(resource.properties):
+            telemetry.warn(
+                f"failed to send the response to CloudFormation, which no longer waits for it: {delivery_error}"
+            )
+            delivery_error = ""  # the response of a later delivery would come too late, too
+        is_validation = resource.request_type != "Delete"
+        return Result(response.report, delivery_error=delivery_error, is_validation=is_validation)
 
     def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
         """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
@@ -165,7 +247,8 @@ class Invocation:
             reason = str(rejection.in_template_spelling())
             report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
         response = respond_to_deletion(resource, planned, report)
-        following = self.delivery.next(report, self.services.now)
+        # A dry run changes nothing, so a redelivery would come no further.
+        following = None if report.dry_run else self.delivery.next(report, self.services.now)
         if following is None:
             return response, None
         seconds = MIN_POLL_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
@@ -173,27 +256,37 @@ class Invocation:
             return response.as_final(), None
         return response, following
 
-    def _enqueue_teardown(
+    def _hand_over_teardown(
         self, resource: CustomResourceRequest, report: Report, following: Next, respond_by: Deadline
-    ) -> str:
-        """Send the request to the teardowns' queue. Returns why the queue refuses it, or an empty string.
+    ) -> tuple[Next | None, str]:
+        """Leave the response to a later delivery. Returns what follows, or None and why nothing does in time.
 
-        Raises EnqueueUnavailable if the request is redelivered in time without the queue.
+        Each call of SQS has an alternative, so that no single failure makes the response late or decides it. Raises
+        EnqueueUnavailable if Lambda redelivers the event in time.
         """
-        if following.attributes is None:
-            return ""
-        try:
-            self.services.queues.enqueue_teardown(self.delivery.payload, following.attributes, resource.identity)
-        except EnqueueRefused as refusal:
-            is_retried = isinstance(refusal, EnqueueUnavailable) and self.delivery.is_retried_by_lambda(
-                resource.signed_at, respond_by
-            )
-            if self.delivery.message:
-                self.services.telemetry.report(report)
-            if self.delivery.message or is_retried:
-                raise
-            return str(refusal)
-        return ""
+        delivery, invocation = self.delivery, self._until(SEND_RESERVE)
+        if following.attributes is None and self._redeliver_after(following.seconds):
+            return following, ""
+        refusal = "no time left to send the request to its queue"
+        if following.attributes or invocation.allows(MAX_QUEUE_CALL_SECONDS):
+            attributes = following.attributes or delivery.attributes
+            replaced = None if following.attributes else delivery.message
+            try:
+                self.services.queues.enqueue_teardown(delivery.payload, attributes, resource.identity, replaced)
+                return Next(MIN_POLL_SECONDS, attributes), ""
+            except EnqueueRefused as error:
+                is_retried = delivery.is_retried_by_lambda(resource.signed_at, respond_by)
+                if isinstance(error, EnqueueUnavailable) and is_retried and not delivery.message:
+                    self._record(Result(report, following))
+                    raise
+                refusal = str(error)
+        same_message = Next(min(delivery.retry_seconds, MIN_POLL_SECONDS))
+        can_change = following.attributes and invocation.allows(MAX_QUEUE_CALL_SECONDS)
+        if can_change and self._redeliver_after(same_message.seconds):
+            return same_message, ""
+        if delivery.is_redelivered_by_sqs(self._until(0), respond_by):
+            return same_message, ""
+        return None, refusal
 
     def _run(self, request: CancelRequest, deadline: Deadline) -> Report:
         services, delivery = self.services, self.delivery
@@ -214,8 +307,10 @@ class Invocation:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)
 
     def _respond_by(self, resource: CustomResourceRequest) -> Deadline:
-        """Return when CloudFormation must have its response, counted from when it signed the request."""
+        """Return when CloudFormation must have its response."""
+        return Deadline(resource.respond_within_seconds - self._age(resource), self.services.clock)
+
+    def _age(self, resource: CustomResourceRequest) -> float:
+        """Return the seconds since CloudFormation signed the request, or since the request was first seen."""
         first_seen_at = self.delivery.first_seen_at
-        requested_at = min(first_seen_at, resource.signed_at or first_seen_at)
-        elapsed = self.services.now - requested_at
-        return Deadline(resource.respond_within_seconds - elapsed, self.services.clock)
+        return self.services.now - min(first_seen_at, resource.signed_at or first_seen_at)

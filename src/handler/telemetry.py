@@ -35,6 +35,12 @@ _RUNS_METRIC = {
 }
 
 
+# Outcomes of which an event has a final number only when it ends: an unfinished run tries these jobs again.
+_FINAL_OUTCOMES = (Outcome.PROTECTED, Outcome.FAILED)
+# What a later delivery of an event finds again, also of jobs that an earlier one has canceled.
+_FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE)
+
+
 def _for_one_line(report: Report) -> dict[str, object]:
     """CloudWatch Logs accepts lines of up to 1 MB: a longer list is reduced to the jobs that need attention."""
     if len(report.jobs) <= _MAX_JOBS_IN_LINE:
@@ -82,6 +88,10 @@ class Telemetry:
         """Log a condition that may need attention; the run continues."""
         self._logger.warning(message)
 
+    def info(self, message: str) -> None:
+        """Log what needs no attention."""
+        self._logger.info(message)
+
     def count(self, metric: str) -> None:
         """Count one `metric` at once, so that it is written even if the invocation is killed."""
         metrics = self._metrics()
@@ -93,12 +103,21 @@ class Telemetry:
         self._logger.error("unexpected error", exc_info=error)
         self.count("UnexpectedErrors")
 
-    def report(self, report: Report) -> None:
-        """Write the run's report as a log line, and its counts as metrics for each trigger."""
+    def report(
+        self, report: Report, *, is_first: bool = True, is_last: bool = True, is_validation: bool = False
+    ) -> None:
+        """Write the run's report as a log line, and its counts as metrics for each trigger.
+
+        `is_first`: no earlier delivery of the event has reported jobs. `is_last`: no later one follows. They let each
+        job be counted once, but for DEFERRED. `is_validation`: the rejection of an event that cancels nothing.
+        """
         metrics = self._metrics()
-        metrics.add_metric(name=_RUNS_METRIC[report.status], unit=MetricUnit.Count, value=1)
+        is_rejected_validation = is_validation and report.status is RunStatus.REJECTED
+        runs = "ValidationsRejected" if is_rejected_validation else _RUNS_METRIC[report.status]
+        metrics.add_metric(name=runs, unit=MetricUnit.Count, value=1)
         for outcome, number in report.counts.items():
-            metrics.add_metric(name=_JOBS_METRIC[Outcome(outcome)], unit=MetricUnit.Count, value=number)
+            if (is_last or outcome not in _FINAL_OUTCOMES) and (is_first or outcome not in _FOUND_OUTCOMES):
+                metrics.add_metric(name=_JOBS_METRIC[Outcome(outcome)], unit=MetricUnit.Count, value=number)
         if report.jobs:
             left = report.executions_left_in_progress
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)

@@ -11,7 +11,7 @@ import pytest
 from handler.cancellation.job import JobsApi, JobStatus
 from handler.cancellation.rate import Deadline, Gate
 from handler.cancellation.report import Report, RunStatus, Trigger
-from handler.errors import EnqueueUnavailable, JobNotCancelable, JobsUnavailable
+from handler.errors import EnqueueUnavailable, JobNotCancelable, JobsUnavailable, VisibilityUnchanged
 from handler.inbound.delivery import read_delivery
 from tests.faults.endpoints import PUT, Act
 from tests.faults.injection import CLASSES, NOTHING, TEMPORARY, Fault, is_class
@@ -61,13 +61,13 @@ CALLS: dict[str, tuple[Callable[[Simulation], object], object, type[Exception] |
         JobsUnavailable,
     ),
     "CancelJobExecution": (lambda simulation: api(simulation).cancel_execution(JOB, "thing-1"), None, JobsUnavailable),
-    "SendMessage": (lambda simulation: simulation.services.queues.enqueue({}, {}, 0), None, Exception),
+    "SendMessage": (lambda simulation: simulation.services.queues.enqueue({}, {}, 0), None, EnqueueUnavailable),
     "SendMessage of a teardown": (
         lambda simulation: simulation.services.queues.enqueue_teardown({}, {}, "request-1"),
         None,
-        (EnqueueUnavailable, AttributeError),
+        EnqueueUnavailable,
     ),
-    "ChangeMessageVisibility": (extend, True, Exception),
+    "ChangeMessageVisibility": (extend, True, VisibilityUnchanged),
     "PutEvents": (
         lambda simulation: simulation.services.publisher.publish(
             Report(RunStatus.SETTLED, Trigger.EVENT), "event-1", Deadline(200, simulation.clock)

@@ -27,6 +27,8 @@ FAULTS = tuple(map(permanent, (UNAVAILABLE, LOST, DENIED, KILLED, PAUSED)))
 REPORTED, FAILURE_QUEUE, UNCHANGED = "reported", "failure queue", "unchanged"
 # The visibility timeout of a poll is 310 s, so that a kill leaves no time for a response.
 TOO_LATE = "reported after the ServiceTimeout"
+# CloudFormation takes the first response to a request, and ignores the later ones.
+REPEATED = "responded in time, and again"
 # How it may end: 503, response lost, denied, killed, status PAUSED; a row of its own for a point whose refusal changes
 # nothing (Scenario.calls). "Unchanged" is where the job has ended, or there is another way: a canceled job is not
 # selected again, and a message need not be sent once the devices are done.
@@ -34,7 +36,7 @@ OF_EVENTS: dict[str, tuple[set[str], ...]] = {
     "CancelJob": ({FAILURE_QUEUE}, {FAILURE_QUEUE, UNCHANGED}, {REPORTED}, {FAILURE_QUEUE, UNCHANGED}),
     "CancelJob/-": ({FAILURE_QUEUE}, {FAILURE_QUEUE}, {UNCHANGED}, {FAILURE_QUEUE}),
     "CancelJobExecution": ({FAILURE_QUEUE}, {UNCHANGED}, {REPORTED}, {UNCHANGED}),
-    "ChangeMessageVisibility": ({FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}),
+    "ChangeMessageVisibility": ({UNCHANGED}, {UNCHANGED}, {UNCHANGED}, {FAILURE_QUEUE}),
     "DescribeJob": (
         {FAILURE_QUEUE, UNCHANGED},
         {FAILURE_QUEUE, UNCHANGED},
@@ -55,7 +57,7 @@ OF_TEARDOWNS: dict[str, tuple[set[str], ...]] = {
     "CancelJob": ({REPORTED}, {REPORTED, UNCHANGED}, {REPORTED}, {FAILURE_QUEUE, UNCHANGED}),
     "CancelJob/-": ({REPORTED}, {REPORTED}, {UNCHANGED}, {FAILURE_QUEUE}),
     "CancelJobExecution": ({REPORTED}, {UNCHANGED}, {REPORTED}, {UNCHANGED}),
-    "ChangeMessageVisibility": ({FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}),
+    "ChangeMessageVisibility": ({UNCHANGED}, {UNCHANGED}, {UNCHANGED}, {FAILURE_QUEUE}),
     "DescribeJob": (
         {REPORTED, UNCHANGED},
         {REPORTED, UNCHANGED},
@@ -68,7 +70,7 @@ OF_TEARDOWNS: dict[str, tuple[set[str], ...]] = {
     "ListJobs": ({REPORTED}, {REPORTED}, {REPORTED}, {FAILURE_QUEUE, TOO_LATE}),
     "ListTagsForResource": ({REPORTED}, {REPORTED}, {REPORTED}, {FAILURE_QUEUE}),
     "SendMessage": ({UNCHANGED}, {UNCHANGED}, {REPORTED}, {UNCHANGED}),
-    "PUT": ({FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}, {FAILURE_QUEUE}),
+    "PUT": ({FAILURE_QUEUE, TOO_LATE}, {FAILURE_QUEUE, REPEATED}, {FAILURE_QUEUE, TOO_LATE}, {FAILURE_QUEUE}),
     "PutEvents": ({UNCHANGED}, {UNCHANGED}, {UNCHANGED}, {FAILURE_QUEUE}),
 }
 
@@ -84,6 +86,8 @@ def end_of(simulation: Simulation, scenario: Scenario) -> str:
     if not scenario.is_teardown:
         return REPORTED
     status = "SUCCESS" if scenario.continues else "FAILED"
+    if responses_in_time(simulation, scenario)[:1] == [scenario.response]:
+        return REPEATED
     responses = [(response["Status"], response["Reason"] != "") for response in responses_in_time(simulation, scenario)]
     return {((status, True),): REPORTED, (): TOO_LATE}.get(tuple(responses), "")
 

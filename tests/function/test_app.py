@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -21,10 +22,10 @@ from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Deadline, Gate
 from handler.config import Config
-from handler.errors import EnqueueUnavailable, InvalidConfiguration
+from handler.errors import EnqueueUnavailable, InvalidConfiguration, ResponseUndelivered
 from tests.conftest import Function
 from tests.support.contract import ENVIRONMENT
-from tests.support.fakes import LIMITS, FakeContext, FakeJob, failing, refused, throttled
+from tests.support.fakes import LIMITS, FakeContext, FakeJob, Hook, failing, refused, throttled
 from tests.support.response_url import ResponseUrl
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import STACK_ID
@@ -208,7 +209,7 @@ def test_event_that_cannot_be_enqueued_is_raised_to_lambda(function: Function) -
 
     function.jobs.jobs["a"] = FakeJob()
     function.jobs.fault, function.sqs.fault = failing("CancelJob", throttled), refuses
-    with pytest.raises(ClientError):
+    with pytest.raises(EnqueueUnavailable):
         function({"cancel": {"jobId": "a"}})
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
 
@@ -526,6 +527,7 @@ def test_teardown_is_raised_to_lambda_if_its_queue_is_unavailable(code: str, sta
     with pytest.raises(EnqueueUnavailable):
         function(deletion)
     assert function.responses == []
+    assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
     function(deletion)
     assert [response["Status"] for response in function.responses] == ["SUCCESS"]
 
@@ -536,8 +538,7 @@ def test_report_of_a_queued_teardown_is_logged_if_its_queue_is_unavailable(funct
     function.jobs.fault = failing("CancelJob", throttled, times=1)
     function(signed_deletion(function, WaitForExecutionsMinutes="5"))
     function.sqs.fault = refused_by_sqs("ServiceUnavailable", 503)
-    with pytest.raises(EnqueueUnavailable):
-        function.poll()
+    assert function.poll() == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}, {"CANCELED": 1}]
     assert "unexpected error" not in function.log.text
     assert function.responses == []
@@ -564,12 +565,312 @@ def test_last_attempt_of_lambda_responds_if_the_queue_stays_unavailable(
     assert reason in [line["message"] for line in function.log.lines if line["level"] == "WARNING"]
 
 
-def test_unfinished_dry_run_of_a_teardown_is_requeued(function: Function) -> None:
-    function.configure(limits=replace(LIMITS, dry_run=True))
+@pytest.mark.parametrize("on_incomplete", ["FAIL", "CONTINUE"])
+def test_unfinished_dry_run_of_a_teardown_succeeds_with_a_warning(
+    on_incomplete: str, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan of 3,000 jobs takes longer than one invocation, and another one would come no further."""
+    function.configure(limits=replace(LIMITS, dry_run=True, max_jobs=25_000))
+    function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(3000)}
+    event = load("custom-resource-select-delete.json", function.server)
+    event["ResourceProperties"] |= {"OnIncomplete": on_incomplete, "Select": {"JobIdGlob": "firmware-*"}}
+    report = function(event)
+    (response,) = function.responses
+    start = "dry run: the deletion continues, and its plan is incomplete; "
+    assert (report["status"], report["dryRun"], response["Status"]) == ("UNFINISHED", True, "SUCCESS")
+    assert response["Reason"].startswith(start)
+    warnings = [line["message"] for line in function.log.lines if line["message"] != "report"]
+    assert [warning.startswith(start) for warning in warnings] == [True]
+    assert (function.jobs.canceled, function.sqs.messages) == ([], [])
+    assert metrics(capsys)["TeardownsContinued"] == 1
+
+
+# Visibility timeouts
+
+
+def change_fails(operation: str) -> None:
+    if operation == "ChangeMessageVisibility":
+        raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "no"}}, operation)
+
+
+def test_failed_change_of_the_visibility_timeout_of_an_event_is_a_warning(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=2)
+    function({"cancel": {"jobId": "a"}})
+    (message,) = function.sqs.messages
+    function.sqs.fault = change_fails
+    assert function.poll() == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert message.visible_at == function.clock.now + 330
+    error = "An error occurred (ServiceUnavailable) when calling the ChangeMessageVisibility operation: no"
+    assert [line["message"] for line in function.log.lines if line["message"] != "report"] == [
+        f"failed to extend the visibility timeout of the message: {error}",
+        f"failed to change the visibility timeout of the message: {error}",
+    ]
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
+
+
+def test_failed_invocation_raises_its_own_error_if_the_visibility_timeout_cannot_be_changed(
+    function: Function,
+) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"jobId": "a"}})
+    function.jobs.fault, function.sqs.fault = crashes, change_fails
+    with pytest.raises(ZeroDivisionError):
+        function.poll()
+
+
+# Requests for which CloudFormation no longer waits
+
+EXPIRED = (
+    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
+    "repeat the operation of the stack: for example, delete it again"
+)
+
+
+def test_redriven_request_of_yesterday_ends_with_one_delivery(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An operator has moved the record of three failed deliveries from the failure queue to the backlog."""
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
-    function.jobs.fault = failing("DescribeJob", throttled, times=1)
-    function(load("custom-resource-delete.json", function.server))
-    assert function.responses == []
-    function.drain()
-    assert [response["Status"] for response in function.responses] == ["SUCCESS"]
-    assert function.jobs.canceled == []
+    function.server.script = [403]
+    record = {
+        "version": "1.0",
+        "requestContext": {"condition": "RetriesExhausted", "approximateInvokeCount": 3},
+        "requestPayload": signed_deletion(function, "20261123T120000Z"),
+        "responsePayload": {"errorType": "ResponseUndelivered"},
+    }
+    function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=json.dumps(record))
+    (report,) = function.drain()
+    assert (report["status"], report["trigger"], report["reason"]) == ("REJECTED", "TEARDOWN", EXPIRED)
+    assert (function.sqs.receives, function.sqs.dead_letters) == (1, [])
+    assert (function.jobs.calls, function.server.received) == ([], [])
+    assert metrics(capsys) == {"RunsRejected": 1}
+
+
+@pytest.mark.parametrize(
+    ("date", "is_expired"),
+    [("20261124T100000Z", True), ("20261124T100001Z", False), ("20261124T120001Z", False)],
+)
+def test_request_expires_two_hours_after_it_was_signed(date: str, is_expired: bool, function: Function) -> None:
+    report = function(signed_deletion(function, date))
+    assert (report["reason"] == EXPIRED) is is_expired
+    assert len(function.responses) == (0 if is_expired else 1)
+
+
+@pytest.mark.parametrize(("age", "is_expired"), [(7199, False), (7200, True)])
+def test_request_without_a_time_expires_two_hours_after_it_was_first_seen(
+    age: float, is_expired: bool, function: Function
+) -> None:
+    first_seen_at = function.clock.utc_now().timestamp() - age
+    attributes = {"FirstSeenAt": {"DataType": "String", "StringValue": f"{first_seen_at:.3f}"}}
+    body = json.dumps(load("custom-resource-delete.json", function.server))
+    function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=body, MessageAttributes=attributes)
+    (report,) = function.drain()
+    assert (report["reason"] == EXPIRED) is is_expired
+
+
+# It is noon, and the six attempts to respond take 31 s.
+@pytest.mark.parametrize(("date", "is_overdue"), [("20261124T115531Z", True), ("20261124T115532Z", False)])
+@pytest.mark.parametrize("request_type", ["Create", "Delete"])
+def test_undelivered_response_ends_its_event_after_the_service_timeout(
+    date: str, is_overdue: bool, request_type: str, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.server.script = [403]
+    event = signed_deletion(function, date, ServiceTimeout="300") | {"RequestType": request_type}
+    warning = "failed to send the response to CloudFormation, which no longer waits for it: HTTP 403"
+    if is_overdue:
+        function(event)
+        assert [line["message"] for line in function.log.lines if line["message"] != "report"] == [warning]
+    else:
+        with pytest.raises(ResponseUndelivered):
+            function(event)
+        assert warning not in function.log.text
+    assert metrics(capsys)["ResponsesUndelivered"] == 1
+
+
+# Counts
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    """Return the sums of all counts since the last call. A metric with the value 0 is omitted."""
+    sums: Counter[str] = Counter()
+    for line in capsys.readouterr().out.splitlines():
+        record = json.loads(line)
+        for metric in record["_aws"]["CloudWatchMetrics"][0]["Metrics"]:
+            sums[metric["Name"]] += sum(record[metric["Name"]])
+    return +sums
+
+
+def of_job(only: str, fault: Hook) -> Hook:
+    """Return the fault for the calls of one job."""
+
+    def hook(operation: str, job_id: str) -> None:
+        if job_id == only:
+            fault(operation, job_id)
+
+    return hook
+
+
+def jobs_counted(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    return {name: number for name, number in metrics(capsys).items() if name.startswith("Jobs")}
+
+
+def test_each_job_of_an_event_is_counted_once(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    """The job a is denied, b is protected, c and d take several attempts, and e is finished."""
+    tags = {"cancel-protection": "true"}
+    function.jobs.denied_tag = "cancel-protection"
+    function.jobs.jobs |= {"b": FakeJob(tags=tags), "c": FakeJob(), "d": FakeJob(), "e": FakeJob("COMPLETED")}
+    function.jobs.jobs["a"] = FakeJob()
+    refuse, throttle = of_job("a", failing("CancelJob", refused)), failing("CancelJob", throttled, times=3)
+
+    def fault(operation: str, job_id: str) -> None:
+        refuse(operation, job_id)
+        if job_id in {"c", "d"}:
+            throttle(operation, job_id)
+
+    function.jobs.fault = fault
+    first = function({"cancel": {"jobIds": ["a", "b", "c", "d", "e", "f"]}})
+    assert first["counts"] == {"FAILED": 1, "PROTECTED": 1, "DEFERRED": 2, "ALREADY_FINISHED": 1, "GONE": 1}
+    assert jobs_counted(capsys) == {"JobsDeferred": 2, "JobsAlreadyFinished": 1, "JobsGone": 1}
+    second, last = function.drain()
+    assert second["counts"] == {
+        "FAILED": 1,
+        "PROTECTED": 1,
+        "DEFERRED": 1,
+        "CANCELED": 1,
+        "ALREADY_FINISHED": 1,
+        "GONE": 1,
+    }
+    assert last["counts"] == {
+        "FAILED": 1,
+        "PROTECTED": 1,
+        "CANCELED": 1,
+        "ALREADY_CANCELED": 1,
+        "ALREADY_FINISHED": 1,
+        "GONE": 1,
+    }
+    assert jobs_counted(capsys) == {"JobsDeferred": 1, "JobsCanceled": 2, "JobsFailed": 1, "JobsProtected": 1}
+
+
+@pytest.mark.parametrize("which", ["JobId", "Select"])
+def test_jobs_of_a_wait_are_counted_once(which: str, function: Function, capsys: pytest.CaptureFixture[str]) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob(executions={"thing-1": "IN_PROGRESS"}, tags={"env": "dev"})
+    names = {"JobId": "custom-resource-delete.json", "Select": "custom-resource-select-delete.json"}
+    event = load(names[which], function.server)
+    event["ResourceProperties"] |= {"WaitForExecutionsMinutes": "5"}
+    function(event)
+    for _ in range(3):
+        function.poll()
+    function.jobs.jobs["firmware-2026-11"].executions["thing-1"] = "SUCCEEDED"
+    assert function.drain()[-1]["status"] == "SETTLED"
+    assert jobs_counted(capsys) == {"JobsCanceled": 1}
+
+
+def test_failed_job_of_a_wait_is_counted_when_the_wait_ends(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.jobs.jobs |= {"a": FakeJob(executions={"thing-1": "IN_PROGRESS"}), "b": FakeJob()}
+    function.jobs.fault = of_job("b", failing("CancelJob", refused))
+    function({"cancel": {"jobIds": ["a", "b"], "waitForExecutionsMinutes": 1}})
+    function.poll()
+    assert jobs_counted(capsys) == {"JobsCanceled": 1}
+    assert function.drain()[-1]["counts"] == {"ALREADY_CANCELED": 1, "FAILED": 1}
+    assert jobs_counted(capsys) == {"JobsFailed": 1}
+
+
+def test_failed_job_is_counted_when_its_response_is_delivered(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", refused)
+    event = signed_deletion(function, OnIncomplete="CONTINUE")
+    function.server.script = [403] * 6 + [200]
+    with pytest.raises(ResponseUndelivered):
+        function(event)
+    counted = metrics(capsys)
+    assert (counted["JobsFailed"], counted["TeardownsContinued"]) == (0, 0)
+    function(event)
+    counted = metrics(capsys)
+    assert (counted["JobsFailed"], counted["TeardownsContinued"]) == (1, 1)
+
+
+# Rejections
+
+
+def begin(function: Function) -> None:
+    """Begin an event on the backlog that a prefix forbids from now on."""
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=1)
+    function({"cancel": {"select": {"jobIdGlob": "a"}}})
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+
+
+def test_rejection_of_an_event_that_was_begun_is_reported_once(
+    function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(function)
+    while function.sqs.messages:
+        function.poll()
+    (dead_letter,) = function.sqs.dead_letters
+    assert dead_letter.event == {"cancel": {"select": {"jobIdGlob": "a"}}}
+    assert [report["status"] for report in function.reports] == ["UNFINISHED", "REJECTED"]
+    assert len(function.bus.entries) == 2
+    assert metrics(capsys) == {"RunsUnfinished": 1, "JobsDeferred": 1, "RunsRejected": 1}
+    again = [line for line in function.log.lines if line["message"] != "report"]
+    reason = "select.jobIdGlob: must be able to match ids that start with 'ota-', the stack's JobIdPrefix"
+    assert {(line["level"], line["message"]) for line in again} == {("INFO", f"rejected again: {reason}")}
+    assert len(again) == 100
+
+
+def test_rejected_event_continues_once_the_cause_is_fixed(function: Function) -> None:
+    begin(function)
+    for _ in range(3):
+        function.poll()
+    function.configure(limits=replace(LIMITS, max_jobs=1))
+    function.jobs.jobs["a-2"] = FakeJob()
+    (report,) = function.drain()
+    assert (report["status"], report["counts"], function.jobs.canceled) == ("SETTLED", {"CANCELED": 1}, ["a"])
+
+
+REJECTED_VALIDATIONS: dict[str, tuple[object, bool, str, bool]] = {
+    "request": ({"cancel": {"jobId": "a b"}}, False, "RunsRejected", False),
+    "request that turns dry run off": ({"cancel": {"jobId": "a b", "dryRun": False}}, False, "RunsRejected", False),
+    "dry run": ({"cancel": {"jobId": "a b", "dryRun": True}}, False, "ValidationsRejected", True),
+    "dry run of the stack": ({"cancel": {"jobId": "a b"}}, True, "ValidationsRejected", True),
+    "unknown event in a dry run of the stack": ({}, True, "ValidationsRejected", True),
+    "cancel that is not an object": ({"cancel": "dryRun"}, False, "RunsRejected", False),
+}
+
+
+@pytest.mark.parametrize("name", REJECTED_VALIDATIONS)
+def test_rejected_dry_run_is_not_a_rejected_run(
+    name: str, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event, dry_run, metric, reported = REJECTED_VALIDATIONS[name]
+    function.configure(limits=replace(LIMITS, dry_run=dry_run))
+    report = function(event)
+    assert (report["status"], report["dryRun"], metrics(capsys)) == ("REJECTED", reported, {metric: 1})
+
+
+@pytest.mark.parametrize(
+    ("request_type", "dry_run", "metric"),
+    [
+        ("Create", False, "ValidationsRejected"),
+        ("Update", False, "ValidationsRejected"),
+        ("Delete", False, "RunsRejected"),
+        ("Delete", True, "RunsRejected"),
+    ],
+)
+def test_author_of_a_template_raises_no_alarm(
+    request_type: str, dry_run: bool, metric: str, function: Function, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Create and an Update have no selection that is valid, and the Delete matches too many jobs."""
+    function.configure(limits=replace(LIMITS, dry_run=dry_run, max_jobs=1))
+    function.jobs.jobs |= {job_id: FakeJob(tags={"env": "dev"}) for job_id in ("firmware-1", "firmware-2")}
+    event = load("custom-resource-select-delete.json", function.server) | {"RequestType": request_type}
+    if request_type != "Delete":
+        event["ResourceProperties"]["Select"] = {"OlderThanHours": "1"}
+    report = function(event)
+    assert (report["status"], [response["Status"] for response in function.responses]) == ("REJECTED", ["FAILED"])
+    assert metrics(capsys) == {metric: 1}

@@ -11,6 +11,7 @@ from typing import Any, override
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.conftest import Function, Log
 from tests.support.aws_lambda import Due
@@ -331,6 +332,113 @@ def test_run_that_begins_after_its_visibility_timeout_does_nothing(stage: str, n
     simulation.run_all()
     assert {response[1:] for response in simulation.timed_responses} == {("response", "SUCCESS", "")}
     assert simulation.jobs.canceled == ["firmware"]
+
+
+EXTEND, CHANGE, SEND = "extend", "change", "SendMessage"
+
+
+def sqs_fault(*failing_calls: tuple[str, int]) -> Callable[[str], None]:
+    """Let SQS return 503 to these calls, counted from 1. Each poll first extends and then changes the timeout."""
+    calls: Counter[str] = Counter()
+
+    def fault(operation: str) -> None:
+        calls[operation] += 1
+        name, number = operation, calls[operation]
+        if operation == "ChangeMessageVisibility":
+            name, number = (EXTEND if number % 2 else CHANGE), (number + 1) // 2
+        if {(name, number), (name, 0)} & set(failing_calls):  # 0: every call
+            raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "no"}}, operation)
+
+    return fault
+
+
+@pytest.mark.parametrize("call", [EXTEND, CHANGE])
+@pytest.mark.parametrize("number", [1, 9, 0], ids=["first", "ninth", "every"])
+@pytest.mark.parametrize("which", ["JobId", "Select"])
+def test_failed_change_of_a_visibility_timeout_neither_delays_nor_decides_the_response(
+    call: str, number: int, which: str, new_simulation: NewSimulation
+) -> None:
+    simulation = new_simulation(ends_at=250)
+    simulation.sqs.fault = sqs_fault((call, number))
+    simulation.run_all((0, deletion(simulation.server, which=which, ServiceTimeout="420")))
+    assert simulation.timed_responses == [(260, "response", "SUCCESS", "")]
+    assert simulation.polls == [*range(20, 261, 20)]
+    assert (set(simulation.ended), simulation.sqs.duplicates) == ({"returned"}, 0)
+    failed = [line["message"] for line in simulation.log.lines if line["message"] != "report"]
+    error = "An error occurred (ServiceUnavailable) when calling the ChangeMessageVisibility operation: no"
+    assert set(failed) == {f"failed to {call} the visibility timeout of the message: {error}"}
+
+
+SEND_FAILED = "An error occurred (ServiceUnavailable) when calling the SendMessage operation: no"
+
+
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_deletion_gets_its_response_at_once_if_no_later_delivery_is_in_time(
+    on_incomplete: str, status: str, new_simulation: NewSimulation
+) -> None:
+    """The ninth poll can neither change the visibility timeout nor send a message; 310 s later is too late."""
+    simulation = new_simulation(ends_at=250)
+    simulation.sqs.fault = sqs_fault((CHANGE, 9), (SEND, 2))
+    simulation.run_all((0, deletion(simulation.server, ServiceTimeout="420", OnIncomplete=on_incomplete)))
+    reason = f"2 devices still run job firmware; {SEND_FAILED}{log_location()}"
+    assert simulation.timed_responses == [(180, "response", status, reason)]
+
+
+# The ninth poll is at 180 s. Its message comes back at 490 s at the latest, and a run begins only if it has 30 s until
+# the response is due, 60 s before the ServiceTimeout: 300 + 30 + 30 s must be left.
+@pytest.mark.parametrize(
+    ("timeout", "at", "status"), [("600", 490, "SUCCESS"), ("599", 180, "FAILED"), ("3600", 490, "SUCCESS")]
+)
+def test_message_that_comes_back_in_time_by_itself_continues(
+    timeout: str, at: float, status: str, new_simulation: NewSimulation
+) -> None:
+    simulation = new_simulation(ends_at=250)
+    simulation.sqs.fault = sqs_fault((CHANGE, 9), (SEND, 2))
+    simulation.run_all((0, deletion(simulation.server, ServiceTimeout=timeout)))
+    assert [response[:3] for response in simulation.timed_responses] == [(at, "response", status)]
+
+
+@pytest.mark.parametrize(
+    ("failing_calls", "polls"),
+    [
+        ([(SEND, 2)], [20, 25]),
+        ([(SEND, 2), (CHANGE, 1)], [20, 330]),
+    ],
+    ids=["the same message soon", "the same message by itself"],
+)
+def test_message_stays_if_the_one_with_more_progress_cannot_be_sent(
+    failing_calls: list[tuple[str, int]], polls: list[float], new_simulation: NewSimulation
+) -> None:
+    """The first poll cancels the job and would begin the wait."""
+    simulation = new_simulation(ends_at=22)
+    simulation.jobs.fault = failing("CancelJob", throttled, times=1)
+    simulation.sqs.fault = sqs_fault(*failing_calls)
+    simulation.run_all((0, deletion(simulation.server)))
+    assert simulation.polls == polls
+    assert [response[1:] for response in simulation.timed_responses] == [("response", "SUCCESS", "")]
+    assert set(simulation.ended) == {"returned"}
+
+
+def test_invocation_without_time_for_a_second_call_sends_no_message(new_simulation: NewSimulation) -> None:
+    """The change of the visibility timeout takes until 5.999 s are left: a call may take 5, and 1 is reserved."""
+    simulation = new_simulation()
+    simulation(deletion(simulation.server, ServiceTimeout="420"))
+    sent = list(simulation.sqs.messages)
+    fail = sqs_fault((CHANGE, 1))
+
+    def fault(operation: str) -> None:
+        try:
+            fail(operation)
+        except ClientError:
+            simulation.clock.advance(4.001)
+            raise
+
+    simulation.sqs.fault, simulation.seconds = fault, 10.0
+    assert simulation.poll() == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert simulation.sqs.messages == sent
+    simulation.sqs.fault, simulation.seconds = None, 300.0
+    simulation.poll()
+    assert simulation.polls == [20, 40]
 
 
 def new_event(simulation: Simulation, kind: str, minutes: int = 5) -> object:

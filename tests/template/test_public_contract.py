@@ -228,12 +228,21 @@ RUNS: dict[str, tuple[Any, Any, float, str, str, int | None]] = {
     "no time left": (DIRECT, job(), 7.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
     "sweep": (SCHEDULED, job(), 300, "SCHEDULE SETTLED CANCELED", "RunsSettled JobsCanceled", 0),
     "rejected": ({"cancel": {"jobId": "a b"}}, None, 300, "DIRECT REJECTED", "RunsRejected", None),
+    "rejected dry run": (
+        {"cancel": {"jobId": "a b", "dryRun": True}},
+        None,
+        300,
+        "DIRECT REJECTED",
+        "ValidationsRejected",
+        None,
+    ),
     "ignored": (REPORTED, None, 300, "EVENT IGNORED", "RunsIgnored", None),
     "teardown outside the prefix": (None, job(), 300, "TEARDOWN UNSETTLED FAILED", "RunsUnsettled JobsFailed", 0),
 }
 
 METRICS = {
     *("RunsSettled", "RunsUnsettled", "RunsUnfinished", "RunsRejected", "RunsIgnored"),
+    "ValidationsRejected",
     *("JobsCanceled", "JobsAlreadyCanceled", "JobsAlreadyFinished", "JobsGone"),
     *("JobsWouldCancel", "JobsProtected", "JobsDeferred", "JobsFailed"),
     "ExecutionsLeftInProgress",

@@ -10,6 +10,7 @@ from moto.events.models import EventPattern
 from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
 from handler.cancellation.wait import MIN_POLL_SECONDS
+from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS
 from tests.support.template import ROOT, load_template, resolved
 
 TEMPLATE = load_template()
@@ -190,6 +191,7 @@ def test_the_visibility_timeout_outlasts_an_invocation(queue: str) -> None:
     """The timeout is less than twice as long, so that the message of a killed invocation is redelivered soon."""
     visibility_timeout = RESOURCES[queue]["Properties"]["VisibilityTimeout"]
     assert FUNCTION["Timeout"] + 30 <= visibility_timeout < 2 * FUNCTION["Timeout"]
+    assert visibility_timeout == FUNCTION["Timeout"] + MAX_VISIBILITY_MARGIN_SECONDS
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])

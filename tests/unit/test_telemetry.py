@@ -244,6 +244,41 @@ def test_executions_in_progress_are_counted(log: Log, metrics: Callable[[], list
     ]
 
 
+OUTCOMES = tuple(JobResult(outcome.lower(), outcome) for outcome in Outcome)
+
+
+@pytest.mark.parametrize(
+    ("is_first", "is_last", "counted"),
+    [
+        (True, True, "Canceled AlreadyCanceled AlreadyFinished Gone WouldCancel Protected Deferred Failed"),
+        (True, False, "Canceled AlreadyCanceled AlreadyFinished Gone WouldCancel Deferred"),
+        (False, True, "Canceled WouldCancel Protected Deferred Failed"),
+        (False, False, "Canceled WouldCancel Deferred"),
+    ],
+)
+def test_a_job_is_counted_in_one_delivery_of_its_event(
+    is_first: bool, is_last: bool, counted: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    report = Report(RunStatus.UNSETTLED, Trigger.DIRECT, jobs=OUTCOMES)
+    log.telemetry.report(report, is_first=is_first, is_last=is_last)
+    jobs = {f"Jobs{name}": 1.0 for name in counted.split()}
+    assert metrics() == [emf("DIRECT", RunsUnsettled=1.0, **jobs, ExecutionsLeftInProgress=0.0)]
+    assert len(log.lines[0]["report"]["jobs"]) == 8
+
+
+@pytest.mark.parametrize(("status", "metric"), [("REJECTED", "ValidationsRejected"), ("SETTLED", "RunsSettled")])
+def test_a_rejected_validation_has_a_metric_of_its_own(
+    status: str, metric: str, log: Log, metrics: Callable[[], list[dict[str, Any]]]
+) -> None:
+    log.telemetry.report(Report(RunStatus(status), Trigger.DIRECT), is_validation=True)
+    assert metrics() == [emf("DIRECT", **{metric: 1.0})]
+
+
+def test_information_is_logged_at_info(log: Log) -> None:
+    log.telemetry.info("rejected again: maxJobs")
+    assert [(line["level"], line["message"]) for line in log.lines] == [("INFO", "rejected again: maxJobs")]
+
+
 @pytest.mark.parametrize("count", [999, 1000])
 def test_a_line_has_up_to_a_thousand_jobs(count: int, log: Log) -> None:
     jobs = tuple(JobResult(f"job-{number}", Outcome.CANCELED) for number in range(count))

@@ -5,7 +5,8 @@ sweeps cannot delay them: a FIFO queue, so that no two messages of one request a
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from math import ceil
@@ -16,42 +17,48 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from handler.errors import EnqueueRefused, EnqueueUnavailable
+from handler.errors import CancelerError, EnqueueRefused, EnqueueUnavailable, MessageNotInFlight, VisibilityUnchanged
 from handler.inbound.delivery import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
+MAX_CALL_SECONDS = 5.0  # two attempts of 2 s, and a wait of up to 1 s between them
 _VISIBILITY_MARGIN_SECONDS = 10  # by which a message stays invisible after the invocation has ended
-_NOT_IN_FLIGHT = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"}
+_VISIBILITY_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
+    ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"), MessageNotInFlight
+)
 # What only a person can change: the queue, its key, a permission, or the message itself. SQS spells the errors of its
 # key KmsDisabled or KMS.DisabledException, of which _code() returns KmsDisabled or Disabled.
-_REFUSALS = {
-    "AccessDenied",
-    "Disabled",
-    "InvalidAddress",
-    "InvalidKeyUsage",
-    "InvalidMessageContents",
-    "InvalidParameterValue",
-    "InvalidSecurity",
-    "InvalidState",
-    "KmsAccessDenied",
-    "KmsDisabled",
-    "KmsInvalidKeyUsage",
-    "KmsInvalidState",
-    "KmsNotFound",
-    "KmsOptInRequired",
-    "NonExistentQueue",
-    "NotFound",
-    "OptInRequired",
-    "QueueDoesNotExist",
-    "UnsupportedOperation",
-}
+_SEND_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
+    (
+        "AccessDenied",
+        "Disabled",
+        "InvalidAddress",
+        "InvalidKeyUsage",
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "InvalidSecurity",
+        "InvalidState",
+        "KmsAccessDenied",
+        "KmsDisabled",
+        "KmsInvalidKeyUsage",
+        "KmsInvalidState",
+        "KmsNotFound",
+        "KmsOptInRequired",
+        "NonExistentQueue",
+        "NotFound",
+        "OptInRequired",
+        "QueueDoesNotExist",
+        "UnsupportedOperation",
+    ),
+    EnqueueRefused,
+)
 
 
 def sqs_client() -> "SQSClient":
-    """Return a client whose calls end within 5 s, which is the time that a run reserves. Retries are the SDK's."""
+    """Return a client whose calls end within MAX_CALL_SECONDS. Retries are the SDK's."""
     return boto3.client(
         "sqs", config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     )
@@ -78,23 +85,34 @@ class Queues:
         return self._connect()
 
     def enqueue(self, payload: object, attributes: Mapping[str, str], delay_seconds: int) -> None:
-        """Send an event to the queue Backlog. Raises botocore's errors."""
-        self._client.send_message(
-            QueueUrl=self._backlog_url,
-            MessageBody=json.dumps(payload),
-            DelaySeconds=delay_seconds,
-            MessageAttributes=_typed(attributes),
-        )
+        """Send an event to the queue Backlog. Raises EnqueueRefused, EnqueueUnavailable."""
+        body = json.dumps(payload)
+        with _translated_errors(_SEND_ERRORS, EnqueueUnavailable):
+            self._client.send_message(
+                QueueUrl=self._backlog_url,
+                MessageBody=body,
+                DelaySeconds=delay_seconds,
+                MessageAttributes=_typed(attributes),
+            )
 
-    def enqueue_teardown(self, payload: object, attributes: Mapping[str, str], request_identity: str) -> None:
+    def enqueue_teardown(
+        self,
+        payload: object,
+        attributes: Mapping[str, str],
+        request_identity: str,
+        replaced: Message | None = None,
+    ) -> None:
         """Send a custom resource request to its queue, which sets the delay. Raises EnqueueRefused, EnqueueUnavailable.
 
         SQS drops a message that is at the same stage as one of the last five minutes, and delivers the messages of one
-        request one after the other, so that duplicates of a request do not run at the same time.
+        request one after the other, so that duplicates of a request do not run at the same time. A message that
+        replaces another one at the same stage, which is deleted then, is dropped only if it was sent twice.
         """
         body = json.dumps(payload)
         stage = f"admitted: {'Admitted' in attributes}, waits: {'WaitsFor' in attributes}"
-        try:
+        if replaced:
+            stage += f", replaces: {replaced.message_id}"
+        with _translated_errors(_SEND_ERRORS, EnqueueUnavailable):
             self._client.send_message(
                 QueueUrl=self._teardown_url,
                 MessageBody=body,
@@ -102,29 +120,37 @@ class Queues:
                 MessageDeduplicationId=_digest(f"{body}, {stage}"),
                 MessageAttributes=_typed(attributes),
             )
-        except ClientError as error:
-            raise (EnqueueRefused if _code(error) in _REFUSALS else EnqueueUnavailable)(str(error)) from error
-        except (BotoCoreError, ResponseParserError) as error:
-            raise EnqueueUnavailable(str(error)) from error
 
     def extend_visibility_timeout(self, message: Message, invocation_seconds: float) -> bool:
-        """Keep the message invisible for longer than the invocation lasts. Raises botocore's errors.
+        """Keep the message invisible for longer than the invocation lasts. Raises VisibilityUnchanged.
 
         Return False if the message is no longer in flight, so that another invocation has it or will have it.
         """
         try:
             self.change_visibility_timeout(message, ceil(invocation_seconds) + _VISIBILITY_MARGIN_SECONDS)
-        except ClientError as error:
-            if _code(error) in _NOT_IN_FLIGHT:
-                return False
-            raise
+        except MessageNotInFlight:
+            return False
         return True
 
     def change_visibility_timeout(self, message: Message, seconds: int) -> None:
-        """Let SQS redeliver the message after `seconds`. Raises botocore's errors."""
-        self._client.change_message_visibility(
-            QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
-        )
+        """Let SQS redeliver the message after `seconds`. Raises MessageNotInFlight, VisibilityUnchanged."""
+        with _translated_errors(_VISIBILITY_ERRORS, VisibilityUnchanged):
+            self._client.change_message_visibility(
+                QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
+            )
+
+
+@contextmanager
+def _translated_errors(by_code: Mapping[str, type[CancelerError]], other: type[CancelerError]) -> Iterator[None]:
+    """Raise the error of the service's code, or `other` for any other code and for an unusable response."""
+    try:
+        yield
+    except ClientError as error:
+        raise by_code.get(_code(error), other)(str(error)) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise other(str(error)) from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:  # of an unreadable body
+        raise other(f"no usable response from SQS: {type(error).__name__}") from error
 
 
 def _code(error: ClientError) -> str:

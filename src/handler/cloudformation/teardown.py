@@ -98,6 +98,9 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
             warnings = (*warnings, "dry run: the deletion continues, and its active jobs were not canceled")
         return Response("SUCCESS", resource.fallback_id, report, data=data, warnings=warnings)
     reason = _unsettled_reason(report)
+    if report.dry_run and report.status is RunStatus.UNFINISHED:
+        reason = _joined("dry run: the deletion continues, and its plan is incomplete", reason)
+        return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
     if resource.continues_if_incomplete:
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
     return Response("FAILED", resource.fallback_id, report, reason, warnings=warnings)

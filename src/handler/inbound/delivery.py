@@ -21,6 +21,8 @@ MAX_PROGRESS_SECONDS = 12 * 3600
 # Lambda retries an asynchronous event that failed twice: a minute after the first failure, two after the second.
 _MAX_LAMBDA_RETRY_SECONDS = 120
 _LAST_LAMBDA_ATTEMPT_SECONDS = 150  # a delivery that comes this late may be the third
+# By which the queues' visibility timeout in template.yaml exceeds the function's timeout.
+MAX_VISIBILITY_MARGIN_SECONDS = 30.0
 MIN_RUN_SECONDS = 30.0  # a run that has less than this until its response is due is not worth waiting for
 _MAX_DIGITS = 9  # int() is slow for long text, and SQS never counts this far
 
@@ -50,7 +52,8 @@ class Delivery:
     """One delivery of an event, and the progress of the earlier ones. Times are in seconds since the epoch.
 
     `payload` is the event as it arrived. `limit_checked`: its selection was checked against the job limit. `wait`: its
-    jobs are canceled, and the run waits for their devices. `message` is None if Lambda delivered the event itself.
+    jobs are canceled, and the run waits for their devices. `was_rejected`: it was begun, and then a rejection of it was
+    reported. `message` is None if Lambda delivered the event itself.
     """
 
     payload: object = field(repr=False)  # it may contain a ResponseURL
@@ -60,6 +63,17 @@ class Delivery:
     wait: Wait | None = None
     previous_attempts: int = 0
     message: Message | None = None
+    was_rejected: bool = False
+
+    @property
+    def was_begun(self) -> bool:
+        """True if an earlier delivery has reported jobs of the event."""
+        return self.limit_checked or self.wait is not None
+
+    @property
+    def attributes(self) -> Mapping[str, str]:
+        """The message attributes of the progress so far."""
+        return _attributes(self.first_seen_at, self.wait, limit_checked=self.limit_checked)
 
     @property
     def retry_seconds(self) -> int:
@@ -79,6 +93,20 @@ class Delivery:
         if self.message and (limit_checked, bool(wait)) == (self.limit_checked, bool(self.wait)):
             return Next(seconds)
         return Next(seconds, _attributes(first_seen_at, wait, limit_checked=limit_checked))
+
+    def next_after_rejection(self) -> Next:
+        """Return what follows the rejection of an event that was begun: its work is not lost.
+
+        It is delivered until it is not rejected any more, or is in the failure queue.
+        """
+        if self.was_rejected:
+            return Next(self.retry_seconds)
+        return Next(self.retry_seconds, {**self.attributes, "Rejected": "true"})
+
+    def is_redelivered_by_sqs(self, invocation: Deadline, respond_by: Deadline) -> bool:
+        """Return True if SQS redelivers the message in time although no call has changed its visibility timeout."""
+        seconds = invocation.remaining + MAX_VISIBILITY_MARGIN_SECONDS + MIN_RUN_SECONDS
+        return self.message is not None and respond_by.allows(seconds)
 
     def is_retried_by_lambda(self, requested_at: float | None, respond_by: Deadline) -> bool:
         """Return True if Lambda certainly delivers the event again, and in time, should this delivery of it fail.
@@ -117,6 +145,7 @@ def read_delivery(payload: object, queue_urls: tuple[str, ...], now: float) -> D
                 wait=None if is_redriven else _wait(attributes),
                 previous_attempts=_count(receives),
                 message=Message(queue_url, message_id, receipt_handle),
+                was_rejected="Rejected" in attributes,
             )
     return Delivery(payload, now, first_seen_at=now)
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
-from handler.aws.sqs import Queues, sqs_client
-from handler.errors import EnqueueRefused, EnqueueUnavailable
+from handler.aws.sqs import MAX_CALL_SECONDS, Queues, sqs_client
+from handler.errors import EnqueueRefused, EnqueueUnavailable, MessageNotInFlight, VisibilityUnchanged
 from handler.inbound.delivery import Message, read_delivery
 from tests.support.fakes import FakeClock
 from tests.support.sqs import FakeSqs
@@ -73,6 +73,7 @@ def test_the_client_is_created_once_and_when_it_is_needed(clock: FakeClock) -> N
 
 def test_a_call_ends_within_five_seconds(client: Any) -> None:
     """Two attempts of at most 2 s, and a backoff of at most 1 s."""
+    assert MAX_CALL_SECONDS == 5.0
     config = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 1)
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
@@ -148,6 +149,17 @@ def test_each_stage_of_an_event_has_its_own_message(clock: FakeClock) -> None:
     for attributes in (NEW, ADMITTED, WAITS, NEW | WAIT, WAITS | {"WaitsFor": "c", "WaitsSince": "1.000"}):
         queue.port.enqueue_teardown(WEEKLY, attributes, IDENTITY)
     assert [message.deduplication_id for message in queue.messages] == [NEW_ID, ADMITTED_ID, WAITS_ID, WAITS_NEW_ID]
+
+
+def test_a_message_that_replaces_another_one_is_dropped_only_if_it_was_sent_twice(clock: FakeClock) -> None:
+    """At the same stage, within five minutes, and also for a replacement of a replacement."""
+    queue = FakeSqs(clock)
+    for replaced in (None, "m-1", "m-1", "m-2"):
+        message = replaced and Message(TEARDOWN_URL, replaced, "r-1")
+        queue.port.enqueue_teardown(WEEKLY, WAITS, IDENTITY, message or None)
+    assert (len(queue.messages), queue.duplicates) == (3, 1)
+    assert {message.group for message in queue.messages} == {GROUP}
+    assert queue.messages[0].deduplication_id == WAITS_ID
 
 
 def test_the_messages_of_one_request_are_one_group(clock: FakeClock) -> None:
@@ -231,22 +243,32 @@ def test_a_message_that_is_no_longer_in_flight_is_reported(code: str, queues: Qu
         *("InvalidParameter", "MessageNotInflightX", ""),
     ],
 )
-def test_any_other_error_of_an_extension_is_raised(code: str, queues: Queues, stub: Stubber) -> None:
+def test_any_other_error_of_an_extension_is_translated(code: str, queues: Queues, stub: Stubber) -> None:
     stub.add_client_error("change_message_visibility", code, "no", 400)
-    with pytest.raises(ClientError) as caught:
+    with pytest.raises(VisibilityUnchanged, match=re.escape(f"({code}) when calling the ChangeMessageVisibility")):
         queues.extend_visibility_timeout(MESSAGE, 300)
-    assert caught.value.response["Error"]["Code"] == code
 
 
-@pytest.mark.parametrize("operation", ["send_message", "change_message_visibility"])
-def test_an_error_of_any_other_call_is_raised(operation: str, queues: Queues, stub: Stubber) -> None:
-    stub.add_client_error(operation, "MessageNotInflight", "no", 400)
-    calls: dict[str, Callable[[], None]] = {
-        "send_message": lambda: queues.enqueue(WEEKLY, NEW, 5),
-        "change_message_visibility": lambda: queues.change_visibility_timeout(MESSAGE, 5),
-    }
-    with pytest.raises(ClientError):
-        calls[operation]()
+@pytest.mark.parametrize(
+    ("code", "raised"), [("MessageNotInflight", MessageNotInFlight), ("ServiceUnavailable", VisibilityUnchanged)]
+)
+def test_an_error_of_a_change_is_translated(code: str, raised: type[Exception], queues: Queues, stub: Stubber) -> None:
+    stub.add_client_error("change_message_visibility", code, "no", 400)
+    with pytest.raises(VisibilityUnchanged, match=re.escape(f"({code})")) as caught:
+        queues.change_visibility_timeout(MESSAGE, 5)
+    assert caught.type is raised
+
+
+@pytest.mark.parametrize(
+    ("code", "raised"), [("KmsDisabled", EnqueueRefused), ("ServiceUnavailable", EnqueueUnavailable)]
+)
+def test_an_error_of_the_backlog_is_translated(
+    code: str, raised: type[Exception], queues: Queues, stub: Stubber
+) -> None:
+    stub.add_client_error("send_message", code, "no", 400)
+    with pytest.raises(EnqueueRefused, match=re.escape(f"({code})")) as caught:
+        queues.enqueue(WEEKLY, NEW, 5)
+    assert caught.type is raised
 
 
 @pytest.mark.parametrize(
@@ -297,9 +319,30 @@ def test_a_teardown_is_refused_only_if_a_later_call_would_fail_too(
     [EndpointConnectionError(endpoint_url="sqs"), ResponseParserError("no JSON"), ReadTimeoutError(endpoint_url="sqs")],
 )
 def test_sqs_that_is_unreachable_is_unavailable(error: Exception) -> None:
-    class Unreachable:
+    assert_unavailable(error, str(error))
+
+
+@pytest.mark.parametrize("error", [AttributeError("get"), KeyError("x"), TypeError("x"), ValueError("x")])
+def test_sqs_with_an_unreadable_response_is_unavailable(error: Exception) -> None:
+    """What the SDK's parser raises for the body of another service."""
+    assert_unavailable(error, f"no usable response from SQS: {type(error).__name__}")
+
+
+def assert_unavailable(error: Exception, reason: str) -> None:
+    class Unavailable:
         def send_message(self, **_: object) -> None:
             raise error
 
-    with pytest.raises(EnqueueUnavailable, match=re.escape(str(error))):
-        Queues(Unreachable, URL, TEARDOWN_URL).enqueue_teardown(WEEKLY, NEW, IDENTITY)  # type: ignore[arg-type]
+        def change_message_visibility(self, **_: object) -> None:
+            raise error
+
+    queues = Queues(Unavailable, URL, TEARDOWN_URL)  # type: ignore[arg-type]
+    calls: list[tuple[Callable[[], object], type[Exception]]] = [
+        (lambda: queues.enqueue(WEEKLY, NEW, 5), EnqueueUnavailable),
+        (lambda: queues.enqueue_teardown(WEEKLY, NEW, IDENTITY), EnqueueUnavailable),
+        (lambda: queues.change_visibility_timeout(MESSAGE, 5), VisibilityUnchanged),
+        (lambda: queues.extend_visibility_timeout(MESSAGE, 300), VisibilityUnchanged),
+    ]
+    for call, raised in calls:
+        with pytest.raises(raised, match=re.escape(reason)):
+            call()

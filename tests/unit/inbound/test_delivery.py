@@ -333,6 +333,25 @@ def test_lambda_retries_a_delivery_that_is_not_the_last_in_time(
     assert NEW.is_retried_by_lambda(requested_at, Deadline(seconds_left, FakeClock())) is is_retried
 
 
+@pytest.mark.parametrize(
+    ("delivery", "invocation_seconds", "seconds_left", "is_redelivered"),
+    [
+        # The visibility timeout is 30 s longer than the invocation, and the run needs 30 s.
+        (SENT, 300.0, 360.0, True),
+        (SENT, 300.0, 359.9, False),
+        (SENT, 6.5, 66.5, True),
+        (SENT, 6.5, 66.4, False),
+        (NEW, 300.0, 3600.0, False),
+    ],
+)
+def test_sqs_redelivers_a_message_after_its_visibility_timeout(
+    delivery: Delivery, invocation_seconds: float, seconds_left: float, is_redelivered: bool
+) -> None:
+    clock = FakeClock()
+    invocation, respond_by = Deadline(invocation_seconds, clock), Deadline(seconds_left, clock)
+    assert delivery.is_redelivered_by_sqs(invocation, respond_by) is is_redelivered
+
+
 # Whether a new message is sent, and its attributes
 
 
@@ -430,6 +449,33 @@ def test_the_attributes_are_read_back(limit_checked: bool, wait: Wait | None) ->
     delivery = read(message(messageAttributes=attributes))
     progress = (delivery.first_seen_at, delivery.limit_checked, delivery.wait)
     assert progress == (FIRST_SEEN_AT, limit_checked, wait)
+
+
+@pytest.mark.parametrize("delivery", [NEW, SENT, CHECKED, WAITING])
+def test_the_attributes_of_a_delivery_have_its_progress(delivery: Delivery) -> None:
+    attributes = {name: attribute(text) for name, text in delivery.attributes.items()}
+    read_back = read(message(messageAttributes=attributes))
+    assert (read_back.first_seen_at, read_back.limit_checked, read_back.wait) == (
+        delivery.first_seen_at,
+        delivery.limit_checked,
+        delivery.wait,
+    )
+
+
+def test_the_first_rejection_of_an_event_that_was_begun_is_noted_in_a_new_message() -> None:
+    assert CHECKED.next_after_rejection() == Next(5, {**ADMITTED, "Rejected": "true"})
+    noted = {name: attribute(text) for name, text in {**ADMITTED, "Rejected": "true"}.items()}
+    rejected = read(message(messageAttributes=noted))
+    assert (rejected.was_begun, rejected.was_rejected) == (True, True)
+    assert rejected.next_after_rejection() == Next(10)
+    assert next_of(rejected, WAIT).attributes == WAITS_FOR_A, "the cause is fixed"
+
+
+@pytest.mark.parametrize(
+    ("delivery", "was_begun"), [(NEW, False), (SENT, False), (CHECKED, True), (replace(SENT, wait=UNDER_WAY), True)]
+)
+def test_an_event_was_begun_if_a_delivery_has_reported_jobs(delivery: Delivery, was_begun: bool) -> None:
+    assert delivery.was_begun is was_begun
 
 
 def test_representation_has_no_response_url() -> None:
