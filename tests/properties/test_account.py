@@ -423,7 +423,8 @@ class AccountMachine(RuleBasedStateMachine):
         assert account.sqs.messages == []
         assert account.pending == []
         for message in account.sqs.dead_letters:
-            assert account.status_of_message[message.message_id] == "REJECTED"
+            status = account.status_of_message.get(message.message_id)
+            assert status == "REJECTED" or "Rejected" in message.attributes
             assert not message.group
         for model in account.models:
             self.check_end(model)
@@ -440,7 +441,7 @@ class AccountMachine(RuleBasedStateMachine):
         assert account.jobs.jobs == once
 
     def check_end(self, model: EventModel) -> None:
-        """Nothing is lost, and CloudFormation always gets a response."""
+        """Nothing is lost, and CloudFormation always gets a response for which it still waits."""
         if self.account.has_failed(model):
             return
         assert model.last, f"no report of {model.event}"
@@ -448,7 +449,8 @@ class AccountMachine(RuleBasedStateMachine):
             is_dead = any(message.event == model.event for message in self.account.sqs.dead_letters)
             assert model.last["status"] != "UNFINISHED" or model.last["dryRun"] or is_dead, f"unfinished: {model.event}"
             return
-        assert model.responses, f"no response to {model.event}"
+        is_too_late = model.last_at >= model.requested_at + model.timeout
+        assert model.responses or is_too_late, f"no response to {model.event}"
         responses = [response for response in model.responses if response.is_comparable]
         for first, second in pairwise(responses):
             if first.version == second.version and "olderThanHours" not in (model.select or {}):

@@ -69,6 +69,7 @@ class EventModel:
     effects: int = 0
     was_disturbed: bool = False
     last: Mapping[str, Any] | None = None
+    last_at: float = 0.0
     canceled: dict[str, FakeJob] = field(default_factory=dict)
     responses: list["SentResponse"] = field(default_factory=list)
 
@@ -499,7 +500,7 @@ class Run(Process):
         model.effects += len(self.effects)
         model.canceled |= {effect.job_id: effect.job for effect in self.effects if not effect.thing}
         for report in self.reports:
-            model.last = report
+            model.last, model.last_at = report, account.clock()
             self._check_report(report)
         if self.ended == "returned" and self.message is None and isinstance(response, dict) and "status" in response:
             check(self.reports, "a run ended without a report")
@@ -541,6 +542,10 @@ class Run(Process):
         what = f"{report} for {model.kind} {model.event}"
         if self.message:
             account.status_of_message[self.message.message_id] = status
+        if model.is_teardown:
+            is_expired = report["reason"].startswith("ResponseURL: has expired")
+            check(is_expired or self.began < model.requested_at + 7200, f"CloudFormation no longer waits: {what}")
+            check(not is_expired or model.last_at > model.requested_at + 7199, f"CloudFormation waits: {what}")
         if status == "REJECTED":
             check(not self.effects, f"rejected, and yet {self.effects}: {what}")
         if not model.is_teardown and status != "IGNORED":

@@ -10,6 +10,8 @@ TREE = {
     "InvalidConfiguration": "CancelerError",
     "EnqueueRefused": "CancelerError",
     "EnqueueUnavailable": "EnqueueRefused",
+    "VisibilityUnchanged": "CancelerError",
+    "MessageNotInFlight": "VisibilityUnchanged",
     "ResponseUndelivered": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
