@@ -25,8 +25,8 @@ from handler.inbound.event import Event, RejectedEvent
 from handler.telemetry import Telemetry
 
 # Seconds that are left of the invocation.
-EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes at most 5, to publish its report a moment
-TEARDOWN_RESERVE = 12.0  # after a teardown's run: to enqueue it takes at most 5, and then the timer still has time
+EVENT_RESERVE = 12.0  # after a run: to enqueue the event takes at most 10, to publish its report a moment
+TEARDOWN_RESERVE = 17.0  # after a teardown's run: to enqueue it takes at most 10, and then the timer still has time
 SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
 
@@ -208,7 +208,10 @@ class Invocation:
             delivery.previous_attempts,
             delivery.wait,
         )
-        return run(session, request, self.event.trigger)
+        report = run(session, request, self.event.trigger)
+        for warning in report.warnings:
+            services.telemetry.warn(warning)
+        return report
 
     def _until(self, reserve: float) -> Deadline:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)

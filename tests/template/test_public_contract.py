@@ -225,7 +225,7 @@ RUNS: dict[str, tuple[Any, Any, float, str, str, int | None]] = {
     "gone": (DIRECT, None, 300, "DIRECT SETTLED GONE", "RunsSettled JobsGone", 0),
     "dry run": (DRY_RUN, job(), 300, "DIRECT SETTLED WOULD_CANCEL", "RunsSettled JobsWouldCancel", 0),
     "protected": (DRY_RUN, PROTECTED, 300, "DIRECT UNSETTLED PROTECTED", "RunsUnsettled JobsProtected", 0),
-    "no time left": (DIRECT, job(), 7.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
+    "no time left": (DIRECT, job(), 25.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
     "sweep": (SCHEDULED, job(), 300, "SCHEDULE SETTLED CANCELED", "RunsSettled JobsCanceled", 0),
     "rejected": ({"cancel": {"jobId": "a b"}}, None, 300, "DIRECT REJECTED", "RunsRejected", None),
     "ignored": (REPORTED, None, 300, "EVENT IGNORED", "RunsIgnored", None),
@@ -588,7 +588,7 @@ FLEET = {
 
 SELECTIONS: list[tuple[dict[str, Any], set[str]]] = [
     ({"jobIdGlob": "ota-n*"}, {"ota-new"}),
-    ({"jobIdGlob": "*", "excludeJobIdGlobs": ["ota-n*", "*d"]}, {"ota-group"}),
+    ({"jobIdGlob": "*", "excludeJobIdGlobs": ["ota-n*", "*d", "*us"]}, {"ota-group"}),
     ({"jobIdGlob": "*", "status": ["SCHEDULED"]}, {"ota-scheduled"}),
     ({"jobIdGlob": "ota-?*d", "status": ["IN_PROGRESS"]}, {"ota-old", "ota-touched", "ota-tagged"}),
     ({"jobIdGlob": "ota-?e*", "olderThanHours": 0.5}, {"ota-new"}),
@@ -609,6 +609,12 @@ def test_a_key_of_a_selection_has_its_effect(select: dict[str, Any], expected: s
     assert (report["status"], {each["jobId"] for each in report["jobs"]}) == ("SETTLED", expected)
     stack.invoke(stack.request("Delete", f"select:{STACK_UUID}/Teardown", Select=as_property(select)))
     assert set(stack.canceled) == expected
+
+
+def test_select_of_a_teardown_covers_continuous_jobs_too(stack: Stack) -> None:
+    stack.create(FLEET)
+    stack.invoke(stack.request("Delete", f"select:{STACK_UUID}/Teardown", Select={"JobIdGlob": "ota-*ou*"}))
+    assert set(stack.canceled) == {"ota-continuous", "ota-group", "ota-touched"}
 
 
 def test_there_are_no_other_keys(stack: Stack) -> None:

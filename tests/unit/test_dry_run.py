@@ -26,7 +26,12 @@ FILES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.j
 DRY_RUNS: dict[str, dict[str, Any]] = {
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
-        "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
+        "select": {
+            "targetSelection": ["SNAPSHOT", "CONTINUOUS"],
+            "jobIdGlob": "firmware-*",
+            "olderThanHours": 72.0,
+            "tags": {"env": "dev"},
+        },
         "force": False,
         "maxJobs": 100,
         "dryRun": True,

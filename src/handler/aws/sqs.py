@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
+MAX_CALL_SECONDS = 10.0  # two attempts of 2 s, and a wait of up to 6 s between them
 _VISIBILITY_MARGIN_SECONDS = 10  # by which a message stays invisible after the invocation has ended
 _NOT_IN_FLIGHT = {"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"}
 # What only a person can change: the queue, its key, a permission, or the message itself. SQS spells the errors of its
@@ -51,7 +52,7 @@ _REFUSALS = {
 
 
 def sqs_client() -> "SQSClient":
-    """Return a client whose calls end within 5 s, which is the time that a run reserves. Retries are the SDK's."""
+    """Return a client whose calls end within MAX_CALL_SECONDS. Retries are the SDK's."""
     return boto3.client(
         "sqs", config=Config(connect_timeout=1, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
     )
@@ -94,6 +95,8 @@ class Queues:
         """
         body = json.dumps(payload)
         stage = f"admitted: {'Admitted' in attributes}, waits: {'WaitsFor' in attributes}"
+        if "WaitsAdmitted" in attributes:
+            stage += ", admitted after the wait"
         try:
             self._client.send_message(
                 QueueUrl=self._teardown_url,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from handler.cancellation.job import ACTIVE_STATUSES, JobStatus
@@ -20,6 +21,7 @@ KEYS = (
     "tags",
 )
 SCOPES = ("jobIdGlob", "thingGroupName", "tags")
+OTA_PREFIX = "AFR_OTA-"  # FreeRTOS over-the-air updates are jobs with this prefix. Their own service cancels them.
 
 _GLOB = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
 _THING_GROUP = re.compile(r"[a-zA-Z0-9:_-]{1,128}")  # CreateThingGroup
@@ -41,6 +43,29 @@ class Criteria:
     target_selections: tuple[str, ...] = ("SNAPSHOT",)
     thing_group_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    def is_older(self, since: datetime, now: datetime) -> bool:
+        """Return True if a time is more than `older_than_hours` ago. Both times are timezone-aware."""
+        return not self.older_than_hours or now - since > timedelta(hours=self.older_than_hours)
+
+    def why_not_begun(self, starts_at: str, now: datetime) -> str:
+        """Return why a job with this startTime is not old enough, or an empty string.
+
+        The age of a job never counts from before its scheduled start. An unreadable start could be in the future. A
+        time without an offset is in UTC (AWS IoT API reference, SchedulingConfig).
+        """
+        if not starts_at or not self.older_than_hours:
+            return ""
+        try:
+            start = datetime.fromisoformat(starts_at)
+        except ValueError:
+            return f"its scheduled start {quoted(starts_at)} is not a time"
+        start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
+        if self.is_older(start, now):
+            return ""
+        if start > now:
+            return f"its rollout is scheduled to begin at {start:%Y-%m-%dT%H:%MZ}"
+        return f"its rollout began at {start:%Y-%m-%dT%H:%MZ}, not more than {self.older_than_hours:g} h ago"
 
 
 def parse_criteria(value: object) -> Criteria:
@@ -71,6 +96,17 @@ def check_prefix(criteria: Criteria, prefix: str) -> None:
     if not can_match(criteria, prefix):
         raise RequestRejected(
             "select.jobIdGlob", f"must be able to match ids that start with {quoted(prefix)}, the stack's JobIdPrefix"
+        )
+
+
+def check_owner(criteria: Criteria) -> None:
+    """Raise RequestRejected for a glob that matches only jobs which a selection never takes."""
+    if re.split(r"[*?]", criteria.job_id_glob or "*")[0].startswith(OTA_PREFIX):
+        raise RequestRejected(
+            "select.jobIdGlob",
+            f"matches only FreeRTOS over-the-air updates ({OTA_PREFIX}*), which a selection never takes; "
+            "select other jobs, or name such a job by ",
+            "jobId",
         )
 
 

@@ -46,10 +46,14 @@ def _is_digits(text: str) -> bool:
 
 
 def _select(value: object) -> object:
-    """Return Select with the keys of a request. An unknown key stays, with its path, for the parser to reject."""
+    """Return Select with the keys of a request. An unknown key stays, with its path, for the parser to reject.
+
+    CONTINUOUS jobs are selected too, unless TargetSelection says otherwise: what they belong to is deleted.
+    """
     if not isinstance(value, Mapping):
         return value
-    return {_SELECT_KEYS.get(name, f"Select.{name}"): _read(name, item) for name, item in value.items()}
+    criteria = {_SELECT_KEYS.get(name, f"Select.{name}"): _read(name, item) for name, item in value.items()}
+    return {"targetSelection": ["SNAPSHOT", "CONTINUOUS"], **criteria}
 
 
 _READERS: dict[str, Callable[[object], object]] = {

@@ -221,7 +221,8 @@ def test_lenient_reading_ignores_an_unreadable_property_with_a_warning(
 
 # Select
 
-SELECTED = replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="ota-*"))
+BOTH = ("SNAPSHOT", "CONTINUOUS")
+SELECTED = replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="ota-*", target_selections=BOTH))
 EVERY_CRITERION = {
     "JobIdGlob": "ota-*",
     "ExcludeJobIdGlobs": ["ota-keep-*"],
@@ -257,7 +258,21 @@ def test_every_criterion_of_select_is_read() -> None:
 )
 def test_hours_are_a_number_or_its_string(hours: object, read: float) -> None:
     request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, LIMITS, REASON)
-    assert request.criteria == Criteria(job_id_glob="ota-*", older_than_hours=read)
+    assert request.criteria == Criteria(job_id_glob="ota-*", older_than_hours=read, target_selections=BOTH)
+
+
+@pytest.mark.parametrize(
+    ("target_selection", "read"),
+    [({}, BOTH), ({"TargetSelection": ["SNAPSHOT"]}, ("SNAPSHOT",)), ({"TargetSelection": ["CONTINUOUS"]}, BOTH[1:])],
+)
+def test_select_covers_continuous_jobs_unless_it_says_otherwise(
+    target_selection: dict[str, object], read: tuple[str, ...]
+) -> None:
+    """What the jobs belong to is deleted."""
+    for select in ({"JobIdGlob": "ota-*"}, {"Tags": {"env": "dev"}}):
+        request = read_strictly({"Select": select | target_selection}, LIMITS, REASON)
+        assert request.criteria is not None
+        assert request.criteria.target_selections == read
 
 
 ALLOWED_HOURS = "must be a number above 0, and at most 99999"

@@ -313,7 +313,7 @@ def test_the_cleanup_after_a_replacement_cancels_what_the_old_id_names() -> None
     requests = [deletion_of(resource).request for resource in (DELETE, DELETE_SELECTION)]
     assert [(request.job_ids, request.criteria) for request in requests] == [
         (("job-1",), None),
-        ((), Criteria(job_id_glob="ota-*")),
+        ((), Criteria(job_id_glob="ota-*", target_selections=("SNAPSHOT", "CONTINUOUS"))),
     ]
 
 
