@@ -32,6 +32,10 @@ from tools.simulators.events import STACK_ID
 EVENTS = Path(__file__).parents[2] / "events"
 UNKNOWN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+TWO_JOBS = (
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each job, "
+    "or a rule of your own that sends the function a request for the right job"
+)
 
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
@@ -68,6 +72,8 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
+    "alarm-muted.json": ("EVENT", "IGNORED", "the alarm is muted by a mute rule", {}, []),
+    "alarm-of-two-jobs.json": ("EVENT", "REJECTED", TWO_JOBS, {}, []),
     "canceler-report.json": ("EVENT", "IGNORED", "the event is a report of an iot-job-canceler stack", {}, []),
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),

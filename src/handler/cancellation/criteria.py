@@ -45,7 +45,7 @@ class Criteria:
 
 def parse_criteria(value: object) -> Criteria:
     """Parse the value of `select`. Raises RequestRejected."""
-    fields = read_object("select", value, KEYS)
+    fields = read_object("select", value, KEYS, path="select.")
     if not any(fields.get(scope) for scope in SCOPES):
         raise RequestRejected("select", "age alone is too broad; must have at least one of ", *SCOPES)
     return Criteria(

@@ -10,8 +10,11 @@ _JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_QUOTED_LENGTH = 40
 
 
-def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
-    """Return `value` if it is an object with no other keys than `keys`, and no null. Raises RequestRejected."""
+def read_object(field: str, value: object, keys: Sequence[str], path: str = "") -> Mapping[str, object]:
+    """Return `value` if it is an object with no other keys than `keys`, and no null. Raises RequestRejected.
+
+    `path` precedes each key in the name of its field.
+    """
     if not isinstance(value, Mapping):
         raise RequestRejected(field, "must be an object with the keys ", *keys)
     unknown = sorted(str(key) for key in value if key not in keys)
@@ -19,7 +22,7 @@ def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, 
         raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are ", *keys)
     for key, item in value.items():
         if item is None:
-            raise RequestRejected(key, "must not be null")
+            raise RequestRejected(f"{path}{key}", "must not be null")
     return value
 
 

@@ -123,7 +123,7 @@ REJECTED: list[Any] = [
     ),
     pytest.param({"jobIdGlob": ""}, "select", SCOPE_ALLOWED, id="an empty glob"),
     *(
-        pytest.param({"jobIdGlob": "a"} | {key: None}, key, "must not be null", id=f"{key} null")
+        pytest.param({"jobIdGlob": "a"} | {key: None}, f"select.{key}", "must not be null", id=f"{key} null")
         for key in KEYS.split(", ")
     ),
     pytest.param({"tags": {}}, "select", SCOPE_ALLOWED, id="no tags"),
