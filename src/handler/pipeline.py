@@ -118,7 +118,8 @@ class Invocation:
 
         services, config = self.services, self.services.config
         if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
-            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+            local = ", or on the host of AWS_ENDPOINT_URL" if config.endpoint_url else ""
+            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}{local}")
         lifecycle = Lifecycle(
             resource,
             self.context,

@@ -33,8 +33,8 @@ EVENTS = Path(__file__).parents[2] / "events"
 UNKNOWN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 TWO_JOBS = (
-    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each job, "
-    "or a rule of your own that sends the function a request for the right job"
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
+    "job, or a rule of your own that sends the function a request for the right job"
 )
 
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
@@ -349,10 +349,16 @@ def test_forbidden_response_url_is_rejected_before_any_call(url: str, function: 
     report = function(event)
     assert (report["status"], report["reason"], report["trigger"]) == (
         "REJECTED",
-        "ResponseURL: must be an https URL under amazonaws.com",
+        "ResponseURL: must be an https URL under amazonaws.com, or on the host of AWS_ENDPOINT_URL",
         "TEARDOWN",
     )
     assert (function.jobs.calls, function.server.received) == ([], [])
+
+
+def test_forbidden_response_url_on_aws_is_rejected_without_the_local_host(function: Function) -> None:
+    function.configure(endpoint_url=None)
+    event = load("custom-resource-delete.json", function.server) | {"ResponseURL": "https://example.com/?X=1"}
+    assert function(event)["reason"] == "ResponseURL: must be an https URL under amazonaws.com"
 
 
 def crashes(_operation: str, _job_id: str) -> None:

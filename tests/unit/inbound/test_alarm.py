@@ -11,8 +11,8 @@ from handler.inbound.envelope import CancelEvent, IgnoredEvent
 NO_DIMENSION = "detail.configuration.metrics: must contain a metric with a JobId dimension"
 COMPOSITE = f"{NO_DIMENSION}; a composite alarm has none"
 TWO_JOBS = (
-    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each job, "
-    "or a rule of your own that sends the function a request for the right job"
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
+    "job, or a rule of your own that sends the function a request for the right job"
 )
 OTHER_ACCOUNT = (
     "detail.configuration.metrics[1].accountId: must be omitted or the account of the alarm: "

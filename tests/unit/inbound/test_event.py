@@ -20,8 +20,8 @@ NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an Even
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 
 TWO_JOBS = (
-    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each job, "
-    "or a rule of your own that sends the function a request for the right job"
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
+    "job, or a rule of your own that sends the function a request for the right job"
 )
 
 

@@ -84,9 +84,14 @@ EVENTS: list[Any] = [
         id="a request for another canceler",
     ),
     pytest.param(
-        requested({"canceler": ""}),
-        IgnoredEvent("the request is for the canceler '', not for 'canceler'"),
-        id="a request for a canceler without a name",
+        requested({"canceler": "lab", "cancel": 5}),
+        IgnoredEvent("the request is for the canceler 'lab', not for 'canceler'"),
+        id="an invalid request for another canceler",
+    ),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": ""}),
+        "detail.canceler: must not be empty: set a value, or omit it",
+        id="a canceler without a name",
     ),
     pytest.param(
         requested({"cancel": {"jobId": "a"}, "canceler": ["canceler"]}),
