@@ -37,6 +37,11 @@ TWO_JOBS = (
     "job, or a rule of your own that sends the function a request for the right job"
 )
 
+MATCHES_TWO = (
+    "select: matches 2 jobs, but the limit is 1, so this run canceled none of them; "
+    "select fewer jobs, or raise MaxJobsPerRun or maxJobs"
+)
+
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
 # File → trigger, status and reason of the report, the outcome of each job, and the jobs that were canceled. There is a
@@ -290,6 +295,39 @@ def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
     assert (report["status"], function.clock.now) == ("UNSETTLED", 1039.0)
+
+
+# Rejected requests
+
+
+@pytest.mark.parametrize(
+    ("detail", "reason"),
+    [
+        ({"cancel": {"jobId": "a", "dryrun": True}}, "cancel: unknown key 'dryrun'; did you mean dryRun"),
+        ({"cancel": {"jobId": "a"}, "x": 1}, "detail: unknown key 'x'; the keys are cancel, canceler"),
+        ({"cancel": {"select": {"jobIdGlob": "*"}, "maxJobs": 1}}, MATCHES_TWO),
+    ],
+)
+def test_log_line_of_a_rejected_request_names_its_sender(
+    detail: dict[str, Any], reason: str, function: Function
+) -> None:
+    function.jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    function(json.loads((EVENTS / "request-event.json").read_text()) | {"id": "e-1", "detail": detail})
+    (line,) = function.log.lines
+    assert (line["report"]["status"], line["report"]["reason"]) == ("REJECTED", reason)
+    assert line["asked_by"] == line["comment"] == "Requested by event e-1 from fleet.console"
+    assert line["reason_code"] == "EVENT_REMEDIATION"
+    assert function.jobs.canceled == []
+
+
+def test_log_line_of_a_rejected_deletion_names_its_stack(function: Function) -> None:
+    function.jobs.jobs |= {job_id: FakeJob(tags={"env": "dev"}) for job_id in ("firmware-1", "firmware-2")}
+    event = load("custom-resource-select-delete.json", function.server)
+    event["ResourceProperties"] |= {"MaxJobs": "1"}
+    function(event)
+    line = function.log.lines[-1]
+    assert line["report"]["status"] == "REJECTED"
+    assert line["asked_by"] == f"Teardown was deleted in {event['StackId']}"
 
 
 # Messages

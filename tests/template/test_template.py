@@ -162,7 +162,7 @@ def event_file(name: str) -> Any:
     return json.loads((ROOT / "events" / name).read_text())
 
 
-def matches(rule: str, event: object) -> bool:
+def matches(rule: str, event: Any) -> bool:
     pattern = json.dumps(resolved(RESOURCES[rule]["Properties"]["EventPattern"], AlarmNamePrefix="iot-job-failures-"))
     found: bool = EventPattern.load(pattern).matches_event(event)
     return found

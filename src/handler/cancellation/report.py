@@ -98,7 +98,8 @@ class Wait:
 class Report:
     """One run: the function's return value, a log line and an event.
 
-    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report.
+    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report. A rejected request
+    has the default one, which says who sent it, or None.
     """
 
     status: RunStatus

@@ -9,16 +9,17 @@ from handler.cancellation.validation import read_object
 from handler.cloudformation.request import CustomResourceRequest, parse_custom_resource_request
 from handler.errors import RequestRejected
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
-from handler.inbound.eventbridge import is_scheduled, parse_eventbridge_event
+from handler.inbound.eventbridge import is_scheduled, parse_eventbridge_event, sender_of
 
 _MAX_CORRELATION_ID_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedEvent:
-    """A payload that is unreadable or not allowed."""
+    """A payload that is unreadable or not allowed. `sender` says who sent it, or is None if that is unknown."""
 
     reason: str
+    sender: CancelReason | None = None
 
 
 type Content = CustomResourceRequest | CancelEvent | IgnoredEvent | RejectedEvent
@@ -41,7 +42,7 @@ def parse_event(payload: object, stack: Stack) -> Event:
     try:
         content = _content(payload, trigger, stack)
     except RequestRejected as rejection:
-        content = RejectedEvent(str(rejection))
+        content = RejectedEvent(str(rejection), _sender(payload, trigger))
     return Event(trigger, _correlation_id(payload), content)
 
 
@@ -60,9 +61,15 @@ def _content(payload: Mapping[str, object], trigger: Trigger, stack: Stack) -> C
     if trigger is not Trigger.DIRECT:
         return parse_eventbridge_event(payload, stack)
     if "cancel" in payload:
-        reason = CancelReason.default("DIRECT_REQUEST", "Requested by a direct request")
-        return CancelEvent(read_object("event", payload, ("cancel",))["cancel"], reason)
+        return CancelEvent(read_object("event", payload, ("cancel",))["cancel"], _DIRECT_REASON)
     return RejectedEvent(_NOT_AN_EVENT)
+
+
+def _sender(payload: Mapping[str, object], trigger: Trigger) -> CancelReason | None:
+    """Return who sent a rejected payload. Whether a custom resource request is one of CloudFormation is unknown."""
+    if trigger is Trigger.TEARDOWN:
+        return None
+    return _DIRECT_REASON if trigger is Trigger.DIRECT else sender_of(payload)
 
 
 def _correlation_id(payload: Mapping[str, object]) -> str:
@@ -71,4 +78,5 @@ def _correlation_id(payload: Mapping[str, object]) -> str:
     return found if isinstance(found, str) and len(found) <= _MAX_CORRELATION_ID_LENGTH else ""
 
 
+_DIRECT_REASON = CancelReason.default("DIRECT_REQUEST", "Requested by a direct request")
 _NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'

@@ -18,6 +18,16 @@ def is_scheduled(event: Mapping[str, object]) -> bool:
     return event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler")
 
 
+def sender_of(event: Mapping[str, object]) -> CancelReason:
+    """Return the default reason of a schedule or an event, which names its id and source, and its alarm."""
+    event_id, source = text_or_unknown(event.get("id")), text_or_unknown(event.get("source"))
+    if is_scheduled(event):
+        return CancelReason.default("SCHEDULED_CLEANUP", f"Requested by schedule event {event_id}")
+    alarm = at(event, "detail", "alarmName") if source == "aws.cloudwatch" else None
+    of_alarm = f", alarm {alarm}" if isinstance(alarm, str) else ""
+    return CancelReason.default("EVENT_REMEDIATION", f"Requested by event {event_id} from {source}{of_alarm}")
+
+
 def parse_eventbridge_event(event: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
     """Parse an event with a detail-type. Raises RequestRejected."""
     if is_scheduled(event):
@@ -43,8 +53,7 @@ def _parse_scheduled(event: Mapping[str, object], sweep_request: Mapping[str, ob
         raise RequestRejected(
             "SweepJobIdGlob", 'must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
         )
-    comment = f"Requested by schedule event {text_or_unknown(event.get('id'))}"
-    return CancelEvent(sweep_request, CancelReason.default("SCHEDULED_CLEANUP", comment))
+    return CancelEvent(sweep_request, sender_of(event))
 
 
 def _parse_request(event: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
@@ -56,8 +65,7 @@ def _parse_request(event: Mapping[str, object], stack: Stack) -> CancelEvent | I
         return IgnoredEvent(f"the request is for the canceler {quoted(canceler)}, not for {quoted(stack.name)}")
     if "cancel" not in detail:
         raise RequestRejected("detail", "must have the key cancel")
-    origin = f"event {text_or_unknown(event.get('id'))} from {text_or_unknown(event.get('source'))}"
-    return CancelEvent.from_event(detail["cancel"], origin)
+    return CancelEvent(detail["cancel"], sender_of(event))
 
 
 def _parse_cloudtrail(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent:

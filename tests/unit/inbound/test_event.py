@@ -23,6 +23,7 @@ TWO_JOBS = (
     "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
     "job, or a rule of your own that sends the function a request for the right job"
 )
+CANARY = "Requested by event 7c6b5a49-3827-4165-9f4e-3d2c1b0a9f8e from aws.cloudwatch, alarm iot-job-failures-canary"
 
 
 def load(name: str) -> Any:
@@ -150,6 +151,49 @@ def test_a_payload_that_is_not_an_object_is_rejected(payload: object) -> None:
 )
 def test_a_direct_request_has_the_single_key_cancel(payload: object, content: CancelEvent | str) -> None:
     assert parsed(payload) == ("DIRECT", content)
+
+
+# Rejected events
+
+
+@pytest.mark.parametrize(
+    ("payload", "asked_by", "reason_code"),
+    [
+        (
+            {"detail-type": "IoT Job Cancellation Requested", "source": "fleet.console", "id": "e-1"},
+            "Requested by event e-1 from fleet.console",
+            "EVENT_REMEDIATION",
+        ),
+        (load("alarm-of-two-jobs.json"), CANARY, "EVENT_REMEDIATION"),
+        (
+            load("alarm-of-two-jobs.json") | {"source": "x"},
+            CANARY.replace("aws.cloudwatch, alarm iot-job-failures-canary", "x"),
+            "EVENT_REMEDIATION",
+        ),
+        (
+            {"detail-type": None, "detail": {"alarmName": 5}, "source": "aws.cloudwatch"},
+            "Requested by event ? from aws.cloudwatch",
+            "EVENT_REMEDIATION",
+        ),
+        (
+            load("scheduled-rule.json") | {"id": "e-2"},
+            "Requested by schedule event e-2",
+            "SCHEDULED_CLEANUP",
+        ),
+        ({"cancel": {"jobId": "a"}, "dryRun": True}, "Requested by a direct request", "DIRECT_REQUEST"),
+    ],
+)
+def test_a_rejected_event_names_its_sender(payload: object, asked_by: str, reason_code: str) -> None:
+    content = parse_event(payload, STACK).content
+    assert isinstance(content, RejectedEvent)
+    assert content.sender == CancelReason(asked_by, reason_code, asked_by)
+
+
+@pytest.mark.parametrize("payload", [{}, [], {"RequestType": "Delete", "ResponseURL": 5}])
+def test_a_payload_without_an_envelope_has_no_sender(payload: object) -> None:
+    content = parse_event(payload, STACK).content
+    assert isinstance(content, RejectedEvent)
+    assert content.sender is None
 
 
 # Custom resource requests
