@@ -297,6 +297,28 @@ def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -
     assert (report["status"], function.clock.now) == ("UNSETTLED", 1039.0)
 
 
+# Events for other stacks
+
+
+@pytest.mark.parametrize(("canceler", "canceled"), [("canceler", ["a"]), ("lab", [])])
+def test_request_cancels_on_the_canceler_that_it_names(canceler: str, canceled: list[str], function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    detail = {"canceler": canceler, "cancel": {"jobId": "a"}}
+    function(json.loads((EVENTS / "request-event.json").read_text()) | {"detail": detail})
+    assert function.jobs.canceled == canceled
+    assert len(function.bus.entries) == len(canceled), "an ignored event is not published"
+
+
+@pytest.mark.parametrize("name", ["alarm-to-alarm.json", "cloudtrail-create-job.json", "stack-deleted.json"])
+@pytest.mark.parametrize("place", [{"account": "999999999999"}, {"region": "us-east-1"}])
+def test_event_of_another_account_or_region_cancels_no_job(
+    name: str, place: dict[str, str], function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    report = function(load(name, function.server) | place)
+    assert (report["status"], function.jobs.calls) == ("IGNORED", [])
+
+
 # Rejected requests
 
 
