@@ -17,6 +17,7 @@ from handler.cloudformation.response import Responder
 from handler.config import Config
 from handler.errors import ResponseUndelivered
 from handler.inbound.delivery import Message, read_delivery
+from handler.inbound.envelope import Stack
 from handler.inbound.event import parse_event
 from handler.pipeline import Invocation, Services
 from handler.telemetry import Telemetry
@@ -47,7 +48,9 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
     """
     services = services or wire()
     delivery = read_delivery(payload, services.queues.urls, services.now)
-    event = parse_event(delivery.payload, services.config.sweep_request)  # no other code reads the payload
+    config = services.config
+    stack = Stack.of_function(context.invoked_function_arn, config.stack_name, config.sweep_request)
+    event = parse_event(delivery.payload, stack)  # no other code reads the payload
     correlation_id = event.correlation_id or context.aws_request_id
     services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
     message = delivery.message

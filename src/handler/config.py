@@ -15,6 +15,7 @@ class Config:
     An empty `sweep_job_id_glob` means that the stack has no sweep. `endpoint_url` is set only on a local AWS.
     """
 
+    stack_name: str
     limits: StackLimits
     cancels_per_second: float
     sweep_job_id_glob: str
@@ -37,6 +38,7 @@ class Config:
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the environment. Raises InvalidConfiguration, which names the variable and what it allows."""
         return cls(
+            stack_name=_filled(env, "POWERTOOLS_SERVICE_NAME"),
             limits=StackLimits(
                 force=_flag(env, "FORCE"),
                 dry_run=_flag(env, "DRY_RUN"),

@@ -10,7 +10,7 @@ from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
 from handler.cancellation.report import Report, RunStatus, Trigger
-from handler.cancellation.request import CancelRequest, parse_request
+from handler.cancellation.request import CancelReason, CancelRequest, parse_request
 from handler.cancellation.run import run
 from handler.cancellation.session import Session
 from handler.cancellation.wait import MIN_POLL_SECONDS
@@ -80,14 +80,16 @@ class Invocation:
             match self.event.content:
                 case IgnoredEvent(reason):
                     result = Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
-                case RejectedEvent(reason):
-                    result = self._rejected(reason)
+                case RejectedEvent(reason, sender):
+                    result = self._rejected(reason, sender)
                 case CancelEvent() as cancel_event:
                     result = self._cancel(cancel_event)
                 case resource:
                     result = self._respond(resource)
         except RequestRejected as rejection:
-            result = self._rejected(str(rejection))
+            content = self.event.content
+            sender = content.default_reason if isinstance(content, CancelEvent) else None
+            result = self._rejected(str(rejection), sender)
         except Exception as error:
             if not (self.delivery.message and isinstance(error, EnqueueRefused)):  # else SQS redelivers the message
                 self.services.telemetry.crashed(error)
@@ -97,11 +99,12 @@ class Invocation:
             self.services.queues.enqueue(self.delivery.payload, result.next.attributes, result.next.seconds)
         return result
 
-    def _rejected(self, reason: str) -> Result:
+    def _rejected(self, reason: str, sender: CancelReason | None) -> Result:
         """An event that was begun before is redelivered, until it is in the failure queue: its work is not lost."""
         was_begun = self.delivery.limit_checked and self.event.trigger is not Trigger.TEARDOWN
         following = Next(self.delivery.retry_seconds) if was_begun else None
-        return Result(Report(RunStatus.REJECTED, self.event.trigger, reason=reason), following)
+        report = Report(RunStatus.REJECTED, self.event.trigger, reason=reason, cancel_reason=sender)
+        return Result(report, following)
 
     def _cancel(self, event: CancelEvent) -> Result:
         limits = self.services.config.limits
@@ -118,7 +121,8 @@ class Invocation:
 
         services, config = self.services, self.services.config
         if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
-            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
+            local = ", or on the host of AWS_ENDPOINT_URL" if config.endpoint_url else ""
+            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}{local}")
         lifecycle = Lifecycle(
             resource,
             self.context,
@@ -163,7 +167,14 @@ class Invocation:
             report = self._run(request, deadline)
         except RequestRejected as rejection:
             reason = str(rejection.in_template_spelling())
-            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
+            report = Report(
+                RunStatus.REJECTED,
+                Trigger.TEARDOWN,
+                request.force,
+                request.dry_run,
+                reason,
+                cancel_reason=request.reason,
+            )
         response = respond_to_deletion(resource, planned, report)
         following = self.delivery.next(report, self.services.now)
         if following is None:

@@ -65,8 +65,19 @@ PURE = [
 EVERY_PURE_MODULE = pytest.mark.parametrize("module", PURE)
 # `threading` for a lock, and `concurrent` for threads, each in one module (ONLY_IN): neither does I/O.
 PURE_MAY_IMPORT = {
-    *("collections", "concurrent", "dataclasses", "datetime", "enum", "fnmatch", "heapq", "itertools", "json", "math"),
-    *("re", "threading", "typing", "unicodedata"),
+    *(
+        "collections",
+        "concurrent",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "enum",
+        "fnmatch",
+        "heapq",
+        "itertools",
+        "json",
+    ),
+    *("math", "re", "threading", "typing", "unicodedata"),
 }
 
 # The modules that read the payload, and the calls to which the others may pass it on.

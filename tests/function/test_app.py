@@ -32,6 +32,15 @@ from tools.simulators.events import STACK_ID
 EVENTS = Path(__file__).parents[2] / "events"
 UNKNOWN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+TWO_JOBS = (
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
+    "job, or a rule of your own that sends the function a request for the right job"
+)
+
+MATCHES_TWO = (
+    "select: matches 2 jobs, but the limit is 1, so this run canceled none of them; "
+    "select fewer jobs, or raise MaxJobsPerRun or maxJobs"
+)
 
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id c7e5a3f1-28d6-4e0b-a9c8-6b5a4d3e2f10)"
 
@@ -68,6 +77,8 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
+    "alarm-muted.json": ("EVENT", "IGNORED", "the alarm is muted by a mute rule", {}, []),
+    "alarm-of-two-jobs.json": ("EVENT", "REJECTED", TWO_JOBS, {}, []),
     "canceler-report.json": ("EVENT", "IGNORED", "the event is a report of an iot-job-canceler stack", {}, []),
     "cloudtrail-create-job.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
     "cloudtrail-create-job-failed.json": ("EVENT", "IGNORED", "the CreateJob failed", {}, []),
@@ -286,6 +297,61 @@ def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -
     assert (report["status"], function.clock.now) == ("UNSETTLED", 1034.0)
 
 
+# Events for other stacks
+
+
+@pytest.mark.parametrize(("canceler", "canceled"), [("canceler", ["a"]), ("lab", [])])
+def test_request_cancels_on_the_canceler_that_it_names(canceler: str, canceled: list[str], function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    detail = {"canceler": canceler, "cancel": {"jobId": "a"}}
+    function(json.loads((EVENTS / "request-event.json").read_text()) | {"detail": detail})
+    assert function.jobs.canceled == canceled
+    assert len(function.bus.entries) == len(canceled), "an ignored event is not published"
+
+
+@pytest.mark.parametrize("name", ["alarm-to-alarm.json", "cloudtrail-create-job.json", "stack-deleted.json"])
+@pytest.mark.parametrize("place", [{"account": "999999999999"}, {"region": "us-east-1"}])
+def test_event_of_another_account_or_region_cancels_no_job(
+    name: str, place: dict[str, str], function: Function
+) -> None:
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    report = function(load(name, function.server) | place)
+    assert (report["status"], function.jobs.calls) == ("IGNORED", [])
+
+
+# Rejected requests
+
+
+@pytest.mark.parametrize(
+    ("detail", "reason"),
+    [
+        ({"cancel": {"jobId": "a", "dryrun": True}}, "cancel: unknown key 'dryrun'; did you mean dryRun"),
+        ({"cancel": {"jobId": "a"}, "x": 1}, "detail: unknown key 'x'; the keys are cancel, canceler"),
+        ({"cancel": {"select": {"jobIdGlob": "*"}, "maxJobs": 1}}, MATCHES_TWO),
+    ],
+)
+def test_log_line_of_a_rejected_request_names_its_sender(
+    detail: dict[str, Any], reason: str, function: Function
+) -> None:
+    function.jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    function(json.loads((EVENTS / "request-event.json").read_text()) | {"id": "e-1", "detail": detail})
+    (line,) = function.log.lines
+    assert (line["report"]["status"], line["report"]["reason"]) == ("REJECTED", reason)
+    assert line["asked_by"] == line["comment"] == "Requested by event e-1 from fleet.console"
+    assert line["reason_code"] == "EVENT_REMEDIATION"
+    assert function.jobs.canceled == []
+
+
+def test_log_line_of_a_rejected_deletion_names_its_stack(function: Function) -> None:
+    function.jobs.jobs |= {job_id: FakeJob(tags={"env": "dev"}) for job_id in ("firmware-1", "firmware-2")}
+    event = load("custom-resource-select-delete.json", function.server)
+    event["ResourceProperties"] |= {"MaxJobs": "1"}
+    function(event)
+    line = function.log.lines[-1]
+    assert line["report"]["status"] == "REJECTED"
+    assert line["asked_by"] == f"Teardown was deleted in {event['StackId']}"
+
+
 # Messages
 
 
@@ -343,10 +409,16 @@ def test_forbidden_response_url_is_rejected_before_any_call(url: str, function: 
     report = function(event)
     assert (report["status"], report["reason"], report["trigger"]) == (
         "REJECTED",
-        "ResponseURL: must be an https URL under amazonaws.com",
+        "ResponseURL: must be an https URL under amazonaws.com, or on the host of AWS_ENDPOINT_URL",
         "TEARDOWN",
     )
     assert (function.jobs.calls, function.server.received) == ([], [])
+
+
+def test_forbidden_response_url_on_aws_is_rejected_without_the_local_host(function: Function) -> None:
+    function.configure(endpoint_url=None)
+    event = load("custom-resource-delete.json", function.server) | {"ResponseURL": "https://example.com/?X=1"}
+    assert function(event)["reason"] == "ResponseURL: must be an https URL under amazonaws.com"
 
 
 def crashes(_operation: str, _job_id: str) -> None:

@@ -119,6 +119,7 @@ os.environ.__class__ = Recording
 module, _, name = sys.argv[1].rpartition(".")
 class Context:
     aws_request_id = "i"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
     def get_remaining_time_in_millis(self):
         return 1000
 report = getattr(importlib.import_module(module), name)({}, Context())
@@ -619,7 +620,7 @@ def test_select_of_a_teardown_covers_continuous_jobs_too(stack: Stack) -> None:
 
 def test_there_are_no_other_keys(stack: Stack) -> None:
     schema = SCHEMAS["request"]
-    assert list(schema["properties"]) == ["cancel"]
+    assert list(schema["properties"]) == ["cancel", "canceler"]
     assert list(schema["$defs"]["cancel"]["properties"]) == list(REQUEST_KEYS)
     assert list(schema["$defs"]["select"]["properties"]) == list(SELECT_KEYS)
     assert {key for request, *_ in REQUESTS for key in request} == REQUEST_KEYS.keys()

@@ -9,6 +9,7 @@ from handler.errors import InvalidConfiguration
 BACKLOG_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC"
 TEARDOWN_QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
 ENVIRONMENT = {
+    "POWERTOOLS_SERVICE_NAME": "canceler",
     "FORCE": "false",
     "DRY_RUN": "false",
     "MAX_JOBS_PER_RUN": "100",
@@ -27,6 +28,7 @@ ENVIRONMENT = {
 
 def test_defaults_of_template_yaml_are_read() -> None:
     assert Config.from_env(ENVIRONMENT) == Config(
+        stack_name="canceler",
         limits=StackLimits(
             force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
         ),
@@ -44,6 +46,7 @@ def test_defaults_of_template_yaml_are_read() -> None:
 
 def test_every_variable_is_read() -> None:
     environment = {
+        "POWERTOOLS_SERVICE_NAME": "lab",
         "FORCE": "true",
         "DRY_RUN": "true",
         "MAX_JOBS_PER_RUN": "7",
@@ -61,6 +64,7 @@ def test_every_variable_is_read() -> None:
         "LANG": "C.UTF-8",
     }
     assert Config.from_env(environment) == Config(
+        stack_name="lab",
         limits=StackLimits(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         cancels_per_second=20,
         sweep_job_id_glob="ota-*",
@@ -116,7 +120,11 @@ def test_any_other_number_is_rejected(variable: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "EVENT_BUS_NAME", "URL_SUFFIX"]
+    "variable",
+    [
+        *("POWERTOOLS_SERVICE_NAME", "PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL"),
+        *("EVENT_BUS_NAME", "URL_SUFFIX"),
+    ],
 )
 def test_required_variable_must_not_be_empty(variable: str) -> None:
     """An empty URL suffix would allow a response to any host; an empty tag key would protect no job."""

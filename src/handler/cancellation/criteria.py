@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from handler.cancellation.job import ACTIVE_STATUSES, JobStatus
-from handler.cancellation.validation import quoted, read_object, read_text, read_texts
+from handler.cancellation.validation import quoted, read_object, read_text, read_texts, without_quotes
 from handler.errors import RequestRejected
 
 KEYS = (
@@ -70,7 +70,7 @@ class Criteria:
 
 def parse_criteria(value: object) -> Criteria:
     """Parse the value of `select`. Raises RequestRejected."""
-    fields = read_object("select", value, KEYS)
+    fields = read_object("select", value, KEYS, path="select.")
     if not any(fields.get(scope) for scope in SCOPES):
         raise RequestRejected("select", "age alone is too broad; must have at least one of ", *SCOPES)
     return Criteria(
@@ -132,7 +132,9 @@ def _hours(value: object) -> float:
     if value is None:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_HOURS:
-        raise RequestRejected("select.olderThanHours", f"must be a number above 0, and at most {_MAX_HOURS}")
+        raise RequestRejected(
+            "select.olderThanHours", f"must be a number above 0, and at most {_MAX_HOURS}{without_quotes(value)}"
+        )
     return float(value)
 
 
@@ -161,7 +163,9 @@ def _tags(value: object) -> Mapping[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not 1 <= len(value) <= _MAX_TAGS:
-        raise RequestRejected("select.tags", f"must be an object of 1 to {_MAX_TAGS} tags")
+        raise RequestRejected(
+            "select.tags", f'must be an object of 1 to {_MAX_TAGS} tags, each key once, such as {{"env": "dev"}}'
+        )
     for key, tag in value.items():
         if not (isinstance(key, str) and 1 <= len(key) <= _MAX_TAG_KEY_LENGTH):
             raise RequestRejected("select.tags", f"keys must be strings of 1 to {_MAX_TAG_KEY_LENGTH} characters")

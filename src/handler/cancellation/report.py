@@ -100,8 +100,8 @@ class Wait:
 class Report:
     """One run: the function's return value, a log line and an event.
 
-    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report, and `warnings`
-    in lines of their own.
+    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report: a rejected request
+    has the default one, which says who sent it, or None. `warnings` are logged in lines of their own.
     """
 
     status: RunStatus

@@ -12,7 +12,14 @@ from itertools import islice
 from typing import Self
 
 from handler.cancellation.criteria import Criteria, check_prefix, parse_criteria
-from handler.cancellation.validation import quoted, read_flag, read_job_id, read_object, read_text
+from handler.cancellation.validation import (
+    quoted,
+    read_flag,
+    read_job_id,
+    read_object,
+    read_text,
+    without_quotes,
+)
 from handler.errors import RequestRejected
 
 # CancelJob's own limits for reasonCode and comment.
@@ -167,7 +174,8 @@ def _max_jobs(value: object, limits: StackLimits) -> int:
         return limits.max_jobs
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limits.max_jobs:
         raise RequestRejected(
-            "maxJobs", f"must be a whole number from 1 to {limits.max_jobs}, the stack's MaxJobsPerRun"
+            "maxJobs",
+            f"must be a whole number from 1 to {limits.max_jobs}, the stack's MaxJobsPerRun{without_quotes(value)}",
         )
     return value
 
@@ -176,7 +184,9 @@ def _wait_minutes(value: object) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WAIT_MINUTES:
-        raise RequestRejected("waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}")
+        raise RequestRejected(
+            "waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}{without_quotes(value)}"
+        )
     return value
 
 

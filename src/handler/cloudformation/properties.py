@@ -10,7 +10,7 @@ from dataclasses import replace
 from handler.cancellation import criteria
 from handler.cancellation import request as cancel_request
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
-from handler.cancellation.validation import quoted
+from handler.cancellation.validation import most_similar, quoted
 from handler.errors import RequestRejected
 
 type Properties = Mapping[str, object]
@@ -27,11 +27,13 @@ _MIN_SECONDS_BESIDE_WAIT = 120  # of ServiceTimeout: to cancel, to poll once mor
 
 
 def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    """Read a flag. Python, Jinja and YAML 1.1 write True, False, TRUE and FALSE."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _whole_number(value: object) -> object:
-    return int(value) if isinstance(value, str) and _is_digits(value) else value
+    number = _decimal_number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _decimal_number(value: object) -> object:
@@ -43,6 +45,20 @@ def _decimal_number(value: object) -> object:
 
 def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+
+
+def _tags(value: object) -> object:
+    """Read tags, also from the list of Key and Value that most types of CloudFormation have. A list stays as it is if
+    a key is repeated.
+    """
+    tags: dict[str, object] = {}
+    for item in value if isinstance(value, list) else []:
+        match item:
+            case {"Key": str(key), "Value": tag, **others} if not others and key not in tags:
+                tags[key] = tag
+            case _:
+                return value
+    return tags or value
 
 
 def _select(value: object) -> object:
@@ -63,6 +79,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "MaxJobs": _whole_number,
     "WaitForExecutionsMinutes": _whole_number,
     "OlderThanHours": _decimal_number,
+    "Tags": _tags,
 }
 
 
@@ -83,7 +100,10 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
     known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
     for name in sorted(map(str, properties)):
         if name not in known:
-            raise RequestRejected(quoted(name), f"unknown property; the properties are {', '.join(known)}")
+            similar = most_similar(name, known)
+            hint = f"did you mean {similar}" if similar else f"the properties are {', '.join(known)}"
+            raise RequestRejected(quoted(name), f"unknown property; {hint}")
+    _check_empty(properties)
     if ("JobId" in properties) == ("Select" in properties):
         raise RequestRejected("JobId, Select", "exactly one of them must be given")
     if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
@@ -94,6 +114,15 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
         raise rejection.in_template_spelling() from rejection
     _check_times(request, properties)
     return request
+
+
+def _check_empty(properties: Properties) -> None:
+    """An optional parameter of a template is often empty by default, and so is the property that references it."""
+    select = properties.get("Select")
+    nested = {f"Select.{name}": value for name, value in select.items()} if isinstance(select, Mapping) else {}
+    for name, value in {**properties, **nested}.items():
+        if value == "":
+            raise RequestRejected(name, "must not be empty: set a value, omit it, or use AWS::NoValue")
 
 
 def _check_times(request: CancelRequest, properties: Properties) -> None:

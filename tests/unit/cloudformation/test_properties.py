@@ -53,6 +53,22 @@ ACCEPTED: list[Any] = [
     pytest.param({"JobId": "a", "DryRun": "false"}, LIMITS, PLAIN, id="no dry run"),
     pytest.param({"JobId": "a", "MaxJobs": "14"}, LIMITS, replace(PLAIN, max_jobs=14), id="a number as a string"),
     pytest.param({"JobId": "a", "MaxJobs": 14}, LIMITS, replace(PLAIN, max_jobs=14), id="a real number"),
+    *(
+        pytest.param({"JobId": "a", "Force": value}, WITH_FORCE, PLAIN, id=f"no force, written {value}")
+        for value in ("False", "FALSE")
+    ),
+    *(
+        pytest.param({"JobId": "a", "Force": value}, WITH_FORCE, replace(PLAIN, force=True), id=f"force, {value}")
+        for value in ("True", "TRUE")
+    ),
+    pytest.param({"JobId": "a", "DryRun": "True"}, LIMITS, replace(PLAIN, dry_run=True), id="dry run, True"),
+    pytest.param({"JobId": "a", "DryRun": "False"}, LIMITS, PLAIN, id="dry run, False"),
+    pytest.param(
+        {"JobId": "a", "WaitForExecutionsMinutes": "5.0", "ServiceTimeout": "900.0", "MaxJobs": "14.0"},
+        LIMITS,
+        replace(PLAIN, wait_minutes=5, max_jobs=14),
+        id="whole numbers with a decimal point",
+    ),
     pytest.param(
         {"JobId": "a", "MaxJobs": "25000"},
         replace(LIMITS, max_jobs=25000),
@@ -78,24 +94,33 @@ def test_strict_reading_converts_strings(
 
 
 ALLOWED_FLAG = "must be true or false"
+NOT_EMPTY = "must not be empty: set a value, omit it, or use AWS::NoValue"
 ALLOWED_COMMENT = "must be a string of 1 to 2028 characters, none of them a control or format character"
 ALLOWED_MAX_JOBS = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
 REJECTED: list[Any] = [
     pytest.param({}, LIMITS, "JobId, Select", "exactly one of them must be given", id="no job"),
     pytest.param({"Force": "false"}, LIMITS, "JobId, Select", "exactly one of them must be given", id="only a flag"),
     pytest.param(
-        {"JobId": ""},
+        {"JobId": "a b"},
         LIMITS,
         "JobId",
         "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -",
-        id="empty job id",
+        id="bad job id",
     ),
+    pytest.param({"JobID": "a"}, LIMITS, "'JobID'", "unknown property; did you mean JobId", id="typing error"),
+    pytest.param({"jobId": "a"}, LIMITS, "'jobId'", "unknown property; did you mean JobId", id="a request key"),
     pytest.param(
-        {"JobID": "a"}, LIMITS, "'JobID'", f"unknown property; the properties are {PROPERTIES}", id="typing error"
+        {"JobId": "a", "Tags": {"env": "dev"}},
+        LIMITS,
+        "'Tags'",
+        f"unknown property; the properties are {PROPERTIES}",
+        id="a criterion beside Select",
     ),
-    pytest.param(
-        {"jobId": "a"}, LIMITS, "'jobId'", f"unknown property; the properties are {PROPERTIES}", id="a request key"
+    *(
+        pytest.param({"JobId": "a"} | {name: ""}, LIMITS, name, NOT_EMPTY, id=f"{name} empty")
+        for name in PROPERTIES.split(", ")
     ),
+    pytest.param({"JobId": "", "Select": {"JobIdGlob": "a"}}, LIMITS, "JobId", NOT_EMPTY, id="JobId empty and Select"),
     pytest.param({"JobId": "a", "Select": {}}, LIMITS, "JobId, Select", "exactly one of them must be given", id="both"),
     pytest.param(
         {"JobId": "a", "OnIncomplete": "continue"},
@@ -110,7 +135,7 @@ REJECTED: list[Any] = [
     pytest.param(
         {"JobId": "a", "OnIncomplete": None}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OnIncomplete null"
     ),
-    pytest.param({"JobId": "a", "Force": "True"}, LIMITS, "Force", ALLOWED_FLAG, id="True"),
+    pytest.param({"JobId": "a", "Force": "1"}, LIMITS, "Force", ALLOWED_FLAG, id="1"),
     pytest.param({"JobId": "a", "Force": "yes"}, LIMITS, "Force", ALLOWED_FLAG, id="yes"),
     pytest.param({"JobId": "a", "DryRun": ["true"]}, LIMITS, "DryRun", ALLOWED_FLAG, id="a list"),
     pytest.param(
@@ -129,7 +154,7 @@ REJECTED: list[Any] = [
     ),
     *(
         pytest.param({"JobId": "a", "MaxJobs": value}, LIMITS, "MaxJobs", ALLOWED_MAX_JOBS, id=f"MaxJobs {value!r:.20}")
-        for value in ("0", "101", "-1", "1.0", "", "ten", "١", "9999999999", "9" * 5000)
+        for value in ("0", "101", "-1", "1.5", "101.0", "1.0.0", "true", "ten", "١", "9999999999", "9" * 5000)
     ),
     pytest.param(
         {"JobId": "a", "ReasonCode": "moved"},
@@ -139,7 +164,7 @@ REJECTED: list[Any] = [
         id="bad reason code",
     ),
     pytest.param(
-        {"JobId": "a", "Comment": ""},
+        {"JobId": "a", "Comment": "\n"},
         LIMITS,
         "Comment",
         "must be a string of 1 to 2028 characters, none of them a control or format character",
@@ -275,6 +300,14 @@ def test_select_covers_continuous_jobs_unless_it_says_otherwise(
         assert request.criteria.target_selections == read
 
 
+def test_tags_are_a_map_or_a_list_of_key_and_value() -> None:
+    tags = [{"Key": "env", "Value": "dev"}, {"Value": "", "Key": "team"}]
+    for written in (tags, {"env": "dev", "team": ""}):
+        request = read_strictly({"Select": {"Tags": written}}, LIMITS, REASON)
+        assert request.criteria == Criteria(tags={"env": "dev", "team": ""})
+    assert read_selection({"Select": {"Tags": tags}}) == {"tags": {"env": "dev", "team": ""}}
+
+
 ALLOWED_HOURS = "must be a number above 0, and at most 99999"
 ALLOWED_SCOPE = "age alone is too broad; must have at least one of JobIdGlob, ThingGroupName, Tags"
 SELECT_KEYS = "JobIdGlob, ExcludeJobIdGlobs, Status, OlderThanHours, AgeFrom, TargetSelection, ThingGroupName, Tags"
@@ -284,7 +317,6 @@ BAD_SELECTIONS: list[Any] = [
             {"JobIdGlob": "a", "OlderThanHours": value}, "Select.OlderThanHours", ALLOWED_HOURS, id=f"{value!r:.20}"
         )
         for value in (
-            "",
             "0",
             "-1",
             "1e3",
@@ -317,7 +349,58 @@ BAD_SELECTIONS: list[Any] = [
         "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?",
         id="a bad glob",
     ),
-    pytest.param({"Tags": {}, "JobIdGlob": "a"}, "Select.Tags", "must be an object of 1 to 50 tags", id="no tags"),
+    pytest.param({"JobIDGlob": "a"}, "Select", "unknown key 'Select.JobIDGlob'; did you mean JobIdGlob", id="case"),
+    pytest.param(
+        {"jobIdGlob": "ota-*"}, "Select", "unknown key 'Select.jobIdGlob'; did you mean JobIdGlob", id="a request key"
+    ),
+    pytest.param(
+        '{"JobIdGlob": "ota-*"}', "Select", f"must be an object with the keys {SELECT_KEYS}", id="an object in quotes"
+    ),
+    pytest.param(
+        {"JobIdGlob": "a", "TargetSelection": ["SNAPSHOT,CONTINUOUS"]},
+        "Select.TargetSelection[0]",
+        "must be a string of SNAPSHOT or CONTINUOUS",
+        id="a list in one text",
+    ),
+    pytest.param(
+        {"JobIdGlob": "a", "ExcludeJobIdGlobs": [""]},
+        "Select.ExcludeJobIdGlobs[0]",
+        "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?",
+        id="an empty glob in a list",
+    ),
+    pytest.param({"JobIdGlob": "a", "ThingGroupName": None}, "Select.ThingGroupName", "must not be null", id="null"),
+    *(
+        pytest.param({"JobIdGlob": "a"} | {name: ""}, f"Select.{name}", NOT_EMPTY, id=f"{name} empty")
+        for name in SELECT_KEYS.split(", ")
+    ),
+    *(
+        pytest.param(
+            {"Tags": tags, "JobIdGlob": "a"},
+            "Select.Tags",
+            'must be an object of 1 to 50 tags, each key once, such as {"env": "dev"}',
+            id=f"tags {number}",
+        )
+        for number, tags in enumerate(
+            (
+                {},
+                [],
+                "env=dev",
+                [{"Key": "env", "Value": "dev"}, {"Key": "env", "Value": "prod"}],
+                [{"Key": "env", "Value": "dev"}, {"Key": "env", "Value": "dev"}],
+                [{"Key": "env", "Value": "dev", "PropagateAtLaunch": "true"}],
+                [{"Key": "env"}],
+                [{"Key": 5, "Value": "dev"}],
+                [{"env": "dev"}],
+                ["env"],
+            )
+        )
+    ),
+    pytest.param(
+        {"Tags": [{"Key": "env", "Value": ["dev"]}]},
+        "Select.Tags",
+        "values must be strings of at most 256 characters",
+        id="a tag value that is not text",
+    ),
     pytest.param(
         {"JobIdGlob": "a", "Status": "SCHEDULED"}, "Select.Status", "must be a list of at least one string", id="text"
     ),
@@ -454,7 +537,7 @@ def test_an_update_rejects_a_bad_changed_property(
 
 # The wait
 
-BAD_WAITS: list[Any] = ["51", "-1", "1.5", "", "five", "true", True, 51, 1.5, [], {}]
+BAD_WAITS: list[Any] = ["51", "-1", "1.5", "five", "true", True, 51, 1.5, [], {}]
 ALLOWED_WAIT = "must be a whole number from 0 to 50"
 ALLOWED_BEFORE_TIMEOUT = "must be at most {most} minutes: the wait must end 120 s before ServiceTimeout ({timeout} s)"
 
