@@ -34,6 +34,8 @@ from tools.errors import MiniStackFailed
 from tools.polling import wait_for
 from tools.processes import deferred_signals, start, terminate, unwind_on_termination
 
+from .runtime import link_packages
+
 REGION = "eu-central-1"
 _READY_SECONDS = 60
 
@@ -197,6 +199,7 @@ class LocalAws:
 
     def _environment_of_ministack(self, directory: Path) -> dict[str, str]:
         paths = {"TMPDIR": str(directory), "STATE_DIR": str(directory), "S3_DATA_DIR": str(directory / "s3")}
+        paths["FUNCTION_PACKAGES"] = str(link_packages(directory / "packages"))
         return isolated_environment() | _MINISTACK | paths | {"GATEWAY_PORT": str(self.port)} | self._ministack
 
     def _running(self) -> subprocess.Popen[bytes]:
