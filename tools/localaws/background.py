@@ -181,7 +181,7 @@ The stack {sam.STACK_NAME} is deployed to a local AWS at {state["environment"]["
 (process {state["pid"]}, log {state["log"]}). `make down` ends it.
 Each step needs nothing but .venv. What is written with `python` stands behind it, as a comment, for the AWS CLI.
 
-# Point a shell in this folder at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
+# Point a shell at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
 . {_SHELL_SCRIPT.relative_to(sam.ROOT)}
 
 # A thing, and two jobs for it
