@@ -77,6 +77,28 @@ def test_parameter_patterns(name: str, value: str, allowed: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "glob", "allowed"),
+    [("ENABLED", "", False), ("ENABLED", "ota-*", True), ("DISABLED", "", True), ("DISABLED", "ota-*", True)],
+)
+def test_an_enabled_sweep_needs_a_glob(state: str, glob: str, allowed: bool) -> None:
+    rule = TEMPLATE["Rules"]["SweepNeedsJobIdGlob"]
+    (assertion,) = rule["Assertions"]
+    given = {"SweepState": state, "SweepJobIdGlob": glob}
+    assert (not holds(rule["RuleCondition"], **given) or holds(assertion["Assert"], **given)) is allowed
+    assert {"SweepState", "SweepJobIdGlob"} <= set(re.findall(r"\w+", assertion["AssertDescription"]))
+
+
+def holds(expression: Any, **parameters: str) -> bool:
+    """Evaluate an expression of a rule as CloudFormation does."""
+    match expression:
+        case {"Fn::Not": [inner]}:
+            return not holds(inner, **parameters)
+        case {"Fn::Equals": [left, right]}:
+            return bool(resolved(left, **parameters) == resolved(right, **parameters))
+    raise AssertionError(f"unknown expression {expression}")
+
+
+@pytest.mark.parametrize(
     ("name", "most"), [("MaxJobsPerRun", 25_000), ("SweepOlderThanHours", 99_999), ("CancelsPerSecond", 1000)]
 )
 def test_a_number_must_be_whole_and_within_its_limits(name: str, most: int) -> None:
