@@ -446,6 +446,16 @@ def test_teardown_is_not_enqueued_after_the_timer_has_responded(function: Functi
     assert [response["Status"] for response in function.responses] == ["FAILED"]
 
 
+def test_selection_outside_the_prefix_is_rejected_before_any_call(function: Function) -> None:
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    report = function({"cancel": {"select": {"jobIdGlob": "fw-*"}}})
+    assert (report["status"], report["reason"]) == (
+        "REJECTED",
+        "select.jobIdGlob: must be able to match ids that start with 'ota-', the stack's JobIdPrefix",
+    )
+    assert function.jobs.calls == []
+
+
 # Later attempts
 
 

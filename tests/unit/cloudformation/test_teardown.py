@@ -328,15 +328,15 @@ def test_a_bad_selection_fails_the_deployment() -> None:
         assert (response.status, response.physical_id, response.reason) == ("FAILED", physical_id, reason)
 
 
-def test_an_update_rejects_bad_changes_and_warns_about_the_rest() -> None:
+@pytest.mark.parametrize("old", [{"JobId": "job-1", "Force": "true"}, {"JobId": "job-1"}])
+def test_an_update_warns_about_properties_that_the_stack_forbids(old: dict[str, object]) -> None:
     properties = {"JobId": "job-1", "Force": "true", "Comment": "new"}
-    old = {"JobId": "job-1", "Force": "true"}
     response = validate(replace(UPDATE, properties=properties, old_properties=old), LIMITS)
     assert (response.status, response.data) == ("SUCCESS", {"JobId": "job-1", "Force": "false"})
     assert response.warnings == (
         "treating Force as false: must be false or omitted, since the stack's parameter Force is false",
     )
-    assert validate(replace(UPDATE, properties=properties), LIMITS).status == "FAILED"
+    assert validate(replace(CREATE, properties=properties), LIMITS).status == "FAILED"
 
 
 def test_the_request_of_a_selection_has_the_values_of_the_properties() -> None:
