@@ -15,10 +15,10 @@ from handler.cancellation.rate import Deadline, LambdaContext
 from handler.cancellation.report import Report, RunStatus
 from handler.cloudformation.response import Responder
 from handler.config import Config
-from handler.errors import ResponseUndelivered
+from handler.errors import ResponseUndelivered, TeardownFailed
 from handler.inbound.delivery import Message, read_delivery
 from handler.inbound.event import parse_event
-from handler.pipeline import Invocation, Services
+from handler.pipeline import Invocation, Result, Services
 from handler.telemetry import Telemetry
 
 
@@ -42,8 +42,9 @@ def wire() -> Services:
 def lambda_handler(payload: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
     """Return the report of the run in its published shape; for a queue message, the batch response for SQS.
 
-    A rejected event is reported and not raised: a retry would be rejected again. Raises ResponseUndelivered, and
-    unexpected errors, so that the event is redelivered.
+    The report of a custom resource request that got its response also has its PhysicalResourceId, which frameworks
+    such as CDK's Provider read. A rejected event is reported and not raised: a retry would be rejected again. Raises
+    ResponseUndelivered and unexpected errors, so that the event is redelivered, and TeardownFailed.
     """
     services = services or wire()
     delivery = read_delivery(payload, services.queues.urls, services.now)
@@ -67,9 +68,18 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
         if message and retry_seconds is not None:
             services.queues.change_visibility_timeout(message, retry_seconds)
     _publish(result.report, correlation_id, context, services)
+    return _returned(result, message, is_done=retry_seconds is None)
+
+
+def _returned(result: Result, message: Message | None, *, is_done: bool) -> dict[str, object]:
+    """Return what the function returns. Raises ResponseUndelivered and TeardownFailed."""
     if result.delivery_error:
         raise ResponseUndelivered(f"failed to send the response to CloudFormation: {result.delivery_error}")
-    return _batch_response(message, is_done=retry_seconds is None) if message else result.report.as_dict()
+    if result.failure:
+        raise TeardownFailed(result.failure)
+    if message:
+        return _batch_response(message, is_done=is_done)
+    return result.report.as_dict() | ({"PhysicalResourceId": result.physical_id} if result.physical_id else {})
 
 
 def _batch_response(message: Message, *, is_done: bool) -> dict[str, object]:

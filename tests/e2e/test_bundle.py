@@ -23,6 +23,7 @@ sys.path[:0] = sys.argv[1:3]
 from handler.lambda_function import lambda_handler
 class Context:
     aws_request_id = "request"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
     def get_remaining_time_in_millis(self): return 60000
 json.dump(lambda_handler({}, Context()), open(sys.argv[3], "w"))
 """

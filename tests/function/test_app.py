@@ -144,7 +144,9 @@ def test_event_has_its_report(name: str, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = firmware()
     returned = deliver(name, function)
     (report,) = function.reports
-    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report)
+    physical_ids = [{"PhysicalResourceId": each["PhysicalResourceId"]} for each in function.responses]
+    returned_id = physical_ids[0] if physical_ids else {}
+    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report | returned_id)
     trigger, status, reason, outcomes, canceled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes

@@ -102,6 +102,7 @@ class FakeContext:
     """Lambda's context object, for an invocation that ends `seconds` from now."""
 
     aws_request_id = "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
 
     def __init__(self, clock: FakeClock, seconds: float = 300.0) -> None:
         self._clock = clock

@@ -119,6 +119,7 @@ os.environ.__class__ = Recording
 module, _, name = sys.argv[1].rpartition(".")
 class Context:
     aws_request_id = "i"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
     def get_remaining_time_in_millis(self):
         return 1000
 report = getattr(importlib.import_module(module), name)({}, Context())

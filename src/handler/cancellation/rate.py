@@ -14,6 +14,7 @@ class LambdaContext(Protocol):
     """The part of the Lambda context object that the function uses."""
 
     aws_request_id: str
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""

@@ -1,6 +1,7 @@
 """Every payload is parsed once into a trigger, a correlation id and its content, or a reason why it is rejected."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,46 @@ def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> 
     payload = {"RequestType": 1, "ResponseURL": None, "cancel": {"jobId": "a"}, "detail-type": "Scheduled Event"}
     assert parsed(payload) == ("TEARDOWN", "ResponseURL: must be a string that is not empty")
     assert parsed(REQUEST | {"RequestType": "Read"}) == ("TEARDOWN", "RequestType: must be Create, Update or Delete")
+
+
+# A custom resource request through an SNS topic
+
+BY_SNS = "ServiceToken: must be the ARN of the canceler's function, not of an SNS topic; no job was canceled"
+
+
+def by_sns(message: str, source: str = "aws:sns") -> dict[str, Any]:
+    return {"Records": [{"EventSource": source, "Sns": {"Type": "Notification", "Message": message}}]}
+
+
+def test_a_custom_resource_request_through_sns_is_refused() -> None:
+    direct, event = parse_event(REQUEST, None), parse_event(by_sns(json.dumps(REQUEST)), None)
+    assert isinstance(direct.content, CustomResourceRequest)
+    assert direct.content.refusal == ""
+    assert event == replace(direct, content=replace(direct.content, refusal=BY_SNS))
+
+
+def test_a_custom_resource_request_through_sns_that_cannot_be_responded_to_is_rejected() -> None:
+    assert parsed(by_sns(json.dumps(REQUEST | {"StackId": ""}))) == (
+        "TEARDOWN",
+        "StackId: must be a string that is not empty",
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        by_sns("no JSON"),
+        by_sns("[" * 200_000),
+        by_sns(json.dumps([REQUEST])),
+        by_sns(json.dumps({"cancel": {"jobId": "a"}})),
+        by_sns(json.dumps({"RequestType": "Delete"})),
+        by_sns(json.dumps(REQUEST), source="aws:sqs"),
+        {"Records": by_sns(json.dumps(REQUEST))["Records"] * 2},
+    ],
+    ids=["text", "deep", "list", "request", "half", "source", "two"],
+)
+def test_any_other_notification_is_rejected(payload: object) -> None:
+    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
 
 
 # The trigger
