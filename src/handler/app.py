@@ -15,23 +15,31 @@ from handler.cancellation.rate import Deadline, LambdaContext
 from handler.cancellation.report import Report, RunStatus
 from handler.cloudformation.response import Responder
 from handler.config import Config
-from handler.errors import ResponseUndelivered, TeardownFailed
+from handler.errors import InvalidConfiguration, ResponseUndelivered, TeardownFailed
 from handler.inbound.delivery import Message, read_delivery
 from handler.inbound.event import parse_event
+from handler.misconfigured import Misconfigured
 from handler.pipeline import Invocation, Result, Services
 from handler.telemetry import Telemetry
 
 
 @cache
-def wire() -> Services:
-    """Create the real services. Raises InvalidConfiguration."""
-    config = Config.from_env(os.environ)
+def wire() -> Services | Misconfigured:
+    """Create the real services or, if the configuration is invalid, those that only respond to CloudFormation.
+
+    Raises no InvalidConfiguration: if the init phase failed, CloudFormation would get no response.
+    """
+    responder = Responder(urllib3.PoolManager(), time.sleep, random.uniform)
+    try:
+        config = Config.from_env(os.environ)
+    except InvalidConfiguration as error:
+        return _misconfigured(error, responder)
     return Services(
         config=config,
         jobs_api=partial(IotJobs, iot_client()),
         queues=Queues(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
         publisher=Publisher(events_client(), config.event_bus_name),
-        responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
+        responder=responder,
         telemetry=Telemetry(),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -39,14 +47,28 @@ def wire() -> Services:
     )
 
 
-def lambda_handler(payload: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
+def _misconfigured(error: InvalidConfiguration, responder: Responder) -> Misconfigured:
+    # Powertools reads its variables itself, and each of them may be the invalid one.
+    os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
+    for variable, default in (("METRICS_NAMESPACE", "IoTJobCanceler"), ("SERVICE_NAME", "iot-job-canceler")):
+        name = f"POWERTOOLS_{variable}"
+        os.environ[name] = os.environ.get(name) or default
+    return Misconfigured(error, os.environ, responder, Telemetry(), time.monotonic, time.time)
+
+
+def lambda_handler(
+    payload: object, context: LambdaContext, services: Services | Misconfigured | None = None
+) -> dict[str, object]:
     """Return the report of the run in its published shape; for a queue message, the batch response for SQS.
 
     The report of a custom resource request that got its response also has its PhysicalResourceId, which frameworks
     such as CDK's Provider read. A rejected event is reported and not raised: a retry would be rejected again. Raises
-    ResponseUndelivered and unexpected errors, so that the event is redelivered, and TeardownFailed.
+    ResponseUndelivered, InvalidConfiguration and unexpected errors, so that the event is redelivered, and
+    TeardownFailed.
     """
     services = services or wire()
+    if isinstance(services, Misconfigured):
+        return _returned(*services.handle_event(payload, context), is_done=True)
     delivery = read_delivery(payload, services.queues.urls, services.now)
     event = parse_event(delivery.payload, services.config.sweep_request)  # no other code reads the payload
     correlation_id = event.correlation_id or context.aws_request_id
