@@ -67,7 +67,7 @@ def validate(resource: CustomResourceRequest, limits: StackLimits) -> Response:
             request, warnings = read_strictly(resource.properties, limits, _cancel_reason(resource)), ()
     except RequestRejected as rejection:
         return refuse(resource, str(rejection))
-    physical_id = resource.selection_id if request.criteria else request.job_ids[0]
+    physical_id = _selection_id(resource) if request.criteria else request.job_ids[0]
     reason = f"{resource.request_type}: the properties are valid; jobs are canceled only on Delete"
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
     return Response("SUCCESS", physical_id, report, data=_data(request), warnings=warnings)
@@ -131,6 +131,11 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
     if resource.continues_if_incomplete:
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
     return Response("FAILED", resource.fallback_id, report, reason, warnings=warnings)
+
+
+def _selection_id(resource: CustomResourceRequest) -> str:
+    """Return the id of a resource with Select. A moved resource keeps its id: another id would be a replacement."""
+    return resource.physical_id if resource.physical_id and resource.names_selection else resource.selection_id
 
 
 def _why_no_job(resource: CustomResourceRequest) -> str:

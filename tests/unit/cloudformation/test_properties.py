@@ -450,7 +450,7 @@ UPDATES: list[Any] = [
 
 
 @pytest.mark.parametrize(("properties", "old", "limits", "expected", "warnings"), UPDATES)
-def test_an_update_accepts_unchanged_properties(
+def test_an_update_accepts_each_valid_form(
     properties: dict[str, object],
     old: dict[str, object],
     limits: StackLimits,

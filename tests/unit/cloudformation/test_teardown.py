@@ -496,6 +496,12 @@ def test_a_selection_with_the_id_of_another_resource_is_canceled_with_a_warning(
     assert response.leaves_active_jobs
 
 
+def test_an_update_keeps_the_id_of_a_moved_selection() -> None:
+    """With another id, CloudFormation would delete the old one, which cancels the jobs of Select."""
+    update = replace(UPDATE, physical_id=MOVED_ID, properties=SELECT, old_properties=SELECT)
+    assert validate(update, LIMITS).physical_id == MOVED_ID
+
+
 def test_an_unreadable_selection_with_the_id_of_another_resource_cancels_nothing() -> None:
     response = plan_deletion(replace(DELETE_SELECTION, physical_id=MOVED_ID, properties={}), LIMITS)
     assert isinstance(response, Response)
