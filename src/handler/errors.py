@@ -6,6 +6,7 @@ CancelerError
 ├── EnqueueRefused          a queue of the function does not accept a message
 │       └── EnqueueUnavailable  but may later: throttled, failing or unreachable, after the SDK's own attempts
 ├── ResponseUndelivered     CloudFormation did not accept the response, so the event must be redelivered
+├── TeardownFailed          the function that relays a custom resource request must fail, as the response does
 └── JobsError               an error of the IoT Jobs API, translated
     ├── JobNotFound
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
@@ -59,6 +60,10 @@ class EnqueueUnavailable(EnqueueRefused):
 
 class ResponseUndelivered(CancelerError):
     """ResponseURL returned no 2xx status within the attempts and the time available."""
+
+
+class TeardownFailed(CancelerError):
+    """A custom resource request failed that another function relays. That function reads no status, only errors."""
 
 
 class JobsError(CancelerError):

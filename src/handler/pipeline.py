@@ -29,6 +29,11 @@ EVENT_RESERVE = 12.0  # after a run: to enqueue the event takes at most 10, to p
 TEARDOWN_RESERVE = 17.0  # after a teardown's run: to enqueue it takes at most 10, and then the timer still has time
 SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
+RELAYED = (
+    "another function relays the request and does not wait for a later response: ServiceToken must be the ARN of the "
+    "canceler's function itself. A repeated deletion continues"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
@@ -55,11 +60,27 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did)."""
+    """The report of a run, and what comes next.
+
+    `delivery_error` says why CloudFormation received no response; empty if it did. `failure` is the error to raise for
+    the function that relays a custom resource request; empty if there is none. `physical_id` is that of the response.
+    """
 
     report: Report
     next: Next | None = None
     delivery_error: str = ""
+    failure: str = ""
+    physical_id: str = ""
+
+
+def responded(response: Response, delivery_error: str, telemetry: Telemetry, *, is_relayed: bool) -> Result:
+    """Return the result of a custom resource request that got its response, and log the response's warnings."""
+    for warning in response.warnings:
+        telemetry.warn(warning)
+    if response.leaves_active_jobs:
+        telemetry.count("TeardownsContinued")
+    failure = response.reason if is_relayed and response.status == "FAILED" else ""
+    return Result(response.report, delivery_error=delivery_error, failure=failure, physical_id=response.physical_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +141,12 @@ class Invocation:
         from handler.cloudformation.lifecycle import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need no crhelper
 
         services, config = self.services, self.services.config
+        # The queues hold no relayed request, but an earlier release may have enqueued one.
+        is_relayed = self.delivery.message is None and resource.is_relayed(self.context.invoked_function_arn)
         if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
             local = ", or on the host of AWS_ENDPOINT_URL" if config.endpoint_url else ""
-            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}{local}")
+            reason = f"ResponseURL: must be an https URL under {config.url_suffix}{local}"
+            return replace(self._rejected(reason, None), failure=f"{reason}; {RELAYED}" if is_relayed else "")
         lifecycle = Lifecycle(
             resource,
             self.context,
@@ -138,6 +162,9 @@ class Invocation:
             response, following = self._tear_down(resource, respond_by)
             if following is None:
                 return response
+            if is_relayed:  # the function that relays it would respond SUCCESS in the meantime
+                following = None
+                return response.as_final(RELAYED)
             # Claimed before the event is enqueued, so that the timer cannot respond to a request that continues.
             if not lifecycle.claim():
                 refusal = OUT_OF_TIME
@@ -150,11 +177,7 @@ class Invocation:
         response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
         if following:
             return Result(response.report, following)
-        for warning in response.warnings:
-            services.telemetry.warn(warning)
-        if response.leaves_active_jobs:
-            services.telemetry.count("TeardownsContinued")
-        return Result(response.report, delivery_error=lifecycle.delivery_error)
+        return responded(response, lifecycle.delivery_error, services.telemetry, is_relayed=is_relayed)
 
     def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
         """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""

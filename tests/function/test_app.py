@@ -21,7 +21,8 @@ from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Deadline, Gate
 from handler.config import Config
-from handler.errors import EnqueueUnavailable, InvalidConfiguration
+from handler.errors import EnqueueUnavailable
+from handler.pipeline import Services
 from tests.conftest import Function
 from tests.support.contract import ENVIRONMENT
 from tests.support.fakes import LIMITS, FakeContext, FakeJob, failing, refused, throttled
@@ -155,7 +156,9 @@ def test_event_has_its_report(name: str, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = firmware()
     returned = deliver(name, function)
     (report,) = function.reports
-    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report)
+    physical_ids = [{"PhysicalResourceId": each["PhysicalResourceId"]} for each in function.responses]
+    returned_id = physical_ids[0] if physical_ids else {}
+    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report | returned_id)
     trigger, status, reason, outcomes, canceled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
@@ -451,6 +454,7 @@ def lambda_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("lambda_environment")
 def test_services_are_created_once_from_the_environment() -> None:
     services = wire()
+    assert isinstance(services, Services)
     assert services.config == Config.from_env(LAMBDA_ENVIRONMENT)
     gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
     assert isinstance(services.jobs_api(gate), IotJobs)
@@ -462,6 +466,7 @@ def test_services_are_created_once_from_the_environment() -> None:
 @pytest.mark.usefixtures("lambda_environment")
 def test_real_clock_and_jitter_are_wired() -> None:
     services = wire()
+    assert isinstance(services, Services)
     assert services.clock() <= services.clock()
     assert 0 <= services.responder.uniform(0, 0.5) <= 0.5
     assert services.utc_now().utcoffset() == timedelta(0)
@@ -476,13 +481,6 @@ def test_handler_wires_its_own_services_by_default(context: FakeContext) -> None
         "REJECTED",
         "jobId: must start with 'ota-', the stack's JobIdPrefix",
     )
-
-
-@pytest.mark.usefixtures("lambda_environment")
-def test_invalid_configuration_is_raised(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FORCE", "yes")
-    with pytest.raises(InvalidConfiguration, match="environment variable FORCE: must be true or false"):
-        lambda_handler({"cancel": {"jobId": "ota-1"}}, context)
 
 
 @pytest.mark.usefixtures("lambda_environment")
@@ -516,6 +514,16 @@ def test_teardown_is_not_enqueued_after_the_timer_has_responded(function: Functi
     reason = "the invocation ran out of time before every job was settled"
     assert (report["status"], report["reason"], function.sqs.messages) == ("UNSETTLED", reason, [])
     assert [response["Status"] for response in function.responses] == ["FAILED"]
+
+
+def test_selection_outside_the_prefix_is_rejected_before_any_call(function: Function) -> None:
+    function.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
+    report = function({"cancel": {"select": {"jobIdGlob": "fw-*"}}})
+    assert (report["status"], report["reason"]) == (
+        "REJECTED",
+        "select.jobIdGlob: must be able to match ids that start with 'ota-', the stack's JobIdPrefix",
+    )
+    assert function.jobs.calls == []
 
 
 # Later attempts

@@ -11,6 +11,7 @@ TREE = {
     "EnqueueRefused": "CancelerError",
     "EnqueueUnavailable": "EnqueueRefused",
     "ResponseUndelivered": "CancelerError",
+    "TeardownFailed": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
     "JobNotCancelable": "JobsError",

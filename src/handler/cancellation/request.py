@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
-from handler.cancellation.criteria import Criteria, check_prefix, parse_criteria
+from handler.cancellation.criteria import Criteria, parse_criteria
 from handler.cancellation.validation import (
     quoted,
     read_flag,
@@ -88,7 +88,7 @@ class CancelRequest:
 
 
 def parse_request(document: object, limits: StackLimits, default: CancelReason) -> CancelRequest:
-    """Parse the value of `cancel`, and check it against the limits of the stack.
+    """Parse the value of `cancel`, and check it against the limits of the stack. The run checks its criteria.
 
     Raises RequestRejected, which names the field and what it allows.
     """
@@ -103,7 +103,7 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     check_job_limit("jobIds", len(job_ids), max_jobs, wait_minutes=wait_minutes)
     return CancelRequest(
         job_ids=job_ids,
-        criteria=_criteria(fields["select"], limits) if "select" in fields else None,
+        criteria=parse_criteria(fields["select"]) if "select" in fields else None,
         force=_force(fields.get("force"), limits),
         dry_run=_dry_run(fields.get("dryRun"), limits),
         max_jobs=max_jobs,
@@ -134,12 +134,6 @@ def _job_ids(fields: Mapping[str, object], limits: StackLimits) -> tuple[str, ..
         return ()
     values = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
     return tuple(dict.fromkeys(_job_id(field, value, limits) for field, value in values.items()))
-
-
-def _criteria(value: object, limits: StackLimits) -> Criteria:
-    criteria = parse_criteria(value)
-    check_prefix(criteria, limits.job_id_prefix)
-    return criteria
 
 
 def _numbered(value: object) -> dict[str, object]:

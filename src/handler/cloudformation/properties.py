@@ -24,6 +24,7 @@ _SAFE_VALUES = {"force": False, "dryRun": True}
 _DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600  # CloudFormation's default and maximum
 _MIN_SERVICE_TIMEOUT_SECONDS = 30  # with less, there is no time for a call that may fail once
 _MIN_SECONDS_BESIDE_WAIT = 120  # of ServiceTimeout: to cancel, to poll once more, and to respond in time
+_MAX_JOBS_PER_RUN = 25_000  # the greatest value of the stack's parameter
 
 
 def _flag(value: object) -> object:
@@ -96,7 +97,7 @@ _REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != 
 
 
 def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
-    """Read the properties of a Create or Update. Raises RequestRejected: the property, and what it allows."""
+    """Read the properties of a Create. Raises RequestRejected: the property, and what it allows."""
     known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
     for name in sorted(map(str, properties)):
         if name not in known:
@@ -110,6 +111,8 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
         raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
     try:
         request = parse_request(_document(properties), limits, reason)
+        if request.criteria:
+            criteria.check_prefix(request.criteria, limits.job_id_prefix)
     except RequestRejected as rejection:
         raise rejection.in_template_spelling() from rejection
     _check_times(request, properties)
@@ -141,18 +144,29 @@ def _check_times(request: CancelRequest, properties: Properties) -> None:
 def read_changes(
     properties: Properties, old_properties: Properties, limits: StackLimits, reason: CancelReason
 ) -> tuple[CancelRequest, tuple[str, ...]]:
-    """Read the properties of an Update: the changed ones strictly, and the others as a Delete will.
+    """Read the properties of an Update as a Delete will. Returns the request, and warnings.
 
-    The stack's parameters may have become stricter since. An Update of something else, or its rollback, must not fail
-    on that. Raises RequestRejected.
+    Raises RequestRejected for a changed property that no stack would accept. What the parameters of this stack forbid
+    is only a warning: they may have become stricter since, and a rollback is an Update with the earlier properties.
     """
     scope = {name: properties[name] for name in _SCOPES if name in properties}
     changed = {name: value for name, value in properties.items() if value != old_properties.get(name)}
     if changed.keys() & set(_TIMES):
         changed |= {name: properties[name] for name in _TIMES if name in properties}  # validated as a pair
-    strict_limits = limits if "JobId" in changed else replace(limits, job_id_prefix="")
-    read_strictly(scope | changed, strict_limits, reason)
-    return read_leniently(_document(scope), properties, limits, reason)
+    any_prefix = replace(limits, job_id_prefix="")
+    widest_limits = replace(any_prefix, force=True, dry_run=False, max_jobs=_MAX_JOBS_PER_RUN)
+    try:
+        read_strictly(scope | changed, widest_limits, reason)
+    except RequestRejected as rejection:
+        if rejection.field == "MaxJobs":  # the reason must name the limit of this stack
+            read_strictly(scope | {"MaxJobs": properties["MaxJobs"]}, any_prefix, reason)
+        raise
+    request, warnings = read_leniently(_document(scope), properties, limits, reason)
+    try:
+        read_strictly(scope, limits, reason)
+    except RequestRejected as rejection:
+        warnings = (*warnings, f"{rejection}; the update is accepted, but a deletion cannot cancel such a job")
+    return request, warnings
 
 
 def read_leniently(

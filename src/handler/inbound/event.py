@@ -1,7 +1,8 @@
 """Parse a payload, once, into a typed event. No other code reads the payload. Pure."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from handler.cancellation.report import Trigger
 from handler.cancellation.request import CancelReason
@@ -38,12 +39,37 @@ def parse_event(payload: object, stack: Stack) -> Event:
     """Parse a payload for the function of `stack`. Raises nothing: an unreadable payload is a RejectedEvent."""
     if not isinstance(payload, Mapping):
         return Event(Trigger.DIRECT, "", RejectedEvent(_NOT_AN_EVENT))
+    message = _sns_message(payload)
+    if isinstance(message, Mapping) and _trigger(message) is Trigger.TEARDOWN:
+        return _refused(_parse(message, stack))
+    return _parse(payload, stack)
+
+
+def _parse(payload: Mapping[str, object], stack: Stack) -> Event:
     trigger = _trigger(payload)
     try:
         content = _content(payload, trigger, stack)
     except RequestRejected as rejection:
         content = RejectedEvent(str(rejection), _sender(payload, trigger))
     return Event(trigger, _correlation_id(payload), content)
+
+
+def _sns_message(payload: Mapping[str, object]) -> object:
+    """Return the message of an SNS notification (Lambda gets one at a time), or None if there is none in JSON."""
+    match payload:
+        case {"Records": [{"EventSource": "aws:sns", "Sns": {"Message": str(text)}}]}:
+            try:
+                return json.loads(text)
+            except (ValueError, RecursionError):
+                return None
+    return None
+
+
+def _refused(event: Event) -> Event:
+    """Return a custom resource request that gets a response, so that CloudFormation does not wait, but no run."""
+    if not isinstance(event.content, CustomResourceRequest):
+        return event
+    return replace(event, content=replace(event.content, refusal=_BY_SNS))
 
 
 def _trigger(payload: Mapping[str, object]) -> Trigger:
@@ -79,4 +105,5 @@ def _correlation_id(payload: Mapping[str, object]) -> str:
 
 
 _DIRECT_REASON = CancelReason.default("DIRECT_REQUEST", "Requested by a direct request")
+_BY_SNS = "ServiceToken: must be the ARN of the canceler's function, not of an SNS topic; no job was canceled"
 _NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'

@@ -173,6 +173,13 @@ REJECTED: list[Any] = [
     pytest.param(
         {"JobId": "a"}, WITH_PREFIX, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="outside the prefix"
     ),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}},
+        WITH_PREFIX,
+        "Select.JobIdGlob",
+        "must be able to match ids that start with 'ota-', the stack's JobIdPrefix",
+        id="a glob outside the prefix",
+    ),
 ]
 
 
@@ -438,11 +445,60 @@ def test_an_unreadable_selection_is_rejected(properties: dict[str, object]) -> N
         read_leniently({"select": read_selection(properties)}, properties, LIMITS, REASON)
 
 
-# Update: changed properties are read strictly
+# Update: the form of changed properties is checked, and what the stack forbids is a warning
 
+OUTSIDE = "; the update is accepted, but a deletion cannot cancel such a job"
+OUTSIDE_JOB = f"JobId: must start with 'ota-', the stack's JobIdPrefix{OUTSIDE}"
+OUTSIDE_GLOB = f"Select.JobIdGlob: must be able to match ids that start with 'ota-', the stack's JobIdPrefix{OUTSIDE}"
+NO_FORCE = "treating Force as false: must be false or omitted, since the stack's parameter Force is false"
 
 UPDATES: list[Any] = [
-    pytest.param({"JobId": "a"}, {"JobId": "a"}, WITH_PREFIX, PLAIN, (), id="nothing changed, outside a new prefix"),
+    pytest.param(
+        {"JobId": "a"}, {"JobId": "a"}, WITH_PREFIX, PLAIN, (OUTSIDE_JOB,), id="nothing changed, outside a new prefix"
+    ),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}, "Comment": "new"},
+        {"Select": {"JobIdGlob": "fw-*"}},
+        WITH_PREFIX,
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*"), reason=NEW_COMMENT),
+        (OUTSIDE_GLOB,),
+        id="an unchanged glob outside a new prefix",
+    ),
+    # Rollbacks, after the parameters of the stack became stricter: CloudFormation swaps the properties.
+    pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, LIMITS, PLAIN, (NO_FORCE,), id="back to force"),
+    pytest.param({"JobId": "a"}, {"JobId": "ota-1"}, WITH_PREFIX, PLAIN, (OUTSIDE_JOB,), id="back to another prefix"),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}},
+        {"Select": {"JobIdGlob": "ota-*"}},
+        WITH_PREFIX,
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*")),
+        (OUTSIDE_GLOB,),
+        id="back to a glob of another prefix",
+    ),
+    pytest.param(
+        {"JobId": "a", "MaxJobs": "25000"},
+        {"JobId": "a", "MaxJobs": "100"},
+        LIMITS,
+        PLAIN,
+        (f"ignored property MaxJobs: {ALLOWED_MAX_JOBS}",),
+        id="back to a higher limit",
+    ),
+    pytest.param(
+        {"JobId": "a", "Force": "true"},
+        {"JobId": "a", "Force": "flase"},
+        LIMITS,
+        PLAIN,
+        (NO_FORCE,),
+        id="back from a typing error",
+    ),
+    pytest.param(
+        {"JobId": "a", "DryRun": "false"},
+        {"JobId": "a"},
+        WITH_DRY_RUN,
+        replace(PLAIN, dry_run=True),
+        ("treating DryRun as true: must be true or omitted, since the stack's parameter DryRun is true",),
+        id="back to no dry run",
+    ),
     pytest.param(
         {"JobId": "a", "Force": "true", "Comment": "new"},
         {"JobId": "a", "Force": "true", "Comment": "old"},
@@ -492,7 +548,7 @@ UPDATES: list[Any] = [
 
 
 @pytest.mark.parametrize(("properties", "old", "limits", "expected", "warnings"), UPDATES)
-def test_an_update_accepts_unchanged_properties(
+def test_an_update_accepts_each_valid_form(
     properties: dict[str, object],
     old: dict[str, object],
     limits: StackLimits,
@@ -503,16 +559,19 @@ def test_an_update_accepts_unchanged_properties(
 
 
 BAD_UPDATES: list[Any] = [
-    pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, LIMITS, "Force", id="force turned on"),
+    pytest.param({"JobId": "a", "Force": "on"}, {"JobId": "a"}, LIMITS, "Force", id="force turned on"),
     pytest.param({"JobId": "a", "Force": "x"}, {"JobId": "a", "Force": "y"}, LIMITS, "Force", id="a bad flag"),
     pytest.param(
-        {"JobId": "a", "Force": "true", "WaitForExecutionsMinutes": "5"},
+        {"JobId": "a", "Force": "on", "WaitForExecutionsMinutes": "5"},
         {"JobId": "a"},
         LIMITS,
         "Force",
-        id="force turned on, and a wait",
+        id="a bad flag, and a wait",
     ),
-    pytest.param({"JobId": "b"}, {"JobId": "a"}, WITH_PREFIX, "JobId", id="a job outside the prefix"),
+    pytest.param({"JobId": "b c"}, {"JobId": "a"}, WITH_PREFIX, "JobId", id="no job id"),
+    pytest.param(
+        {"Select": {"JobIdGlob": "b c"}}, {"JobId": "a"}, WITH_PREFIX, "Select.JobIdGlob", id="a bad glob, in a prefix"
+    ),
     pytest.param({"JobId": "a", "X": "1"}, {"JobId": "a"}, LIMITS, "'X'", id="an unknown property"),
     pytest.param({}, {"JobId": "a"}, LIMITS, "JobId, Select", id="JobId removed"),
     pytest.param(
@@ -533,6 +592,13 @@ def test_an_update_rejects_a_bad_changed_property(
     with pytest.raises(RequestRejected) as caught:
         read_changes(properties, old, limits, REASON)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("value", ["0", "25001", "ten"])
+def test_a_max_jobs_of_an_update_that_no_stack_accepts_is_rejected_with_the_limit_of_this_stack(value: str) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_changes({"JobId": "a", "MaxJobs": value, "Force": "true"}, {"JobId": "a"}, WITH_PREFIX, REASON)
+    assert (caught.value.field, caught.value.allowed) == ("MaxJobs", ALLOWED_MAX_JOBS)
 
 
 # The wait

@@ -226,6 +226,46 @@ def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> 
     assert parsed(REQUEST | {"RequestType": "Read"}) == ("TEARDOWN", "RequestType: must be Create, Update or Delete")
 
 
+# A custom resource request through an SNS topic
+
+BY_SNS = "ServiceToken: must be the ARN of the canceler's function, not of an SNS topic; no job was canceled"
+
+
+def by_sns(message: str, source: str = "aws:sns") -> dict[str, Any]:
+    return {"Records": [{"EventSource": source, "Sns": {"Type": "Notification", "Message": message}}]}
+
+
+def test_a_custom_resource_request_through_sns_is_refused() -> None:
+    direct, event = parse_event(REQUEST, STACK), parse_event(by_sns(json.dumps(REQUEST)), STACK)
+    assert isinstance(direct.content, CustomResourceRequest)
+    assert direct.content.refusal == ""
+    assert event == replace(direct, content=replace(direct.content, refusal=BY_SNS))
+
+
+def test_a_custom_resource_request_through_sns_that_cannot_be_responded_to_is_rejected() -> None:
+    assert parsed(by_sns(json.dumps(REQUEST | {"StackId": ""}))) == (
+        "TEARDOWN",
+        "StackId: must be a string that is not empty",
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        by_sns("no JSON"),
+        by_sns("[" * 200_000),
+        by_sns(json.dumps([REQUEST])),
+        by_sns(json.dumps({"cancel": {"jobId": "a"}})),
+        by_sns(json.dumps({"RequestType": "Delete"})),
+        by_sns(json.dumps(REQUEST), source="aws:sqs"),
+        {"Records": by_sns(json.dumps(REQUEST))["Records"] * 2},
+    ],
+    ids=["text", "deep", "list", "request", "half", "source", "two"],
+)
+def test_any_other_notification_is_rejected(payload: object) -> None:
+    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
+
+
 # The trigger
 
 
