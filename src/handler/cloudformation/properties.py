@@ -97,7 +97,21 @@ _REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != 
 
 
 def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
-    """Read the properties of a Create. Raises RequestRejected: the property, and what it allows."""
+    """Read the properties of a Create. Raises RequestRejected: the property, and what it allows.
+
+    A glob that can match no job of this stack is rejected too.
+    """
+    request = _read_form(properties, limits, reason)
+    if request.criteria:
+        try:
+            criteria.check_prefix(request.criteria, limits.job_id_prefix)
+            criteria.check_owner(request.criteria)
+        except RequestRejected as rejection:
+            raise rejection.in_template_spelling() from rejection
+    return request
+
+
+def _read_form(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
     known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
     for name in sorted(map(str, properties)):
         if name not in known:
@@ -111,8 +125,6 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
         raise RequestRejected("OnIncomplete", "must be FAIL or CONTINUE")
     try:
         request = parse_request(_document(properties), limits, reason)
-        if request.criteria:
-            criteria.check_prefix(request.criteria, limits.job_id_prefix)
     except RequestRejected as rejection:
         raise rejection.in_template_spelling() from rejection
     _check_times(request, properties)
@@ -156,10 +168,10 @@ def read_changes(
     any_prefix = replace(limits, job_id_prefix="")
     widest_limits = replace(any_prefix, force=True, dry_run=False, max_jobs=_MAX_JOBS_PER_RUN)
     try:
-        read_strictly(scope | changed, widest_limits, reason)
+        _read_form(scope | changed, widest_limits, reason)
     except RequestRejected as rejection:
         if rejection.field == "MaxJobs":  # the reason must name the limit of this stack
-            read_strictly(scope | {"MaxJobs": properties["MaxJobs"]}, any_prefix, reason)
+            _read_form(scope | {"MaxJobs": properties["MaxJobs"]}, any_prefix, reason)
         raise
     request, warnings = read_leniently(_document(scope), properties, limits, reason)
     try:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+from handler.cancellation.criteria import check_owner
 from handler.cancellation.report import Outcome, Report, RunStatus, Trigger
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.cancellation.validation import is_job_id
@@ -105,12 +106,14 @@ def plan_deletion(resource: CustomResourceRequest, limits: StackLimits) -> Delet
 
 def _plan_selection(resource: CustomResourceRequest, limits: StackLimits, mismatch: str) -> Deletion | Response:
     try:
-        return _plan({"select": read_selection(resource.properties)}, resource, limits, mismatch)
+        deletion = _plan({"select": read_selection(resource.properties)}, resource, limits, mismatch)
+        check_owner(deletion.request.criteria)
     except RequestRejected as rejection:
-        # The selection is unreadable, and stays so: the stack's deletion proceeds, with a warning and a metric.
+        # The selection cannot select a job, and never will: the stack's deletion proceeds, with a warning and a metric.
         reason = f"{rejection.in_template_spelling()}; no jobs were canceled, and the deletion continues"
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
+    return deletion
 
 
 def _plan(scope: Mapping[str, object], resource: CustomResourceRequest, limits: StackLimits, mismatch: str) -> Deletion:

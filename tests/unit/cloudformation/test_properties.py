@@ -311,8 +311,11 @@ def test_tags_are_a_map_or_a_list_of_key_and_value() -> None:
     tags = [{"Key": "env", "Value": "dev"}, {"Value": "", "Key": "team"}]
     for written in (tags, {"env": "dev", "team": ""}):
         request = read_strictly({"Select": {"Tags": written}}, LIMITS, REASON)
-        assert request.criteria == Criteria(tags={"env": "dev", "team": ""})
-    assert read_selection({"Select": {"Tags": tags}}) == {"tags": {"env": "dev", "team": ""}}
+        assert request.criteria == Criteria(tags={"env": "dev", "team": ""}, target_selections=BOTH)
+    assert read_selection({"Select": {"Tags": tags, "TargetSelection": ["SNAPSHOT"]}}) == {
+        "targetSelection": ["SNAPSHOT"],
+        "tags": {"env": "dev", "team": ""},
+    }
 
 
 ALLOWED_HOURS = "must be a number above 0, and at most 99999"
@@ -460,7 +463,7 @@ UPDATES: list[Any] = [
         {"Select": {"JobIdGlob": "fw-*"}, "Comment": "new"},
         {"Select": {"JobIdGlob": "fw-*"}},
         WITH_PREFIX,
-        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*"), reason=NEW_COMMENT),
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*", target_selections=BOTH), reason=NEW_COMMENT),
         (OUTSIDE_GLOB,),
         id="an unchanged glob outside a new prefix",
     ),
@@ -471,7 +474,7 @@ UPDATES: list[Any] = [
         {"Select": {"JobIdGlob": "fw-*"}},
         {"Select": {"JobIdGlob": "ota-*"}},
         WITH_PREFIX,
-        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*")),
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*", target_selections=BOTH)),
         (OUTSIDE_GLOB,),
         id="back to a glob of another prefix",
     ),

@@ -588,3 +588,27 @@ def test_a_final_response_is_unsettled_and_says_why(why: str, reported: str, sen
 def test_the_final_reason_of_a_report_without_a_reason_is_why() -> None:
     without_reason = replace(UNFINISHED, report=replace(UNFINISHED.report, reason=""))
     assert without_reason.as_final("no queue").report.reason == "no queue"
+
+
+def test_a_glob_that_matches_only_jobs_of_another_service_fails_the_create_and_not_the_deletion() -> None:
+    """A release that did not refuse the glob may have deployed it, and a rollback may return to it."""
+    select = {"Select": {"JobIdGlob": "AFR_OTA-*"}}
+    reason = (
+        "Select.JobIdGlob: matches only FreeRTOS over-the-air updates (AFR_OTA-*), which a selection never takes; "
+        "select other jobs, or name such a job by JobId"
+    )
+    response = validate(replace(CREATE, properties=select), LIMITS)
+    assert (response.status, response.reason) == ("FAILED", reason)
+    update = replace(UPDATE, physical_id=SELECTION_ID, properties=select, old_properties=SELECT)
+    response = validate(update, LIMITS)
+    assert (response.status, response.warnings) == (
+        "SUCCESS",
+        (f"{reason}; the update is accepted, but a deletion cannot cancel such a job",),
+    )
+    deletion = plan_deletion(replace(DELETE_SELECTION, properties=select), LIMITS)
+    assert isinstance(deletion, Response)
+    assert (deletion.status, deletion.warnings) == (
+        "SUCCESS",
+        (f"{reason}; no jobs were canceled, and the deletion continues",),
+    )
+    assert deletion.leaves_active_jobs
