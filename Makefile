@@ -23,6 +23,7 @@ $(STAMP): requirements/dev.txt .python-version
 	if ! "$${python:-false}" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))'; then \
 	  echo "Python 3.13 is needed: no python3.13 on the PATH, and python3 is another version" >&2; exit 1; fi; \
 	"$$python" -m venv --clear $(VENV)
+	@echo "Installing the tools into $(VENV). This is needed once, and can take some minutes."
 	python -m pip install --quiet --require-hashes --no-deps --requirement requirements/dev.txt
 	touch $@
 
@@ -49,6 +50,7 @@ down: setup ## Stop the local AWS of `make up`
 
 .PHONY: plan
 plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on the local AWS of `make up`: a dry run
+	$(if $(EVENT),,$(error Usage: make plan EVENT=events/<file>.json [STACK=<stack>]))
 	python -m tools plan $(EVENT) $(if $(STACK),--stack $(STACK))
 
 .PHONY: picture

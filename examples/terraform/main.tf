@@ -44,7 +44,8 @@ resource "aws_s3_bucket" "images" {
 }
 
 resource "aws_cloudformation_stack" "teardown" {
-  name       = "teardown-of-${var.job_id}"
+  # A stack name cannot contain _. With the hash, firmware_1 and firmware-1 still get different stacks.
+  name       = "teardown-of-${replace(var.job_id, "_", "-")}-${substr(sha1(var.job_id), 0, 8)}"
   depends_on = [aws_s3_bucket.images] # created after the bucket, destroyed before it
 
   parameters = {

@@ -15,23 +15,32 @@ from handler.cancellation.rate import Deadline, LambdaContext
 from handler.cancellation.report import Report, RunStatus
 from handler.cloudformation.response import Responder
 from handler.config import Config
-from handler.errors import ResponseUndelivered, VisibilityUnchanged
+from handler.errors import InvalidConfiguration, ResponseUndelivered, TeardownFailed, VisibilityUnchanged
 from handler.inbound.delivery import Message, read_delivery
+from handler.inbound.envelope import Stack
 from handler.inbound.event import parse_event
-from handler.pipeline import Invocation, Services
+from handler.misconfigured import Misconfigured
+from handler.pipeline import Invocation, Result, Services
 from handler.telemetry import Telemetry
 
 
 @cache
-def wire() -> Services:
-    """Create the real services. Raises InvalidConfiguration."""
-    config = Config.from_env(os.environ)
+def wire() -> Services | Misconfigured:
+    """Create the real services or, if the configuration is invalid, those that only respond to CloudFormation.
+
+    Raises no InvalidConfiguration: if the init phase failed, CloudFormation would get no response.
+    """
+    responder = Responder(urllib3.PoolManager(), time.sleep, random.uniform)
+    try:
+        config = Config.from_env(os.environ)
+    except InvalidConfiguration as error:
+        return _misconfigured(error, responder)
     return Services(
         config=config,
         jobs_api=partial(IotJobs, iot_client()),
         queues=Queues(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
         publisher=Publisher(events_client(), config.event_bus_name),
-        responder=Responder(urllib3.PoolManager(), time.sleep, random.uniform),
+        responder=responder,
         telemetry=Telemetry(),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -39,15 +48,32 @@ def wire() -> Services:
     )
 
 
-def lambda_handler(payload: object, context: LambdaContext, services: Services | None = None) -> dict[str, object]:
+def _misconfigured(error: InvalidConfiguration, responder: Responder) -> Misconfigured:
+    # Powertools reads its variables itself, and each of them may be the invalid one.
+    os.environ["POWERTOOLS_LOG_LEVEL"] = "INFO"
+    for variable, default in (("METRICS_NAMESPACE", "IoTJobCanceler"), ("SERVICE_NAME", "iot-job-canceler")):
+        name = f"POWERTOOLS_{variable}"
+        os.environ[name] = os.environ.get(name) or default
+    return Misconfigured(error, os.environ, responder, Telemetry(), time.monotonic, time.time)
+
+
+def lambda_handler(
+    payload: object, context: LambdaContext, services: Services | Misconfigured | None = None
+) -> dict[str, object]:
     """Return the report of the run in its published shape; for a queue message, the batch response for SQS.
 
-    A rejected event is reported and not raised: a retry would be rejected again. Raises ResponseUndelivered, and
-    unexpected errors, so that the event is redelivered.
+    The report of a custom resource request that got its response also has its PhysicalResourceId, which frameworks
+    such as CDK's Provider read. A rejected event is reported and not raised: a retry would be rejected again. Raises
+    ResponseUndelivered, InvalidConfiguration and unexpected errors, so that the event is redelivered, and
+    TeardownFailed.
     """
     services = services or wire()
+    if isinstance(services, Misconfigured):
+        return _returned(*services.handle_event(payload, context), is_done=True)
     delivery = read_delivery(payload, services.queues.urls, services.now)
-    event = parse_event(delivery.payload, services.config.sweep_request)  # no other code reads the payload
+    config = services.config
+    stack = Stack.of_function(context.invoked_function_arn, config.stack_name, config.sweep_request)
+    event = parse_event(delivery.payload, stack)  # no other code reads the payload
     correlation_id = event.correlation_id or context.aws_request_id
     services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
     message = delivery.message
@@ -59,9 +85,7 @@ def lambda_handler(payload: object, context: LambdaContext, services: Services |
     result = Invocation(event, delivery, context, services).handle()
     if not result.is_repeated:
         _publish(result.report, correlation_id, context, services)
-    if result.delivery_error:
-        raise ResponseUndelivered(f"failed to send the response to CloudFormation: {result.delivery_error}")
-    return _batch_response(message, is_done=not result.keeps_message) if message else result.report.as_dict()
+    return _returned(result, message, is_done=not result.keeps_message)
 
 
 def _is_in_flight(message: Message, context: LambdaContext, services: Services) -> bool:
@@ -74,6 +98,17 @@ def _is_in_flight(message: Message, context: LambdaContext, services: Services) 
     except VisibilityUnchanged as error:
         services.telemetry.warn(f"failed to extend the visibility timeout of the message: {error}")
         return True
+
+
+def _returned(result: Result, message: Message | None, *, is_done: bool) -> dict[str, object]:
+    """Return what the function returns. Raises ResponseUndelivered and TeardownFailed."""
+    if result.delivery_error:
+        raise ResponseUndelivered(f"failed to send the response to CloudFormation: {result.delivery_error}")
+    if result.failure:
+        raise TeardownFailed(result.failure)
+    if message:
+        return _batch_response(message, is_done=is_done)
+    return result.report.as_dict() | ({"PhysicalResourceId": result.physical_id} if result.physical_id else {})
 
 
 def _batch_response(message: Message, *, is_done: bool) -> dict[str, object]:

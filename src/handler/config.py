@@ -7,6 +7,8 @@ from typing import Self
 from handler.cancellation.request import StackLimits
 from handler.errors import InvalidConfiguration
 
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -15,6 +17,7 @@ class Config:
     An empty `sweep_job_id_glob` means that the stack has no sweep. `endpoint_url` is set only on a local AWS.
     """
 
+    stack_name: str
     limits: StackLimits
     cancels_per_second: float
     sweep_job_id_glob: str
@@ -36,7 +39,9 @@ class Config:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
         """Read the environment. Raises InvalidConfiguration, which names the variable and what it allows."""
+        _check_telemetry(env)
         return cls(
+            stack_name=_filled(env, "POWERTOOLS_SERVICE_NAME"),
             limits=StackLimits(
                 force=_flag(env, "FORCE"),
                 dry_run=_flag(env, "DRY_RUN"),
@@ -54,6 +59,13 @@ class Config:
             log_group=_text(env, "LOG_GROUP"),
             endpoint_url=env.get("AWS_ENDPOINT_URL"),
         )
+
+
+def _check_telemetry(env: Mapping[str, str]) -> None:
+    """Check the variables that Powertools reads itself: it fails, or writes metrics that no alarm watches."""
+    _filled(env, "POWERTOOLS_METRICS_NAMESPACE")
+    if (env.get("POWERTOOLS_LOG_LEVEL") or "INFO").upper() not in _LOG_LEVELS:
+        raise InvalidConfiguration("POWERTOOLS_LOG_LEVEL", f"must be one of {', '.join(_LOG_LEVELS)}")
 
 
 def _filled(env: Mapping[str, str], variable: str) -> str:

@@ -1,4 +1,7 @@
-"""What Lambda loads: the function, wired in the init phase, which has more CPU than an invocation."""
+"""What Lambda loads: the function, wired in the init phase, which has more CPU than an invocation.
+
+It loads with any configuration: of an invalid one, the handler can still respond to CloudFormation.
+"""
 
 import gc
 

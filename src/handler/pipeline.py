@@ -11,7 +11,7 @@ from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
 from handler.cancellation.report import Report, RunStatus, Trigger
-from handler.cancellation.request import CancelRequest, parse_request
+from handler.cancellation.request import CancelReason, CancelRequest, parse_request
 from handler.cancellation.run import run
 from handler.cancellation.session import Session
 from handler.cancellation.wait import MIN_POLL_SECONDS
@@ -27,14 +27,18 @@ from handler.inbound.event import Event, RejectedEvent
 from handler.telemetry import Telemetry
 
 # Seconds that are left of the invocation.
-EVENT_RESERVE = 7.0  # after a run: to enqueue the event takes at most 5, to publish its report a moment
-TEARDOWN_RESERVE = 12.0  # after a teardown's run: to enqueue it takes at most 5, and then the timer still has time
+EVENT_RESERVE = 12.0  # after a run: to enqueue the event takes at most 10, to publish its report a moment
+TEARDOWN_RESERVE = 17.0  # after a teardown's run: to enqueue it takes at most 10, and then the timer still has time
 SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
 MAX_REQUEST_AGE_SECONDS = 2 * 3600  # CloudFormation signs a ResponseURL for two hours (X-Amz-Expires=7200)
 _EXPIRED = (
-    "has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
+    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
     "repeat the operation of the stack: for example, delete it again"
+)
+RELAYED = (
+    "another function relays the request and does not wait for a later response: ServiceToken must be the ARN of the "
+    "canceler's function itself. A repeated deletion continues"
 )
 
 
@@ -63,8 +67,10 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The report of a run, what comes next, and why CloudFormation received no response (empty if it did).
+    """The report of a run, and what comes next.
 
+    `delivery_error` says why CloudFormation received no response; empty if it did. `failure` is the error to raise for
+    the function that relays a custom resource request; empty if there is none. `physical_id` is that of the response.
     `is_validation`: the event cancels nothing, even if it is not rejected. `is_repeated`: an earlier delivery has
     reported the same rejection.
     """
@@ -72,6 +78,8 @@ class Result:
     report: Report
     next: Next | None = None
     delivery_error: str = ""
+    failure: str = ""
+    physical_id: str = ""
     is_validation: bool = False
     is_repeated: bool = False
 
@@ -79,6 +87,16 @@ class Result:
     def keeps_message(self) -> bool:
         """True if SQS redelivers the message that the event came in."""
         return self.next is not None and self.next.attributes is None
+
+
+def responded(response: Response, delivery_error: str, telemetry: Telemetry, *, is_relayed: bool) -> Result:
+    """Return the result of a custom resource request that got its response, and log the response's warnings."""
+    for warning in response.warnings:
+        telemetry.warn(warning)
+    if response.leaves_active_jobs and not delivery_error:
+        telemetry.count("TeardownsContinued")
+    failure = response.reason if is_relayed and response.status == "FAILED" else ""
+    return Result(response.report, delivery_error=delivery_error, failure=failure, physical_id=response.physical_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +132,16 @@ class Invocation:
             match self.event.content:
                 case IgnoredEvent(reason):
                     return Result(Report(RunStatus.IGNORED, self.event.trigger, reason=reason))
-                case RejectedEvent(reason):
-                    return self._rejected(reason)
+                case RejectedEvent(reason, sender):
+                    return self._rejected(reason, sender)
                 case CancelEvent() as cancel_event:
                     return self._cancel(cancel_event)
                 case resource:
                     return self._respond(resource)
         except RequestRejected as rejection:
-            return self._rejected(str(rejection))
+            content = self.event.content
+            sender = content.default_reason if isinstance(content, CancelEvent) else None
+            return self._rejected(str(rejection), sender)
 
     def _hand_over(self, following: Next) -> None:
         """Leave an event to its next delivery. Raises EnqueueRefused, EnqueueUnavailable."""
@@ -156,12 +176,12 @@ class Invocation:
             is_validation=result.is_validation,
         )
 
-    def _rejected(self, reason: str) -> Result:
+    def _rejected(self, reason: str, sender: CancelReason | None) -> Result:
         """Return the rejection. An event that was begun before is delivered again: its work is not lost."""
         content, is_teardown = self.event.content, self.event.trigger is Trigger.TEARDOWN
         is_dry_run_requested = isinstance(content, CancelEvent) and at(content.document, "dryRun") is True
         is_dry_run = is_dry_run_requested or self.services.config.limits.dry_run
-        report = Report(RunStatus.REJECTED, self.event.trigger, dry_run=is_dry_run, reason=reason)
+        report = Report(RunStatus.REJECTED, self.event.trigger, dry_run=is_dry_run, reason=reason, cancel_reason=sender)
         if is_teardown or not self.delivery.was_begun:
             return Result(report, is_validation=is_dry_run and not is_teardown)
         return Result(report, self.delivery.next_after_rejection(), is_repeated=self.delivery.was_rejected)
@@ -180,7 +200,10 @@ class Invocation:
         from handler.cloudformation.lifecycle import OUT_OF_TIME, Lifecycle  # noqa: PLC0415 - other events need no crhelper
 
         services, config = self.services, self.services.config
-        self._check_response_url(resource)
+        # The queues hold no relayed request, but an earlier release may have enqueued one.
+        is_relayed = self.delivery.message is None and resource.is_relayed(self.context.invoked_function_arn)
+        if reason := self._why_no_response(resource):
+            return replace(self._rejected(reason, None), failure=f"{reason}; {RELAYED}" if is_relayed else "")
         lifecycle = Lifecycle(
             resource,
             self.context,
@@ -196,6 +219,9 @@ class Invocation:
             response, following = self._tear_down(resource, respond_by)
             if following is None:
                 return response
+            if is_relayed:  # the function that relays it would respond SUCCESS in the meantime
+                following = None
+                return response.as_final(RELAYED)
             # Claimed before the event is handed over, so that the timer cannot respond to a request that continues.
             refusal = OUT_OF_TIME
             if lifecycle.claim():
@@ -210,29 +236,25 @@ class Invocation:
         response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
         if following:
             return Result(response.report, following)
-        return self._responded(resource, response, lifecycle.delivery_error)
+        result = responded(response, lifecycle.delivery_error, services.telemetry, is_relayed=is_relayed)
+        return self._in_time(resource, replace(result, is_validation=resource.request_type != "Delete"))
 
-    def _check_response_url(self, resource: CustomResourceRequest) -> None:
-        """Raise RequestRejected if a response would go to another host, or would come too late."""
+    def _why_no_response(self, resource: CustomResourceRequest) -> str:
+        """Return why a response would go to another host or would come too late, or an empty string."""
         config = self.services.config
         if not is_allowed_url(resource.response_url, config.url_suffix, config.endpoint_url):
-            raise RequestRejected("ResponseURL", f"must be an https URL under {config.url_suffix}")
-        if self._age(resource) >= MAX_REQUEST_AGE_SECONDS:
-            raise RequestRejected("ResponseURL", _EXPIRED)
+            local = ", or on the host of AWS_ENDPOINT_URL" if config.endpoint_url else ""
+            return f"ResponseURL: must be an https URL under {config.url_suffix}{local}"
+        return _EXPIRED if self._age(resource) >= MAX_REQUEST_AGE_SECONDS else ""
 
-    def _responded(self, resource: CustomResourceRequest, response: Response, delivery_error: str) -> Result:
-        telemetry = self.services.telemetry
-        for warning in response.warnings:
-            telemetry.warn(warning)
-        if not delivery_error and response.leaves_active_jobs:
-            telemetry.count("TeardownsContinued")
-        if delivery_error and self._age(resource) >= read_service_timeout(resource.properties):
-            telemetry.warn(
-                f"failed to send the response to CloudFormation, which no longer waits for it: {delivery_error}"
-            )
-            delivery_error = ""  # the response of a later delivery would come too late, too
-        is_validation = resource.request_type != "Delete"
-        return Result(response.report, delivery_error=delivery_error, is_validation=is_validation)
+    def _in_time(self, resource: CustomResourceRequest, result: Result) -> Result:
+        """Return the result, without an undelivered response if that of a later delivery would come too late."""
+        if not result.delivery_error or self._age(resource) < read_service_timeout(resource.properties):
+            return result
+        self.services.telemetry.warn(
+            f"failed to send the response to CloudFormation, which no longer waits for it: {result.delivery_error}"
+        )
+        return replace(result, delivery_error="")
 
     def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
         """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
@@ -245,7 +267,14 @@ class Invocation:
             report = self._run(request, deadline)
         except RequestRejected as rejection:
             reason = str(rejection.in_template_spelling())
-            report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
+            report = Report(
+                RunStatus.REJECTED,
+                Trigger.TEARDOWN,
+                request.force,
+                request.dry_run,
+                reason,
+                cancel_reason=request.reason,
+            )
         response = respond_to_deletion(resource, planned, report)
         # A dry run changes nothing, so a redelivery would come no further.
         following = None if report.dry_run else self.delivery.next(report, self.services.now)
@@ -301,7 +330,10 @@ class Invocation:
             delivery.previous_attempts,
             delivery.wait,
         )
-        return run(session, request, self.event.trigger)
+        report = run(session, request, self.event.trigger)
+        for warning in report.warnings:
+            services.telemetry.warn(warning)
+        return report
 
     def _until(self, reserve: float) -> Deadline:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)

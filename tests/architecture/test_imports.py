@@ -24,7 +24,11 @@ IMPORTS: dict[str, set[str]] = {
     "config": {"cancellation", "errors"},
     "telemetry": {"cancellation", "redaction", "version"},
     "pipeline": {"aws", "cancellation", "cloudformation", "config", "errors", "inbound", "telemetry"},
-    "app": {"aws", "cancellation", "cloudformation", "config", "errors", "inbound", "pipeline", "telemetry"},
+    "misconfigured": {"cancellation", "cloudformation", "errors", "inbound", "pipeline", "telemetry"},
+    "app": {
+        *("aws", "cancellation", "cloudformation", "config", "errors", "inbound"),
+        *("misconfigured", "pipeline", "telemetry"),
+    },
     "lambda_function": {"app"},
 }
 
@@ -65,13 +69,24 @@ PURE = [
 EVERY_PURE_MODULE = pytest.mark.parametrize("module", PURE)
 # `threading` for a lock, and `concurrent` for threads, each in one module (ONLY_IN): neither does I/O.
 PURE_MAY_IMPORT = {
-    *("collections", "concurrent", "dataclasses", "datetime", "enum", "fnmatch", "heapq", "itertools", "json", "math"),
-    *("re", "threading", "typing", "unicodedata"),
+    *(
+        "collections",
+        "concurrent",
+        "dataclasses",
+        "datetime",
+        "difflib",
+        "enum",
+        "fnmatch",
+        "heapq",
+        "itertools",
+        "json",
+    ),
+    *("math", "re", "threading", "typing", "unicodedata"),
 }
 
 # The modules that read the payload, and the calls to which the others may pass it on.
 READERS = [module for module in MODULES if module.startswith("inbound/") or module == "cloudformation/request"]
-PASSED_TO = {"read_delivery", "parse_event", "enqueue", "enqueue_teardown", "dumps"}
+PASSED_TO = {"read_delivery", "parse_event", "handle_event", "enqueue", "enqueue_teardown", "dumps"}
 
 
 def nodes[Node: ast.AST](tree: ast.AST, kind: type[Node]) -> Iterator[Node]:
@@ -216,8 +231,8 @@ def test_a_read_of_the_payload_is_found(statement: str) -> None:
 @pytest.mark.parametrize(
     ("function", "callers"),
     [
-        ("read_delivery", ["app"]),
-        ("parse_event", ["app"]),
+        ("read_delivery", ["app", "misconfigured"]),
+        ("parse_event", ["app", "misconfigured"]),
         ("parse_custom_resource_request", ["inbound/event"]),
         ("parse_eventbridge_event", ["inbound/event"]),
     ],

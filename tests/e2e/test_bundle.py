@@ -1,10 +1,9 @@
 """The deployed bundle is pure Python, small and complete."""
 
-import importlib.metadata
 import importlib.util
 import json
 import os
-import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import deployed
 from tests.support.contract import ENVIRONMENT
 from tools.localaws import sam
+from tools.localaws.aws import LocalAws, isolated_environment
+from tools.localaws.runtime import link_packages
+from tools.processes import run
 
 SIZE_LIMIT = 2 * 1024 * 1024
 REGION = {"AWS_DEFAULT_REGION": "eu-central-1"}
@@ -23,6 +26,7 @@ sys.path[:0] = sys.argv[1:3]
 from handler.lambda_function import lambda_handler
 class Context:
     aws_request_id = "request"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
     def get_remaining_time_in_millis(self): return 60000
 json.dump(lambda_handler({}, Context()), open(sys.argv[3], "w"))
 """
@@ -36,20 +40,7 @@ def bundle(build_dir: Path) -> Path:
 @pytest.fixture(scope="session")
 def runtime(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build a directory with boto3 and its requirements, as in Lambda's runtime, and nothing else."""
-    site = tmp_path_factory.mktemp("runtime")
-    wanted, seen = ["boto3"], set()
-    while wanted:
-        name = wanted.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        distribution = importlib.metadata.distribution(name)
-        plain = [text for text in distribution.requires or [] if "extra ==" not in text]
-        wanted += [re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in plain]
-        for top in {file.parts[0] for file in distribution.files or [] if not file.parts[0].startswith("..")}:
-            if top != "__pycache__" and not (site / top).exists():
-                (site / top).symlink_to(Path(str(distribution.locate_file(top))))
-    return site
+    return link_packages(tmp_path_factory.mktemp("runtime") / "packages")
 
 
 def test_the_bundle_is_pure_python(bundle: Path) -> None:
@@ -113,3 +104,31 @@ def test_make_without_artifacts_dir_does_nothing() -> None:
 def test_boto3_is_not_bundled(bundle: Path) -> None:
     assert not (bundle / "boto3").exists()
     assert not (bundle / "botocore").exists()
+
+
+# Without a build
+
+
+@pytest.fixture
+def unbuilt(tmp_path: Path) -> Path:
+    """Return a directory with the files that `sam deploy` reads, as in a new clone."""
+    for name in ("samconfig.toml", "template.yaml", "README.md", "LICENSE"):
+        shutil.copy(sam.ROOT / name, tmp_path)
+    shutil.copytree(sam.ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def test_a_parameter_cannot_be_deployed_without_a_build(unbuilt: Path) -> None:
+    """Otherwise the SAM CLI would upload src/ without its dependencies. It refuses before it calls AWS."""
+    command = [str(Path(sys.executable).with_name("sam")), "deploy", "--parameter-overrides", "Force=true"]
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    environment = isolated_environment() | REGION | nowhere | {"SAM_CLI_TELEMETRY": "0", "AWS_MAX_ATTEMPTS": "1"}
+    exit_code, output = run(command, environment=environment, cwd=unbuilt, seconds=60)
+    assert exit_code == 1
+    assert output.strip() == f"Error: Template file not found at {unbuilt}/.aws-sam/build/template.yaml"
+
+
+def test_a_function_without_its_dependencies_fails_on_the_local_aws(aws: LocalAws, unbuilt: Path) -> None:
+    with deployed(aws, unbuilt, "unbuilt") as canceler:
+        result = canceler.invoke({"cancel": {"jobId": "e2e-1"}})
+    assert "No module named 'aws_lambda_powertools'" in result["errorMessage"]

@@ -1,7 +1,10 @@
-"""Stacks of examples/ and of docs/getting-started.md whose deletion cancels their jobs, and no others."""
+"""Stacks of examples/ and of the documents whose deletion cancels their jobs, and no others."""
 
+import json
 import re
 from collections.abc import Mapping
+
+import yaml
 
 from tests.e2e.conftest import Canceler
 from tools.localaws import sam, stacks
@@ -36,3 +39,21 @@ def test_deleting_the_tutorial_stack_cancels_its_job(canceler: Canceler) -> None
     assert canceler.statuses(job_id) == ["CANCELED"]
     job = canceler.aws.client("iot").describe_job(jobId=job_id)["job"]
     assert (job["reasonCode"], job["comment"]) == ("STACK_TEARDOWN", "my own stack is gone")
+
+
+def test_moving_a_stack_to_another_canceler_cancels_nothing(canceler: Canceler) -> None:
+    """The steps of docs/operations.md, with the same canceler. The local AWS lets a ServiceToken be changed."""
+    operations = (sam.ROOT / "docs" / "operations.md").read_text()
+    found = re.search(r"^## Move stacks to another canceler$.*?```yaml\n(.*?)```", operations, re.DOTALL | re.MULTILINE)
+    assert found
+    job_id, name = canceler.job("moved"), "moved-stack"
+    properties = {"ServiceToken": canceler.service_token, "ServiceTimeout": 60, "JobId": job_id}
+    teardown = {"Type": "Custom::IoTJobCancellation", "Properties": properties}
+    others = {"Other": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}
+    stacks.create(canceler.aws, name, json.dumps({"Resources": {"Teardown": teardown, **others}}), {})
+    retained = teardown | yaml.safe_load(found[1])["Teardown"]
+    for resources in ({"Teardown": retained, **others}, others, {"Canceled": teardown, **others}):
+        stacks.update(canceler.aws, name, json.dumps({"Resources": resources}), {})
+        assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+    stacks.delete(canceler.aws, name)
+    assert canceler.statuses(job_id) == ["CANCELED"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from handler.version import VERSION
 from tests.e2e.conftest import PREFIX, Canceler, unique
 from tools.errors import NotPlanned, SamFailed
 from tools.localaws import background, sam
@@ -164,7 +166,32 @@ def test_the_default_stack_is_on_the_local_aws(
         code, output = in_process(str(event_file))
     assert (code, rows(output)) == (0, {job_id: "would be canceled"})
     assert f"on the stack iot-job-canceler, on the local AWS at {canceler.aws.endpoint_url}" in output
+    assert "Warning" not in output
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
+
+
+def test_another_release_on_the_stack_is_a_warning(
+    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_file.write_text(json.dumps({"cancel": {"jobId": "e2e-gone"}}))
+    monkeypatch.setattr(plan, "VERSION", "9.9.9")
+    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
+        code, output = in_process(str(event_file))
+    assert code == 0
+    assert f"Warning: the stack runs release {VERSION}, and this checkout is release 9.9.9. The plan reads" in output
+
+
+def test_other_code_on_the_local_aws_is_a_warning(
+    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event_file.write_text(json.dumps({"cancel": {"jobId": "e2e-gone"}}))
+    shutil.copytree(sam.ROOT / "src", tmp_path / "src")
+    (tmp_path / "src" / "handler" / "new.py").touch()
+    monkeypatch.setattr(plan, "_SOURCE", tmp_path / "src")
+    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
+        code, output = in_process(str(event_file))
+    assert code == 0
+    assert "Warning: the stack runs other code than this checkout, which `make up` deploys. The plan reads" in output
 
 
 @pytest.mark.parametrize(
@@ -276,3 +303,10 @@ def test_make_plan_passes_the_event_and_the_stack(stack: str, called: str) -> No
     command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]
     done = subprocess.run(command, cwd=sam.ROOT, check=True, capture_output=True, text=True)  # noqa: S603
     assert called in done.stdout.splitlines()
+
+
+def test_make_plan_without_an_event_prints_its_usage() -> None:
+    command = ["make", "--dry-run", "plan"]
+    done = subprocess.run(command, cwd=sam.ROOT, check=False, capture_output=True, text=True)  # noqa: S603
+    assert done.returncode == 2
+    assert "Usage: make plan EVENT=events/<file>.json [STACK=<stack>]" in done.stderr

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from tests.e2e.conftest import Canceler
+from tools.errors import SamFailed
+from tools.localaws import sam
 from tools.localaws.reports import JobReport
 from tools.polling import wait_for
 
@@ -101,6 +103,11 @@ def test_a_request_on_another_bus_does_not_reach_the_function(canceler: Canceler
     forceful.report_on(job_id)
     assert forceful.described(job_id)["comment"].endswith("from forceful")
     assert (reports_of(canceler, ids["forceful"]), reports_of(forceful, ids["default"])) == ([], [])
+
+
+def test_a_sweep_without_a_glob_is_not_deployed(canceler: Canceler) -> None:
+    with pytest.raises(SamFailed, match="SweepJobIdGlob must be set if SweepState is ENABLED"):
+        sam.deploy(canceler.aws, {"SweepState": "ENABLED"}, build_dir=canceler.build_dir)
 
 
 def reports_of(canceler: Canceler, event_id: str) -> list[str]:

@@ -420,7 +420,7 @@ def test_message_stays_if_the_one_with_more_progress_cannot_be_sent(
 
 
 def test_invocation_without_time_for_a_second_call_sends_no_message(new_simulation: NewSimulation) -> None:
-    """The change of the visibility timeout takes until 5.999 s are left: a call may take 5, and 1 is reserved."""
+    """The change of the visibility timeout takes until 10.999 s are left: a call may take 10, and 1 is reserved."""
     simulation = new_simulation()
     simulation(deletion(simulation.server, ServiceTimeout="420"))
     sent = list(simulation.sqs.messages)
@@ -433,12 +433,12 @@ def test_invocation_without_time_for_a_second_call_sends_no_message(new_simulati
             simulation.clock.advance(4.001)
             raise
 
-    simulation.sqs.fault, simulation.seconds = fault, 10.0
+    simulation.sqs.fault, simulation.seconds = fault, 15.0
     assert simulation.poll() == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
     assert simulation.sqs.messages == sent
     simulation.sqs.fault, simulation.seconds = None, 300.0
     simulation.poll()
-    assert simulation.polls == [20, 40]
+    assert simulation.polls == [20, 45]
 
 
 def new_event(simulation: Simulation, kind: str, minutes: int = 5) -> object:

@@ -41,7 +41,10 @@ STEPS = 40
 SHRINKS = os.environ.get("ACCOUNT_SHRINKS", "no" if SOAK else "yes") == "yes"
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if SHRINKS else ()))
 
+# When the rollout of a job is scheduled to begin, from the moment at which it appears in the account.
+STARTS = {"long ago": timedelta(days=-20), "an hour ago": timedelta(hours=-1), "in two days": timedelta(days=2)}
 NAMES = ["fw-1", "fw-2", "fw-3", "ota-1", "ota-2", "AFR_OTA-1"]
+CONTINUOUS_TOO: dict[str, Any] = {"targetSelection": ["SNAPSHOT", "CONTINUOUS"]}  # by default, in a custom resource
 job_ids = st.sampled_from(NAMES)
 jobs = st.builds(
     FakeJob,
@@ -55,6 +58,7 @@ jobs = st.builds(
     targets=st.sampled_from([(), (GROUP,)]),
     namespace=st.sampled_from([None, None, None, "aws-gg-deployment"]),
     target_selection=st.sampled_from(["SNAPSHOT", "SNAPSHOT", "CONTINUOUS"]),
+    starts_at=st.sampled_from([None, None, None, *STARTS]),
 )
 all_limits = st.builds(
     StackLimits,
@@ -158,7 +162,7 @@ class AccountMachine(RuleBasedStateMachine):
         lag=st.sampled_from([0, 0, 2, 7]),
         seconds_a_call=st.sampled_from([0.0, 0.1, 0.9]),
         page_size=st.sampled_from([1, 250]),
-        seconds=st.sampled_from([300.0, 300.0, 25.0]),
+        seconds=st.sampled_from([300.0, 300.0, 40.0]),
         found=st.dictionaries(job_ids, jobs),
         theme=st.sampled_from(["anything", "anything", "teardowns", "waits"]),
         is_calm=st.sampled_from([False, False, True]),
@@ -199,8 +203,10 @@ class AccountMachine(RuleBasedStateMachine):
             self.create_job(job_id, job)
 
     def create_job(self, job_id: str, job: FakeJob, *, is_old: bool = True) -> None:
+        now = self.account.clock.utc_now()
         age = timedelta(days=30) if is_old else timedelta()
-        self.account.jobs.jobs[job_id] = replace(deepcopy(job), created_at=self.account.clock.utc_now() - age)
+        starts_at = (now + STARTS[job.starts_at]).isoformat() if job.starts_at else None
+        self.account.jobs.jobs[job_id] = replace(deepcopy(job), created_at=now - age, starts_at=starts_at)
         self.account.version += 1
 
     @rule(number=numbers, what=numbers)
@@ -347,7 +353,7 @@ class AccountMachine(RuleBasedStateMachine):
             event,
             kind,
             job_ids=(scope,) if isinstance(scope, str) and names_jobs else (),
-            select=scope if isinstance(scope, dict) and names_jobs else None,
+            select=CONTINUOUS_TOO | scope if isinstance(scope, dict) and names_jobs else None,
             force={"true": True, "false": False, "?": False}.get(more.get("Force", "")),
             dry_run={"true": True, "false": False, "?": True}.get(more.get("DryRun", "")),
             max_jobs=int(more["MaxJobs"]) if "MaxJobs" in more else None,

@@ -37,7 +37,7 @@ def test_no_run_exceeds_its_deadline(
     jobs.fault = failing("CancelJob", denied) if is_denied else None
     reason = CancelReason.default("R", "c")
     request = CancelRequest(names, None, force=False, dry_run=dry_run, max_jobs=100, reason=reason)
-    results = cancel_jobs(session(jobs, clock, halves / 2, call_seconds=1.0), names, request)
+    results, _ = cancel_jobs(session(jobs, clock, halves / 2, call_seconds=1.0), names, request)
     assert clock.now <= halves / 2
     assert [result.job_id for result in results] == list(names)
     started = {job_id for _, job_id in jobs.calls}

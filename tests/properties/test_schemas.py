@@ -13,6 +13,8 @@ from handler.aws.eventbridge import event_details
 from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger
 from handler.cancellation.request import CancelReason, StackLimits, parse_request
 from handler.errors import RequestRejected
+from handler.inbound.envelope import CancelEvent, Stack
+from handler.inbound.event import parse_event
 
 ROOT = Path(__file__).parents[2]
 # All that a stack can allow.
@@ -106,6 +108,24 @@ def test_schema_and_parser_agree_on_any_request(
 ) -> None:
     document = which | fields | ({"select": select} if "select" in which else {})
     assert REQUEST.is_valid({"cancel": document}) is is_parsed(document)
+
+
+@pytest.mark.parametrize(
+    ("detail", "valid"),
+    [
+        ({"cancel": {"jobId": "a"}}, True),
+        ({"cancel": {"jobId": "a"}, "canceler": "canceler"}, True),
+        ({"cancel": {"jobId": "a"}, "canceler": ""}, False),
+        ({"cancel": {"jobId": "a"}, "canceler": None}, False),
+        ({"cancel": {"jobId": "a"}, "canceler": ["canceler"]}, False),
+        ({"cancel": {"jobId": "a"}, "stack": "canceler"}, False),
+        ({"canceler": "canceler"}, False),
+    ],
+)
+def test_schema_and_parser_agree_on_the_detail_of_an_event(detail: dict[str, Any], valid: bool) -> None:
+    event = {"detail-type": "IoT Job Cancellation Requested", "source": "fleet.console", "detail": detail}
+    is_request = isinstance(parse_event(event, Stack("canceler")).content, CancelEvent)
+    assert (REQUEST.is_valid(detail), is_request) == (valid, valid)
 
 
 @pytest.mark.parametrize("document", [{}, {"cancel": []}, {"cancel": {"jobId": "a"}, "more": 1}, [], "a"])

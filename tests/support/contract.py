@@ -18,7 +18,7 @@ from tests.support.fakes import NOW, FakeJob
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import STACK_ID
 
-SERVICE_TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb"
+SERVICE_TOKEN = "arn:aws:lambda:eu-west-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
 
 # What template.yaml sets with its defaults, on a stack named canceler.
 ENVIRONMENT = {

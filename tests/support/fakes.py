@@ -46,6 +46,7 @@ __all__ = ("Hook", "answer_lost", "denied", "failing", "not_found", "refused", "
 def config(endpoint_url: str | None = None, limits: StackLimits = LIMITS) -> Config:
     """The defaults of template.yaml, with FakeSqs."""
     return Config(
+        stack_name="canceler",
         limits=limits,
         cancels_per_second=8,
         sweep_job_id_glob="",
@@ -102,6 +103,7 @@ class FakeContext:
     """Lambda's context object, for an invocation that ends `seconds` from now."""
 
     aws_request_id = "5b4c9d0e-7d3a-4c57-9a3e-0f6b6a1f2c11"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
 
     def __init__(self, clock: FakeClock, seconds: float = 300.0) -> None:
         self._clock = clock

@@ -101,6 +101,21 @@ def test_the_cost_is_that_of_the_benchmark() -> None:
     assert rows["of that: the dashboard"] == f"{idle['dashboard']:.2f}"
 
 
+def test_the_runbook_retains_a_resource_before_it_is_taken_out_of_a_template() -> None:
+    """A ServiceToken can't be updated. CloudFormation deletes a resource that is missing from a template."""
+    _, retain, take_out, add = re.split(
+        r"^\d\. ", section("operations.md", "Move stacks to another canceler"), flags=re.MULTILINE
+    )
+    assert "DeletionPolicy: Retain" in retain
+    assert "Metadata:" in retain
+    assert take_out.startswith("Take `Teardown` out of the template")
+    assert "under another logical ID" in add
+    _, find, *_ = re.split(r"^\d\. ", section("operations.md", "Uninstall"), flags=re.MULTILINE)
+    assert "**Both cancel the jobs of the resource.**" in find
+    assert "](#move-stacks-to-another-canceler)" in find
+    assert "update the stack to" not in " ".join((ROOT / "docs" / "operations.md").read_text().split())
+
+
 @pytest.mark.parametrize("picture", PICTURES, ids=named)
 def test_a_picture_is_valid_svg_without_external_resources(picture: Path) -> None:
     text = picture.read_text()

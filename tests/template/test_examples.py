@@ -1,12 +1,16 @@
 """Each example is used by a test and listed in its README."""
 
+import hashlib
 import os
+import re
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+import hcl2
 import pytest
 
-from tests.support.template import ROOT, load_template
+from tests.support.template import ROOT, load_template, resolved
 from tools.processes import run
 
 EXAMPLES = ROOT / "examples"
@@ -67,3 +71,45 @@ def test_the_embedded_template_is_valid_and_gets_its_parameters(tmp_path: Path) 
     assert link["Properties"]["LinkConfiguration"] == {
         "MetricConfiguration": {"Filter": "Namespace = 'IoTJobCanceler'"}
     }
+
+
+STACKS = ["updates", "updates-staging", "updates-2"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_jobs_of_the_sam_application_match_only_the_selection_and_policy_of_their_own_stack(stack: str) -> None:
+    resources = resolved(load_template(EXAMPLES / "sam" / "template.yaml")["Resources"], **{"AWS::StackName": stack})
+    rollout = resources["RollOut"]["Properties"]
+    assert """job_id = f"{os.environ['STACK']}_{event['name']}\"""" in rollout["InlineCode"]
+    jobs = ["updates_2026-11", "updates-staging_2026-11", "updates-2_2026-11"]
+    own = [f"{stack}_2026-11"]
+    glob = resources["Teardown"]["Properties"]["Select"]["JobIdGlob"]
+    assert [job for job in jobs if fnmatchcase(job, glob)] == own
+    arn = rollout["Policies"][0]["Statement"][0]["Resource"][0]
+    assert [job for job in jobs if fnmatchcase(f"arn:aws:iot:eu-west-1:123456789012:job/{job}", arn)] == own
+
+
+def test_no_page_or_example_separates_the_name_of_a_stack_from_its_jobs_by_a_hyphen() -> None:
+    """The pattern `updates-*` matches the jobs of the stack `updates-staging` too."""
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *(EXAMPLES / name for name in files())]
+    assert [path.name for path in texts if re.search(r"StackName\}?-\*", path.read_text())] == []
+
+
+def test_every_job_id_gives_a_stack_name_of_its_own_in_terraform() -> None:
+    configuration = hcl2.loads((EXAMPLES / "terraform" / "main.tf").read_text())
+    stacks = next(each for each in configuration["resource"] if '"aws_cloudformation_stack"' in each)
+    name = stacks['"aws_cloudformation_stack"']['"teardown"']["name"].strip('"')
+
+    def stack_name(job_id: str) -> str:
+        digest = hashlib.sha1(job_id.encode(), usedforsecurity=False).hexdigest()
+        return str(
+            name.replace('${replace(var.job_id, "_", "-")}', job_id.replace("_", "-"))
+            .replace("${substr(sha1(var.job_id), 0, 8)}", digest[:8])
+            .replace("${var.job_id}", job_id)
+        )
+
+    job_ids = ["firmware_1", "firmware-1", "1", "_", "A" * 64, "_" * 64]
+    names = [stack_name(job_id) for job_id in job_ids]
+    assert names[:3] == ["teardown-of-firmware-1-6093e114", "teardown-of-firmware-1-bebb3849", "teardown-of-1-356a192b"]
+    assert all(re.fullmatch("[a-zA-Z][a-zA-Z0-9-]{0,127}", each) for each in names)
+    assert len(set(names)) == len(names)

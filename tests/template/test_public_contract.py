@@ -119,6 +119,7 @@ os.environ.__class__ = Recording
 module, _, name = sys.argv[1].rpartition(".")
 class Context:
     aws_request_id = "i"
+    invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:iot-job-canceler-Function-k2Jc8sQf0aXb"
     def get_remaining_time_in_millis(self):
         return 1000
 report = getattr(importlib.import_module(module), name)({}, Context())
@@ -225,7 +226,7 @@ RUNS: dict[str, tuple[Any, Any, float, str, str, int | None]] = {
     "gone": (DIRECT, None, 300, "DIRECT SETTLED GONE", "RunsSettled JobsGone", 0),
     "dry run": (DRY_RUN, job(), 300, "DIRECT SETTLED WOULD_CANCEL", "RunsSettled JobsWouldCancel", 0),
     "protected": (DRY_RUN, PROTECTED, 300, "DIRECT UNSETTLED PROTECTED", "RunsUnsettled JobsProtected", 0),
-    "no time left": (DIRECT, job(), 7.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
+    "no time left": (DIRECT, job(), 25.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
     "sweep": (SCHEDULED, job(), 300, "SCHEDULE SETTLED CANCELED", "RunsSettled JobsCanceled", 0),
     "rejected": ({"cancel": {"jobId": "a b"}}, None, 300, "DIRECT REJECTED", "RunsRejected", None),
     "rejected dry run": (
@@ -597,7 +598,7 @@ FLEET = {
 
 SELECTIONS: list[tuple[dict[str, Any], set[str]]] = [
     ({"jobIdGlob": "ota-n*"}, {"ota-new"}),
-    ({"jobIdGlob": "*", "excludeJobIdGlobs": ["ota-n*", "*d"]}, {"ota-group"}),
+    ({"jobIdGlob": "*", "excludeJobIdGlobs": ["ota-n*", "*d", "*us"]}, {"ota-group"}),
     ({"jobIdGlob": "*", "status": ["SCHEDULED"]}, {"ota-scheduled"}),
     ({"jobIdGlob": "ota-?*d", "status": ["IN_PROGRESS"]}, {"ota-old", "ota-touched", "ota-tagged"}),
     ({"jobIdGlob": "ota-?e*", "olderThanHours": 0.5}, {"ota-new"}),
@@ -620,9 +621,15 @@ def test_a_key_of_a_selection_has_its_effect(select: dict[str, Any], expected: s
     assert set(stack.canceled) == expected
 
 
+def test_select_of_a_teardown_covers_continuous_jobs_too(stack: Stack) -> None:
+    stack.create(FLEET)
+    stack.invoke(stack.request("Delete", f"select:{STACK_UUID}/Teardown", Select={"JobIdGlob": "ota-*ou*"}))
+    assert set(stack.canceled) == {"ota-continuous", "ota-group", "ota-touched"}
+
+
 def test_there_are_no_other_keys(stack: Stack) -> None:
     schema = SCHEMAS["request"]
-    assert list(schema["properties"]) == ["cancel"]
+    assert list(schema["properties"]) == ["cancel", "canceler"]
     assert list(schema["$defs"]["cancel"]["properties"]) == list(REQUEST_KEYS)
     assert list(schema["$defs"]["select"]["properties"]) == list(SELECT_KEYS)
     assert {key for request, *_ in REQUESTS for key in request} == REQUEST_KEYS.keys()

@@ -112,6 +112,8 @@ def test_every_permission_to_invoke_is_for_one_source(name: str) -> None:
         assert permission["Principal"] == "events.amazonaws.com"
         assert "Fn::GetAtt" in permission["SourceArn"]
         assert "FunctionUrlAuthType" not in permission
+    sources = [each["SourceArn"]["Fn::GetAtt"] for each in resources(name, "AWS::Lambda::Permission").values()]
+    assert sorted(sources) == sorted([rule, "Arn"] for rule in resources(name, "AWS::Events::Rule"))
     assert not resources(name, "AWS::Lambda::Url")
     for function in resources(name, "AWS::Serverless::Function").values():
         assert "FunctionUrlConfig" not in function

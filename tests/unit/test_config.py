@@ -22,11 +22,15 @@ ENVIRONMENT = {
     "EVENT_BUS_NAME": "default",
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
+    "POWERTOOLS_SERVICE_NAME": "canceler",
 }
 
 
 def test_defaults_of_template_yaml_are_read() -> None:
     assert Config.from_env(ENVIRONMENT) == Config(
+        stack_name="canceler",
         limits=StackLimits(
             force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
         ),
@@ -44,6 +48,7 @@ def test_defaults_of_template_yaml_are_read() -> None:
 
 def test_every_variable_is_read() -> None:
     environment = {
+        "POWERTOOLS_SERVICE_NAME": "lab",
         "FORCE": "true",
         "DRY_RUN": "true",
         "MAX_JOBS_PER_RUN": "7",
@@ -58,9 +63,12 @@ def test_every_variable_is_read() -> None:
         "URL_SUFFIX": "amazonaws.com.cn",
         "LOG_GROUP": "/own",
         "AWS_ENDPOINT_URL": "http://localhost:4566",
+        "POWERTOOLS_LOG_LEVEL": "DEBUG",
+        "POWERTOOLS_METRICS_NAMESPACE": "Own",
         "LANG": "C.UTF-8",
     }
     assert Config.from_env(environment) == Config(
+        stack_name="lab",
         limits=StackLimits(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
         cancels_per_second=20,
         sweep_job_id_glob="ota-*",
@@ -74,14 +82,16 @@ def test_every_variable_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB"])
+@pytest.mark.parametrize("variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB", "POWERTOOLS_LOG_LEVEL"])
 def test_variable_that_may_be_empty_may_be_omitted(variable: str) -> None:
     """Some local AWS emulators omit a variable without a value."""
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
     assert Config.from_env(environment) == Config.from_env(ENVIRONMENT)
 
 
-@pytest.mark.parametrize("variable", [name for name in ENVIRONMENT if ENVIRONMENT[name]])
+@pytest.mark.parametrize(
+    "variable", [name for name in ENVIRONMENT if ENVIRONMENT[name] and name != "POWERTOOLS_LOG_LEVEL"]
+)
 def test_missing_variable_is_named(variable: str) -> None:
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
     with pytest.raises(InvalidConfiguration) as caught:
@@ -116,13 +126,34 @@ def test_any_other_number_is_rejected(variable: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", ["PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "EVENT_BUS_NAME", "URL_SUFFIX"]
+    "variable",
+    [
+        *("PROTECTION_TAG_KEY", "BACKLOG_QUEUE_URL", "TEARDOWN_QUEUE_URL", "EVENT_BUS_NAME", "URL_SUFFIX"),
+        *("POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_SERVICE_NAME"),
+    ],
 )
 def test_required_variable_must_not_be_empty(variable: str) -> None:
-    """An empty URL suffix would allow a response to any host; an empty tag key would protect no job."""
+    """An empty URL suffix would allow a response to any host; an empty tag key would protect no job.
+
+    Alarms watch the metrics of one namespace and service.
+    """
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(ENVIRONMENT | {variable: ""})
     assert str(caught.value) == f"environment variable {variable}: must not be empty"
+
+
+@pytest.mark.parametrize("level", ["", "DEBUG", "info", "Warning", "ERROR", "CRITICAL"])
+def test_log_level_of_powertools_is_accepted(level: str) -> None:
+    assert Config.from_env(ENVIRONMENT | {"POWERTOOLS_LOG_LEVEL": level}) == Config.from_env(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("level", [" ", "VERBOSE", "INFO,DEBUG"])
+def test_any_other_log_level_is_rejected(level: str) -> None:
+    """The logger of Powertools raises ValueError for it, in the init phase."""
+    with pytest.raises(InvalidConfiguration) as caught:
+        Config.from_env(ENVIRONMENT | {"POWERTOOLS_LOG_LEVEL": level})
+    expected = "environment variable POWERTOOLS_LOG_LEVEL: must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"
+    assert str(caught.value) == expected
 
 
 def test_stack_without_a_glob_has_no_sweep() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
-from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.event import RejectedEvent, parse_event
 from tests.support.fakes import LIMITS, config
 from tools.plan.dry_run import dry_run_of, is_dry_run
@@ -26,7 +26,12 @@ FILES = sorted(path.relative_to(EVENTS).as_posix() for path in EVENTS.rglob("*.j
 DRY_RUNS: dict[str, dict[str, Any]] = {
     "custom-resource-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "custom-resource-select-delete.json": {
-        "select": {"jobIdGlob": "firmware-*", "olderThanHours": 72.0, "tags": {"env": "dev"}},
+        "select": {
+            "targetSelection": ["SNAPSHOT", "CONTINUOUS"],
+            "jobIdGlob": "firmware-*",
+            "olderThanHours": 72.0,
+            "tags": {"env": "dev"},
+        },
         "force": False,
         "maxJobs": 100,
         "dryRun": True,
@@ -54,7 +59,7 @@ def outcome(value: object) -> object:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_request_becomes_its_dry_run_and_other_events_their_result(name: str) -> None:
-    content = parse_event(event(name), SWEEP).content
+    content = parse_event(event(name), Stack("", sweep_request=SWEEP)).content
     match content:
         case RejectedEvent(reason):
             assert outcome(event(name)) == reason
@@ -86,9 +91,9 @@ def test_a_request_with_dry_run_false_becomes_a_dry_run(dry_run: bool) -> None:
 @pytest.mark.parametrize(
     ("cancel", "rejection"),
     [
-        ({"jobId": "a", "dryRun": "false"}, "dryRun: must be true or false"),
+        ({"jobId": "a", "dryRun": "false"}, "dryRun: must be true or false, without quotes"),
         ({"jobId": "a", "dryRun": None}, "dryRun: must not be null"),
-        ({"jobId": "a", "DryRun": True}, "cancel: unknown key 'DryRun'; "),
+        ({"jobId": "a", "DryRun": True}, "cancel: unknown key 'DryRun'; did you mean dryRun"),
         ("jobId", "cancel: must be an object with the keys "),
     ],
 )
@@ -123,9 +128,24 @@ def test_the_configuration_is_read_only_if_it_is_needed() -> None:
         raise CancelerError("requested")
 
     assert dry_run_of(event("stack-deleted.json"), unknown)
-    for name in ("scheduled-rule.json", "custom-resource-delete.json"):
+    named = event("request-event.json")
+    named["detail"]["canceler"] = "canceler"
+    for payload in (event("scheduled-rule.json"), event("custom-resource-delete.json"), named):
         with pytest.raises(CancelerError, match="requested"):
-            dry_run_of(event(name), unknown)
+            dry_run_of(payload, unknown)
+
+
+@pytest.mark.parametrize(
+    ("canceler", "expected"),
+    [
+        ("canceler", {"jobId": "a", "dryRun": True}),
+        ("lab", IgnoredEvent("the request is for the canceler 'lab', not for 'canceler'")),
+        ("", "detail.canceler: must not be empty: set a value, or omit it"),
+    ],
+)
+def test_a_request_for_another_canceler_is_ignored(canceler: str, expected: object) -> None:
+    payload = event("request-event.json") | {"detail": {"canceler": canceler, "cancel": {"jobId": "a"}}}
+    assert outcome(payload) == expected
 
 
 JSON = st.recursive(

@@ -13,6 +13,7 @@ TREE = {
     "VisibilityUnchanged": "CancelerError",
     "MessageNotInFlight": "VisibilityUnchanged",
     "ResponseUndelivered": "CancelerError",
+    "TeardownFailed": "CancelerError",
     "JobsError": "CancelerError",
     "JobNotFound": "JobsError",
     "JobNotCancelable": "JobsError",

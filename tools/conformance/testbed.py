@@ -144,7 +144,8 @@ class IotTestbed:
         """Cancel the job with the handler's code."""
         reason = CancelReason("", REASON, COMMENT)
         request = CancelRequest((job_id,), None, force, dry_run=False, max_jobs=1, reason=reason)
-        return cancel_jobs(self.session(force=force), request.job_ids, request)[0]
+        (result,), _ = cancel_jobs(self.session(force=force), request.job_ids, request)
+        return result
 
     # Observe jobs
 

@@ -34,6 +34,8 @@ from tools.errors import MiniStackFailed
 from tools.polling import wait_for
 from tools.processes import deferred_signals, start, terminate, unwind_on_termination
 
+from .runtime import link_packages
+
 REGION = "eu-central-1"
 _READY_SECONDS = 60
 
@@ -67,12 +69,18 @@ _FOREIGN_PREFIXES = (
 class LocalAws:
     """A context manager: MiniStack runs inside the `with` block.
 
-    `ministack` is added to its environment. `directory` is for its state and log, and is temporary by default.
-    MiniStack inherits the file descriptors in `pass_fds`; the processes that it starts do not.
+    `ministack` is added to its environment. `directory` is for its state and log, and is temporary by default. It
+    listens on `port` if that port is free, and otherwise on another port. MiniStack inherits the file descriptors in
+    `pass_fds`; the processes that it starts do not.
     """
 
     def __init__(
-        self, ministack: Mapping[str, str] | None = None, *, directory: Path | None = None, pass_fds: Sequence[int] = ()
+        self,
+        ministack: Mapping[str, str] | None = None,
+        *,
+        directory: Path | None = None,
+        port: int = 0,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         self._ministack = dict(ministack or {})
         self._directory = directory
@@ -80,16 +88,14 @@ class LocalAws:
         self._process: subprocess.Popen[bytes] | None = None
         self._undo = ExitStack()
         self._is_left_running = False
-        self.port = 0
+        self.port = port
         self.log_path = Path()
         self.region = REGION
 
     @classmethod
     def running_at(cls, port: int) -> Self:
         """Return the local AWS that another process has started. It keeps running."""
-        running = cls()
-        running.port = port
-        return running
+        return cls(port=port)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
@@ -183,7 +189,7 @@ class LocalAws:
             undo.enter_context(TemporaryDirectory(prefix="iot-job-canceler-", ignore_cleanup_errors=True))
         )
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = _free_port()
+        self.port = _free_port(self.port)
         self.log_path = directory / "ministack.log"
         with self.log_path.open("wb") as log:
             self._process = start(
@@ -197,6 +203,7 @@ class LocalAws:
 
     def _environment_of_ministack(self, directory: Path) -> dict[str, str]:
         paths = {"TMPDIR": str(directory), "STATE_DIR": str(directory), "S3_DATA_DIR": str(directory / "s3")}
+        paths["FUNCTION_PACKAGES"] = str(link_packages(directory / "packages"))
         return isolated_environment() | _MINISTACK | paths | {"GATEWAY_PORT": str(self.port)} | self._ministack
 
     def _running(self) -> subprocess.Popen[bytes]:
@@ -239,8 +246,14 @@ def _is_healthy(port: int) -> bool:
         connection.close()
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """Return `wanted` if no process listens on it, and otherwise any free port. 0 is any free port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        # Closed connections of the process that listened before do not count. MiniStack sets the option too.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port

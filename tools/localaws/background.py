@@ -6,19 +6,22 @@ not locked: its pid may belong to another process.
 
 import fcntl
 import json
+import shlex
 import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import IO, TypedDict, cast
 
+from handler.version import VERSION
 from tools.errors import TimedOut
 from tools.polling import wait_for
 from tools.processes import signal_group
 from tools.screen import Screen
 
-from . import sam
+from . import sam, stacks
 from .aws import LocalAws
 from .diagnosis import logs_on_failure
 
@@ -38,11 +41,16 @@ class State(TypedDict):
 
 
 def up(screen: Screen) -> int:
-    """Start the local AWS, deploy the stack to it, and print how to use it."""
-    with _open_state() as file:
-        if not _lock(file):
-            return _already_running(screen, _read(file))
-        state = _start(screen, file)
+    """Start the local AWS unless it is running, deploy the checkout to it, and print how to use it."""
+    with _open("up.lock") as own, _open_state() as file:
+        is_alone = _lock(own)
+        if is_alone and _lock(file):
+            state = _start(screen, file)
+        elif is_alone and (running := _read(file)):
+            state = _deploy_again(screen, file, running)
+        else:
+            screen.say("Another `make up` is running.")
+            return 1
     screen.say(_how_to_use(state))
     return 0
 
@@ -57,8 +65,7 @@ def down(screen: Screen) -> int:
         if state is None:
             screen.say("`make up` is still running. Try again when it has ended.")
             return 1
-        _stop(file, state["pid"])
-        _write(file, None)
+        _stop(file, state["pid"])  # the file keeps the port for the next `up`
     screen.say(f"The local AWS on port {state['port']} has been stopped.")
     return 0
 
@@ -69,37 +76,54 @@ def running() -> State | None:
         return None if _lock(file) else _read(file)
 
 
-def _already_running(screen: Screen, state: State | None) -> int:
-    if state is None:
-        screen.say("Another `make up` is running.")
-        return 1
-    screen.say("The local AWS is running already.")
-    screen.say(_how_to_use(state))
-    return 0
-
-
 def _start(screen: Screen, file: IO[str]) -> State:
+    last = _read(file)
     _write(file, None)
     directory = _DIRECTORY / "aws"
     shutil.rmtree(directory, ignore_errors=True)
-    with screen.step("sam build"):
-        build_dir = sam.build(_DIRECTORY / "build")
+    build_dir = _build(screen)
     with ExitStack() as until_deployed:
         with screen.step("Start a local AWS"):
-            aws = until_deployed.enter_context(LocalAws(directory=directory, pass_fds=[file.fileno()]))
-        with logs_on_failure(screen, aws), screen.step("sam deploy"):
-            outputs = sam.deploy(aws, {"AlarmNamePrefix": sam.ALARM_PREFIX}, build_dir=build_dir)
+            # On the port of the last one, so that a shell that points to it needs no change.
+            port = last["port"] if last else 0
+            aws = until_deployed.enter_context(LocalAws(directory=directory, port=port, pass_fds=[file.fileno()]))
         state = State(
+            function=_deploy(screen, aws, build_dir),
             pid=aws.pid,
             port=aws.port,
             log=str(aws.log_path),
             environment=aws.environment,
-            function=outputs["ServiceToken"],
         )
         _SHELL_SCRIPT.write_text(_shell_script(state["environment"]))
         _write(file, state)
         aws.leave_running()
     return state
+
+
+def _deploy_again(screen: Screen, file: IO[str], running: State) -> State:
+    aws = LocalAws.running_at(running["port"])
+    aws.log_path = Path(running["log"])
+    function = _deploy(screen, aws, _build(screen))
+    state = State(**{**running, "function": function})
+    _write(file, state)
+    return state
+
+
+def _build(screen: Screen) -> Path:
+    with screen.step("sam build"):
+        return sam.build(_DIRECTORY / "build", root=sam.ROOT)
+
+
+def _deploy(screen: Screen, aws: LocalAws, build_dir: Path) -> str:
+    """Deploy the build, print what has changed, and return the ARN of the function."""
+    before = stacks.last_change(aws, sam.STACK_NAME)
+    parameters = {} if before else {"AlarmNamePrefix": sam.ALARM_PREFIX}
+    with logs_on_failure(screen, aws), screen.step("sam deploy"):
+        outputs = sam.deploy(aws, parameters, build_dir=build_dir)
+    is_same = stacks.last_change(aws, sam.STACK_NAME) == before
+    change = "was created" if before is None else "is already up to date" if is_same else "was updated"
+    screen.say(f"The stack {sam.STACK_NAME} {change}. It runs the code of this checkout, release {VERSION}.")
+    return outputs["ServiceToken"]
 
 
 def _stop(file: IO[str], leader: int) -> None:
@@ -113,8 +137,12 @@ def _stop(file: IO[str], leader: int) -> None:
 
 
 def _open_state() -> IO[str]:
+    return _open("ministack.json")
+
+
+def _open(name: str) -> IO[str]:
     _DIRECTORY.mkdir(exist_ok=True)
-    return (_DIRECTORY / "ministack.json").open("a+")
+    return (_DIRECTORY / name).open("a+")
 
 
 def _lock(file: IO[str]) -> bool:
@@ -138,9 +166,10 @@ def _read(file: IO[str]) -> State | None:
 
 
 def _shell_script(environment: Mapping[str, str]) -> str:
-    """Return the script that points a shell in this directory to the local AWS and to the programs of .venv."""
+    """Return the script that points a shell to the local AWS and to the programs of .venv."""
     exports = "".join(f"export {name}={value}\n" for name, value in environment.items())
-    return f'unset AWS_PROFILE\n{exports}export PATH="$PWD/.venv/bin:$PATH" SAM_CLI_TELEMETRY=0\n'
+    programs = shlex.quote(str(sam.ROOT / ".venv" / "bin"))
+    return f'unset AWS_PROFILE\n{exports}export PATH={programs}:"$PATH" SAM_CLI_TELEMETRY=0\n'
 
 
 def _how_to_use(state: State) -> str:
@@ -152,7 +181,7 @@ The stack {sam.STACK_NAME} is deployed to a local AWS at {state["environment"]["
 (process {state["pid"]}, log {state["log"]}). `make down` ends it.
 Each step needs nothing but .venv. What is written with `python` stands behind it, as a comment, for the AWS CLI.
 
-# Point a shell in this folder at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
+# Point a shell at it: AWS_ENDPOINT_URL and AWS's other variables, and .venv/bin on the PATH
 . {_SHELL_SCRIPT.relative_to(sam.ROOT)}
 
 # A thing, and two jobs for it

@@ -1,7 +1,10 @@
 """CloudFormation stacks, created, updated and deleted with the API, and the reasons of failures."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from tools.errors import StackFailed
 from tools.polling import wait_for
@@ -77,6 +80,17 @@ def failure_reasons(aws: LocalAws, stack_id: str) -> list[str]:
         if event.get("PhysicalResourceId") == stack_id and event["ResourceStatus"] in _START_STATUSES:
             break
     return reasons
+
+
+def last_change(aws: LocalAws, name: str) -> datetime | None:
+    """Return when the stack was created or last updated, or None if it does not exist."""
+    try:
+        stack = _describe(aws, name)
+    except ClientError as error:
+        if "does not exist" in str(error):  # the code is ValidationError, which has other causes too
+            return None
+        raise
+    return stack.get("LastUpdatedTime", stack["CreationTime"])
 
 
 def outputs(aws: LocalAws, name: str) -> dict[str, str]:

@@ -14,7 +14,7 @@ from handler.cloudformation.request import CustomResourceRequest
 from handler.cloudformation.teardown import Response, plan_deletion, validate
 from handler.config import Config
 from handler.errors import RequestRejected
-from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack, at
 from handler.inbound.event import RejectedEvent, parse_event
 from handler.inbound.eventbridge import is_scheduled
 
@@ -25,8 +25,10 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
     `config` returns the configuration of the deployed function, and is called only for events that depend on it. Raises
     RequestRejected with the function's own reason.
     """
-    needs_sweep = isinstance(payload, Mapping) and is_scheduled(payload)
-    match parse_event(payload, config().sweep_request if needs_sweep else None).content:
+    stack = Stack("")
+    if isinstance(payload, Mapping) and (is_scheduled(payload) or at(payload, "detail", "canceler") is not None):
+        stack = Stack(config().stack_name, sweep_request=config().sweep_request)
+    match parse_event(payload, stack).content:
         case IgnoredEvent() as ignored:
             return ignored
         case RejectedEvent(reason):

@@ -1,13 +1,17 @@
 """`make plan`: show what an event would cancel on a deployed stack, by a dry run."""
 
+import io
 import json
 import os
+import re
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+from urllib.request import urlopen
+from zipfile import ZipFile
 
 import boto3
 from mypy_boto3_cloudformation import CloudFormationClient
@@ -17,6 +21,7 @@ from rich.markup import escape
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
 from handler.inbound.envelope import IgnoredEvent
+from handler.version import VERSION
 from tools.errors import NotPlanned
 from tools.localaws import background, sam
 from tools.localaws.aws import LocalAws, isolated_environment
@@ -25,6 +30,10 @@ from tools.screen import Screen
 
 from .dry_run import dry_run_of, is_dry_run
 
+if TYPE_CHECKING:
+    from mypy_boto3_lambda.type_defs import FunctionConfigurationResponseTypeDef
+
+_SOURCE = sam.ROOT / "src"
 _COLUMNS = ("Job", "What would happen", "Why")
 _EXCLUDED = "excluded"
 _OUTCOMES = {
@@ -47,13 +56,36 @@ class Stack:
     environment: Mapping[str, str]
     cloudformation: CloudFormationClient
     functions: LambdaClient
+    is_local: bool = False
 
     def config(self) -> Config:
         """Read the configuration of the deployed function. Raises InvalidConfiguration."""
+        return Config.from_env(self._configuration().get("Environment", {}).get("Variables", {}))
+
+    def difference(self) -> str:
+        """Return how the deployed function differs from the checkout, or nothing.
+
+        Only the release is compared on AWS: to read the code, a caller needs a permission that nothing else here needs.
+        """
+        configuration = self._configuration()
+        found = re.match(r"iot-job-canceler (\S+), ", configuration.get("Description", ""))
+        release = found[1] if found else "unknown"
+        if release != VERSION:
+            return f"the stack runs release {release}, and this checkout is release {VERSION}"
+        if self.is_local and self._code(configuration["FunctionName"]) != _code_of_checkout():
+            return "the stack runs other code than this checkout, which `make up` deploys"
+        return ""
+
+    def _configuration(self) -> "FunctionConfigurationResponseTypeDef":
         found = self.cloudformation.describe_stack_resource(StackName=self.name, LogicalResourceId="Function")
         function = found["StackResourceDetail"]["PhysicalResourceId"]
-        configuration = self.functions.get_function_configuration(FunctionName=function)
-        return Config.from_env(configuration.get("Environment", {}).get("Variables", {}))
+        return self.functions.get_function_configuration(FunctionName=function)
+
+    def _code(self, function: str) -> dict[str, bytes]:
+        location = self.functions.get_function(FunctionName=function)["Code"]["Location"]
+        with urlopen(location) as response, ZipFile(io.BytesIO(response.read())) as bundle:  # noqa: S310 - the local AWS
+            names = [name for name in bundle.namelist() if re.fullmatch(r"handler/.*\.py", name)]
+            return {name: bundle.read(name) for name in names}
 
     def invoke(self, request: Mapping[str, object]) -> Report:
         """Return the function's report. Raises SamFailed, and NotPlanned if request or report is not a dry run."""
@@ -77,6 +109,9 @@ def plan(screen: Screen, options: Namespace) -> int:
     """Return exit code 0 if the plan is complete, even if it is empty."""
     stack = _on_aws(options.stack) if options.stack else _on_the_local_aws()
     screen.say(f"Plan of {options.event} on the stack {stack.name}, {stack.where}. Nothing is canceled.\n")
+    if difference := stack.difference():
+        consequence = "The plan reads the event with the code of this checkout, so the real run can differ."
+        screen.say(f"Warning: {difference}. {consequence}\n", style="yellow")
     try:
         request = dry_run_of(_read(options.event), stack.config)
     except RequestRejected as rejection:
@@ -126,6 +161,11 @@ def _read(path: Path) -> object:
         raise NotPlanned(f"{path} can't be read as JSON: {error}") from error
 
 
+def _code_of_checkout() -> dict[str, bytes]:
+    files = (_SOURCE / "handler").rglob("*.py")
+    return {path.relative_to(_SOURCE).as_posix(): path.read_bytes() for path in files}
+
+
 def _on_aws(name: str) -> Stack:
     """Return the stack in the AWS account and Region of the user's shell."""
     lambda_client = boto3.client("lambda")
@@ -140,4 +180,4 @@ def _on_the_local_aws() -> Stack:
     aws = LocalAws.running_at(state["port"])
     environment = isolated_environment() | aws.environment
     where = f"on the local AWS at {aws.endpoint_url}"
-    return Stack(sam.STACK_NAME, where, environment, aws.client("cloudformation"), aws.client("lambda"))
+    return Stack(sam.STACK_NAME, where, environment, aws.client("cloudformation"), aws.client("lambda"), is_local=True)

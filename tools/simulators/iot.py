@@ -58,6 +58,7 @@ class Job:
     created_at: datetime = field(kw_only=True)
     last_updated_at: datetime = field(kw_only=True)
     description: str | None = None
+    starts_at: str | None = None
 
 
 class IotSimulator:
@@ -163,6 +164,7 @@ class IotSimulator:
             targets=targets,
             namespace=parameters.get("namespaceId"),
             description=parameters.get("description"),
+            starts_at=parameters.get("schedulingConfig", {}).get("startTime"),
             tags={tag["Key"]: tag.get("Value", "") for tag in parameters.get("tags", [])},
         )
         return self._identity(job_id)
@@ -176,6 +178,7 @@ class IotSimulator:
             "namespaceId": job.namespace,
             "reasonCode": job.reason_code,
             "comment": job.comment,
+            "schedulingConfig": None if job.starts_at is None else {"startTime": job.starts_at},
             "jobProcessDetails": {name: counted[status] for status, name in COUNTERS.items()},
         }
         self._age([job_id])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "iot-job-canceler"
-MAX_CALL_SECONDS = 5.0  # with the SDK's own second attempt
+MAX_CALL_SECONDS = 10.0  # two attempts of 2 s, and a wait of up to 6 s between them
 # PutEvents accepts 262,144 bytes. The jobs of one event may have this many; everything else is far smaller.
 _MAX_JOBS_BYTES = 200_000
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 1  # the SDK's default of 60 s could outlast the deadline of an invocation
 READ_TIMEOUT_SECONDS = 3
 MAX_ATTEMPTS = 2  # a job that is still throttled after these is DEFERRED
-_MAX_BACKOFF_SECONDS = 1  # `standard` waits up to 2**n s before attempt n + 1
+_MAX_BACKOFF_SECONDS = 6  # `standard` waits up to 1 s before attempt 2, and up to 5 s more for x-amz-retry-after
 MAX_CALL_SECONDS = float(MAX_ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS) + _MAX_BACKOFF_SECONDS)
 _PAGE_SIZE = 250  # jobs or executions: the maximum of the listings
 
@@ -106,6 +106,7 @@ class IotJobs:
             reason_code=described.get("reasonCode", ""),
             comment=described.get("comment", ""),
             is_draining=described.get("isConcurrent", False) or counts.get("numberOfQueuedThings", 0) > 0,
+            starts_at=described.get("schedulingConfig", {}).get("startTime", ""),
         )
 
     def tags(self, arn: str) -> Mapping[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
-MAX_CALL_SECONDS = 5.0  # two attempts of 2 s, and a wait of up to 1 s between them
+MAX_CALL_SECONDS = 10.0  # two attempts of 2 s, and a wait of up to 6 s between them
 _VISIBILITY_MARGIN_SECONDS = 10  # by which a message stays invisible after the invocation has ended
 _VISIBILITY_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
     ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"), MessageNotInFlight
@@ -110,6 +110,8 @@ class Queues:
         """
         body = json.dumps(payload)
         stage = f"admitted: {'Admitted' in attributes}, waits: {'WaitsFor' in attributes}"
+        if "WaitsAdmitted" in attributes:
+            stage += ", admitted after the wait"
         if replaced:
             stage += f", replaces: {replaced.message_id}"
         with _translated_errors(_SEND_ERRORS, EnqueueUnavailable):

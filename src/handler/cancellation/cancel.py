@@ -11,7 +11,7 @@ from dataclasses import replace
 from handler.cancellation.executions import end_executions
 from handler.cancellation.job import ACTIVE_STATUSES, TERMINAL_STATUSES, Job, JobStatus
 from handler.cancellation.parallel import in_parallel
-from handler.cancellation.report import JobResult, Outcome, counted
+from handler.cancellation.report import ExcludedJob, JobResult, Outcome, counted
 from handler.cancellation.request import CancelRequest
 from handler.cancellation.session import Session
 from handler.errors import AccessDenied, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
@@ -22,32 +22,40 @@ READ_BACK_WAITS_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 def cancel_jobs(
     session: Session, job_ids: Iterable[str], request: CancelRequest, *, describe_first: bool = False
-) -> tuple[JobResult, ...]:
-    """Return one result for each job, in order. Jobs for which there is no time are DEFERRED.
+) -> tuple[tuple[JobResult, ...], tuple[ExcludedJob, ...]]:
+    """Return one result for each job, in order, and the jobs that are excluded after all.
 
-    `describe_first` is for jobs that most likely have ended: then one call is enough. Of these, selected jobs that have
-    not ended are left as they are.
+    Jobs for which there is no time are DEFERRED. `describe_first` is for jobs that most likely have ended: then one
+    call is enough. Of these, selected jobs that have not ended are left as they are. A selected job is excluded if its
+    rollout has not begun as long ago as the criteria demand: only DescribeJob returns its scheduled start.
     """
 
-    def act(job_id: str) -> JobResult:
+    def act(job_id: str) -> JobResult | ExcludedJob:
         if request.dry_run:
-            return _plan(session, job_id)
+            return _plan(session, job_id, request)
         if describe_first and (result := _result_without_cancel(session, job_id, request)):
             return result
+        if request.criteria and request.criteria.older_than_hours:
+            why = request.criteria.why_not_begun(session.api.describe(job_id).starts_at, session.utc_now())
+            if why:
+                return ExcludedJob(job_id, why)
         return _cancel(session, job_id, request)
 
-    results = in_parallel(lambda job_id: _settle(act, JobResult(job_id, Outcome.DEFERRED)), job_ids)
+    all_results = in_parallel(lambda job_id: _settle(act, JobResult(job_id, Outcome.DEFERRED)), job_ids)
+    results = tuple(result for result in all_results if isinstance(result, JobResult))
+    excluded = tuple(result for result in all_results if isinstance(result, ExcludedJob))
     if not request.force:
-        return tuple(results)
-    return tuple(
+        return results, excluded
+    forced = (
         _settle(lambda job_id: _end_executions(session, job_id, request), result)
         if _has_executions_to_end(result, session)
         else result
         for result in results
     )
+    return tuple(forced), excluded
 
 
-def _settle(act: Callable[[str], JobResult], before: JobResult) -> JobResult:
+def _settle[Result](act: Callable[[str], Result], before: JobResult) -> Result | JobResult:
     """Return the result of `act`, or the result known `before` with the error that `act` raised."""
     try:
         return act(before.job_id)
@@ -59,10 +67,13 @@ def _settle(act: Callable[[str], JobResult], before: JobResult) -> JobResult:
         return replace(before, outcome=Outcome.FAILED, detail=str(error))
 
 
-def _plan(session: Session, job_id: str) -> JobResult:
+def _plan(session: Session, job_id: str, request: CancelRequest) -> JobResult | ExcludedJob:
     job = session.api.describe(job_id)
     if job.status in TERMINAL_STATUSES:
         return _terminal(job, Outcome.ALREADY_CANCELED)
+    why = request.criteria.why_not_begun(job.starts_at, session.utc_now()) if request.criteria else ""
+    if why:
+        return ExcludedJob(job_id, why)
     if not job_id.startswith(session.limits.job_id_prefix):
         return _denied(session, job, _outside_prefix(session))
     if _is_protected(session, job):

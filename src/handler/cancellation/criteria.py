@@ -3,10 +3,11 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from handler.cancellation.job import ACTIVE_STATUSES, JobStatus
-from handler.cancellation.validation import quoted, read_object, read_text, read_texts
+from handler.cancellation.validation import quoted, read_object, read_text, read_texts, without_quotes
 from handler.errors import RequestRejected
 
 KEYS = (
@@ -20,6 +21,7 @@ KEYS = (
     "tags",
 )
 SCOPES = ("jobIdGlob", "thingGroupName", "tags")
+OTA_PREFIX = "AFR_OTA-"  # FreeRTOS over-the-air updates are jobs with this prefix. Their own service cancels them.
 
 _GLOB = re.compile(r"[a-zA-Z0-9_*?-]{1,64}")
 _THING_GROUP = re.compile(r"[a-zA-Z0-9:_-]{1,128}")  # CreateThingGroup
@@ -42,10 +44,33 @@ class Criteria:
     thing_group_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    def is_older(self, since: datetime, now: datetime) -> bool:
+        """Return True if a time is more than `older_than_hours` ago. Both times are timezone-aware."""
+        return not self.older_than_hours or now - since > timedelta(hours=self.older_than_hours)
+
+    def why_not_begun(self, starts_at: str, now: datetime) -> str:
+        """Return why a job with this startTime is not old enough, or an empty string.
+
+        The age of a job never counts from before its scheduled start. An unreadable start could be in the future. A
+        time without an offset is in UTC (AWS IoT API reference, SchedulingConfig).
+        """
+        if not starts_at or not self.older_than_hours:
+            return ""
+        try:
+            start = datetime.fromisoformat(starts_at)
+        except ValueError:
+            return f"its scheduled start {quoted(starts_at)} is not a time"
+        start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
+        if self.is_older(start, now):
+            return ""
+        if start > now:
+            return f"its rollout is scheduled to begin at {start:%Y-%m-%dT%H:%MZ}"
+        return f"its rollout began at {start:%Y-%m-%dT%H:%MZ}, not more than {self.older_than_hours:g} h ago"
+
 
 def parse_criteria(value: object) -> Criteria:
     """Parse the value of `select`. Raises RequestRejected."""
-    fields = read_object("select", value, KEYS)
+    fields = read_object("select", value, KEYS, path="select.")
     if not any(fields.get(scope) for scope in SCOPES):
         raise RequestRejected("select", "age alone is too broad; must have at least one of ", *SCOPES)
     return Criteria(
@@ -74,6 +99,17 @@ def check_prefix(criteria: Criteria, prefix: str) -> None:
         )
 
 
+def check_owner(criteria: Criteria | None) -> None:
+    """Raise RequestRejected for a glob that matches only jobs which a selection never takes."""
+    if criteria and re.split(r"[*?]", criteria.job_id_glob or "*")[0].startswith(OTA_PREFIX):
+        raise RequestRejected(
+            "select.jobIdGlob",
+            f"matches only FreeRTOS over-the-air updates ({OTA_PREFIX}*), which a selection never takes; "
+            "select other jobs, or name such a job by ",
+            "jobId",
+        )
+
+
 _GLOB_ALLOWED = "1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?"
 
 
@@ -96,7 +132,9 @@ def _hours(value: object) -> float:
     if value is None:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= _MAX_HOURS:
-        raise RequestRejected("select.olderThanHours", f"must be a number above 0, and at most {_MAX_HOURS}")
+        raise RequestRejected(
+            "select.olderThanHours", f"must be a number above 0, and at most {_MAX_HOURS}{without_quotes(value)}"
+        )
     return float(value)
 
 
@@ -125,7 +163,9 @@ def _tags(value: object) -> Mapping[str, str]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not 1 <= len(value) <= _MAX_TAGS:
-        raise RequestRejected("select.tags", f"must be an object of 1 to {_MAX_TAGS} tags")
+        raise RequestRejected(
+            "select.tags", f'must be an object of 1 to {_MAX_TAGS} tags, each key once, such as {{"env": "dev"}}'
+        )
     for key, tag in value.items():
         if not (isinstance(key, str) and 1 <= len(key) <= _MAX_TAG_KEY_LENGTH):
             raise RequestRejected("select.tags", f"keys must be strings of 1 to {_MAX_TAG_KEY_LENGTH} characters")

@@ -38,7 +38,8 @@ class Job:
     """A job as DescribeJob returns it.
 
     `targets` are ARNs of things and thing groups; `namespace` is empty for most jobs. `reason_code` and `comment` are
-    those of its cancellation. `is_draining`: the service has not canceled all of its queued executions yet.
+    those of its cancellation. `is_draining`: the service has not canceled all of its queued executions yet. `starts_at`
+    is the startTime of its schedule as the service returns it, or empty.
     """
 
     job_id: str
@@ -50,6 +51,7 @@ class Job:
     reason_code: str = ""
     comment: str = ""
     is_draining: bool = False
+    starts_at: str = ""
 
     @property
     def has_running_executions(self) -> bool:

@@ -4,16 +4,21 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Protocol
 
+from handler.cancellation.parallel import THREADS
 from handler.errors import OutOfTime
 
 type Clock = Callable[[], float]
 type Sleep = Callable[[float], None]
+
+MAX_RUN_SECONDS = 280.0  # of the function's Timeout, 300 s
+_TYPICAL_CALL_SECONDS = 0.1  # however high the rate limit is, each thread waits this long for a call
 
 
 class LambdaContext(Protocol):
     """The part of the Lambda context object that the function uses."""
 
     aws_request_id: str
+    invoked_function_arn: str
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds until Lambda ends the invocation."""
@@ -99,8 +104,16 @@ class Gate:
         return True
 
     def call_budget(self) -> int:
-        """Return how many calls of one operation fit into half of the time left.
+        """Return how many calls of one operation fit into half of the longest run, which a later delivery may have.
 
         Half: each delivery starts again, and has to come further than the one before.
         """
-        return max(0, int(self._deadline.remaining / 2 * self._per_second))
+        return self._calls_in(MAX_RUN_SECONDS / 2)
+
+    def share_of_time(self, share: float) -> tuple[Deadline, int]:
+        """Return when this share of the time left will have passed, and how many calls of one operation fit into it."""
+        seconds = self._deadline.remaining * share
+        return Deadline(seconds, self._clock), self._calls_in(seconds)
+
+    def _calls_in(self, seconds: float) -> int:
+        return max(0, int(seconds * min(self._per_second, THREADS / _TYPICAL_CALL_SECONDS)))

@@ -85,20 +85,23 @@ class Wait:
     """A wait for the devices of these jobs that began at `since`, in seconds since the epoch.
 
     `force`: it began with force. One that began without it ends no execution, even if the stack allows that later.
-    `poll_seconds`: the time until the jobs are polled next.
+    `poll_seconds`: the time until the jobs are polled next, or 0 once they are complete. Then a teardown's selection is
+    repeated; `limit_checked`: that selection was checked against the job limit.
     """
 
     job_ids: tuple[str, ...]
     since: float
     force: bool = False
     poll_seconds: int = 0
+    limit_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """One run: the function's return value, a log line and an event.
 
-    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report.
+    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report: a rejected request
+    has the default one, which says who sent it, or None. `warnings` are logged in lines of their own.
     """
 
     status: RunStatus
@@ -110,6 +113,7 @@ class Report:
     excluded: tuple[ExcludedJob, ...] = ()
     wait: Wait | None = None
     cancel_reason: CancelReason | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:

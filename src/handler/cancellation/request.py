@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Self
 
-from handler.cancellation.criteria import Criteria, check_prefix, parse_criteria
-from handler.cancellation.validation import quoted, read_flag, read_job_id, read_object, read_text
+from handler.cancellation.criteria import Criteria, parse_criteria
+from handler.cancellation.validation import (
+    quoted,
+    read_flag,
+    read_job_id,
+    read_object,
+    read_text,
+    without_quotes,
+)
 from handler.errors import RequestRejected
 
 # CancelJob's own limits for reasonCode and comment.
@@ -81,7 +88,7 @@ class CancelRequest:
 
 
 def parse_request(document: object, limits: StackLimits, default: CancelReason) -> CancelRequest:
-    """Parse the value of `cancel`, and check it against the limits of the stack.
+    """Parse the value of `cancel`, and check it against the limits of the stack. The run checks its criteria.
 
     Raises RequestRejected, which names the field and what it allows.
     """
@@ -96,7 +103,7 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     check_job_limit("jobIds", len(job_ids), max_jobs, wait_minutes=wait_minutes)
     return CancelRequest(
         job_ids=job_ids,
-        criteria=_criteria(fields["select"], limits) if "select" in fields else None,
+        criteria=parse_criteria(fields["select"]) if "select" in fields else None,
         force=_force(fields.get("force"), limits),
         dry_run=_dry_run(fields.get("dryRun"), limits),
         max_jobs=max_jobs,
@@ -127,12 +134,6 @@ def _job_ids(fields: Mapping[str, object], limits: StackLimits) -> tuple[str, ..
         return ()
     values = {"jobId": fields["jobId"]} if "jobId" in fields else _numbered(fields["jobIds"])
     return tuple(dict.fromkeys(_job_id(field, value, limits) for field, value in values.items()))
-
-
-def _criteria(value: object, limits: StackLimits) -> Criteria:
-    criteria = parse_criteria(value)
-    check_prefix(criteria, limits.job_id_prefix)
-    return criteria
 
 
 def _numbered(value: object) -> dict[str, object]:
@@ -167,7 +168,8 @@ def _max_jobs(value: object, limits: StackLimits) -> int:
         return limits.max_jobs
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= limits.max_jobs:
         raise RequestRejected(
-            "maxJobs", f"must be a whole number from 1 to {limits.max_jobs}, the stack's MaxJobsPerRun"
+            "maxJobs",
+            f"must be a whole number from 1 to {limits.max_jobs}, the stack's MaxJobsPerRun{without_quotes(value)}",
         )
     return value
 
@@ -176,7 +178,9 @@ def _wait_minutes(value: object) -> int:
     if value is None:
         return 0
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_WAIT_MINUTES:
-        raise RequestRejected("waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}")
+        raise RequestRejected(
+            "waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}{without_quotes(value)}"
+        )
     return value
 
 

@@ -4,8 +4,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from handler.cancellation.cancel import cancel_jobs
-from handler.cancellation.criteria import Criteria, can_match, check_prefix
-from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, counted, status_of
+from handler.cancellation.criteria import Criteria, can_match, check_owner, check_prefix
+from handler.cancellation.report import (
+    ExcludedJob,
+    JobResult,
+    Outcome,
+    Report,
+    RunStatus,
+    Trigger,
+    Wait,
+    counted,
+    status_of,
+)
 from handler.cancellation.request import CancelRequest, check_job_limit
 from handler.cancellation.selection import earlier_cancellations, select
 from handler.cancellation.session import Session
@@ -14,6 +24,10 @@ from handler.errors import JobsError, JobsUnavailable, RequestRejected
 
 # A teardown's selection is repeated until it finds nothing new, or this often.
 MAX_TEARDOWN_ROUNDS = 3
+_INCOMPLETE_SEARCH = (
+    "the account has more canceled jobs than one run can search: devices may still run jobs that an earlier attempt of "
+    "this request canceled, beside those in the report"
+)
 
 
 def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
@@ -26,63 +40,69 @@ def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
 
 def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
     if session.wait:
-        return _poll(session, request, trigger, session.wait.job_ids)
+        return _poll(session, request, trigger, session.wait)
     if request.criteria:
         return _run_selection(session, request, request.criteria, trigger, limit_checked=session.limit_checked)
-    return _report(request, trigger, _cancel(session, request.job_ids, request))
+    results, _ = _cancel(session, request.job_ids, request)
+    return _report(request, trigger, results)
 
 
-def _poll(session: Session, request: CancelRequest, trigger: Trigger, job_ids: Sequence[str]) -> Report:
+def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait) -> Report:
     """Read the jobs that the run waits for. A teardown's selection is repeated when no device runs them any more.
 
     Another delivery may have canceled more jobs since; of a deleted stack, the selection decides.
     """
-    polled = _report(request, trigger, _cancel(session, job_ids, request, describe_first=True))
+    polled = _report(request, trigger, _cancel(session, wait.job_ids, request, describe_first=True)[0])
     if trigger is not Trigger.TEARDOWN or request.criteria is None or not _is_complete(polled):
         return polled
     if not can_match(request.criteria, session.limits.job_id_prefix):
         return polled
     try:
-        selected = _run_selection(session, request, request.criteria, trigger, limit_checked=False)
+        selected = _run_selection(session, request, request.criteria, trigger, limit_checked=wait.limit_checked)
     except RequestRejected as rejection:  # earlier deliveries have canceled jobs, so the run is not REJECTED
         return replace(polled, status=RunStatus.UNSETTLED, reason=str(rejection.in_template_spelling()))
     selected_ids = {job.job_id for job in selected.jobs}
     jobs = (*(job for job in polled.jobs if job.job_id not in selected_ids), *selected.jobs)
-    return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs))
+    # A report lists jobs only after the selection was checked against the job limit. It is not checked again.
+    limit_checked = wait.limit_checked or bool(selected.jobs)
+    status = _worse_status(selected.status, jobs)
+    wait_so_far = replace(wait, limit_checked=limit_checked) if status is RunStatus.UNFINISHED else None
+    return replace(selected, jobs=jobs, status=status, wait=wait_so_far)
 
 
 def _run_selection(
     session: Session, request: CancelRequest, criteria: Criteria, trigger: Trigger, *, limit_checked: bool
 ) -> Report:
-    """`limit_checked`: the selection was checked against the job limit before."""
+    """`limit_checked`: the selection was checked against the job limit before.
+
+    The limit is checked once, before the first cancel. Jobs that appear in a later round of a teardown are not checked:
+    else throttling, which delays a round to another delivery, would decide.
+    """
     check_prefix(criteria, session.limits.job_id_prefix)
+    check_owner(criteria)
     results: dict[str, JobResult] = {}
-    excluded: tuple[ExcludedJob, ...] = ()
+    excluded: dict[str, ExcludedJob] = {}
     rounds = 1 if request.dry_run or trigger is not Trigger.TEARDOWN else MAX_TEARDOWN_ROUNDS
     for number in range(rounds):
+        is_first = number == 0 and not limit_checked
         try:
-            is_first_attempt = number == 0 and not session.limit_checked
-            selection = select(session, criteria, session.gate.call_budget() if is_first_attempt else None)
+            selection = select(session, criteria, request.max_jobs if is_first else None)
         except JobsError as error:
             if number == 0 and not isinstance(error, JobsUnavailable):
                 raise RequestRejected("select", f"the selection failed: {error}") from error
             return _unfinished(request, trigger, results.values(), f"the selection failed: {error}")
-        excluded = excluded or selection.excluded
-        new = [job.job_id for job in selection.jobs if job.job_id not in results]
-        try:
+        new = [job.job_id for job in selection.jobs if job.job_id not in results and job.job_id not in excluded]
+        if is_first:
             check_job_limit(
                 "select",
-                0 if limit_checked else len(results) + len(new),
+                len(new),
                 request.max_jobs,
                 wait_minutes=request.wait_minutes,
-                canceled="none of the new ones" if results or session.wait else "none of them",
+                canceled="none of the new ones" if session.wait else "none of them",
             )
-        except RequestRejected as rejection:
-            if number == 0:
-                raise
-            reason = str(rejection.in_template_spelling())
-            return replace(_report(request, trigger, results.values(), reason), status=RunStatus.UNSETTLED)
-        results |= {result.job_id: result for result in _cancel(session, new, request)}
+        new_results, not_begun = _cancel(session, new, request)
+        results |= {result.job_id: result for result in new_results}
+        excluded |= {job.job_id: job for job in (*selection.excluded, *not_begun)}
         if not new or rounds == 1 or _has_deferred(results.values()):
             break
     else:
@@ -90,6 +110,7 @@ def _run_selection(
             request, trigger, results.values(), f"new jobs matched in each of {rounds} rounds of selection"
         )
     matched = f"{counted(len(results), 'active job')} matched"
+    warnings: tuple[str, ...] = ()
     if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):
         try:
             earlier = earlier_cancellations(session, criteria, request, results)
@@ -97,17 +118,20 @@ def _run_selection(
             return _unfinished(
                 request, trigger, results.values(), f"{matched}; the search for earlier canceled jobs failed: {error}"
             )
-        if earlier:
-            matched = f"{matched}; devices still run {counted(len(earlier), 'job')} that an earlier attempt canceled"
-            canceled = _cancel(session, earlier, request, describe_first=True)
+        if earlier.job_ids:
+            number_of_jobs = counted(len(earlier.job_ids), "job")
+            matched = f"{matched}; devices still run {number_of_jobs} that an earlier attempt canceled"
+            canceled, _ = _cancel(session, earlier.job_ids, request, describe_first=True)
             results |= {result.job_id: result for result in canceled}
-    report = _report(request, trigger, results.values(), matched)
-    return replace(report, excluded=excluded) if request.dry_run else report
+        if not earlier.is_complete:
+            warnings = (_INCOMPLETE_SEARCH,)
+    report = replace(_report(request, trigger, results.values(), matched), warnings=warnings)
+    return replace(report, excluded=tuple(excluded.values())) if request.dry_run else report
 
 
 def _cancel(
     session: Session, job_ids: Sequence[str], request: CancelRequest, *, describe_first: bool = False
-) -> tuple[JobResult, ...]:
+) -> tuple[tuple[JobResult, ...], tuple[ExcludedJob, ...]]:
     rotated = rotate(job_ids, session.previous_attempts)
     return cancel_jobs(session, rotated, request, describe_first=describe_first)
 

@@ -1,27 +1,26 @@
 """Select jobs: cheap filters first, calls for single jobs last, and only where the criteria need them."""
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
 from heapq import nlargest
 from itertools import compress
 
-from handler.cancellation.criteria import Criteria
-from handler.cancellation.job import ACTIVE_STATUSES, JobsApi, JobStatus, JobSummary
+from handler.cancellation.criteria import OTA_PREFIX, Criteria
+from handler.cancellation.job import ACTIVE_STATUSES, Job, JobsApi, JobStatus, JobSummary
 from handler.cancellation.parallel import in_parallel
 from handler.cancellation.report import ExcludedJob
 from handler.cancellation.request import CancelRequest
 from handler.cancellation.session import Session
-from handler.errors import JobNotFound, RequestRejected
+from handler.errors import JobNotFound, OutOfTime, RequestRejected
 
-# FreeRTOS over-the-air updates are jobs with this prefix, Greengrass deployments are jobs in this namespace. Their own
-# services cancel them.
-OTA_PREFIX = "AFR_OTA-"
-GREENGRASS_NAMESPACE = "aws-gg-deployment"
+GREENGRASS_NAMESPACE = "aws-gg-deployment"  # Greengrass deployments are jobs in it. Their own service cancels them.
 _UNUSED_NAMESPACE = "iot-job-canceler-probe"
-# Canceled jobs stay listed for two years. Only those that changed last are described.
+# Canceled jobs stay listed for two years: an account can have more than a run can list. Listing them, and describing
+# those that changed last, each have a quarter of the time left.
 MAX_EARLIER_CANCELLATIONS = 500
+_SEARCH_SHARE = 0.25
 _MAX_EXCLUDED = 100
 
 
@@ -33,12 +32,24 @@ class Selection:
     excluded: tuple[ExcludedJob, ...]
 
 
-def select(session: Session, criteria: Criteria, call_budget: int | None = None) -> Selection:
+@dataclass(frozen=True, slots=True)
+class EarlierCancellations:
+    """The ids of jobs that an earlier attempt canceled and that devices still run. `is_complete`: all were found."""
+
+    job_ids: tuple[str, ...]
+    is_complete: bool
+
+
+def select(session: Session, criteria: Criteria, max_jobs: int | None = None) -> Selection:
     """List the active jobs, and return those that match.
 
-    `call_budget` is how many calls for single jobs one run has the time for; None is any number. Raises JobsError: a
-    listing or a call that failed is never an empty selection. Raises RequestRejected if the budget is exceeded.
+    With `max_jobs`, the job limit, the selection is the first one of an event. Then it raises RequestRejected if it
+    needs more calls for single jobs than half of the longest run has time for; and if it has more jobs than the limit,
+    jobs whose rollout has not begun long enough ago are removed. Otherwise they remain, and are removed when they
+    are described, before they are canceled. Raises JobsError: a listing or a call that failed is never an empty
+    selection.
     """
+    call_budget = None if max_jobs is None else session.gate.call_budget()
     excluded: list[ExcludedJob] = []
 
     def exclude(job_id: str, why: str) -> None:
@@ -53,25 +64,27 @@ def select(session: Session, criteria: Criteria, call_budget: int | None = None)
                 continue
             if summary.job_id.startswith(OTA_PREFIX):
                 exclude(summary.job_id, "owned by FreeRTOS over-the-air updates")
-            elif not _is_old_enough(summary, criteria, now):
+            elif not criteria.is_older(_age_starts_at(summary, criteria), now):
                 exclude(summary.job_id, f"not older than {criteria.older_than_hours:g} h")
             else:
                 candidates[summary.job_id] = summary
     for job_id in _greengrass_deployments(session.api, candidates, criteria, call_budget):
         exclude(job_id, "owned by AWS IoT Greengrass")
         del candidates[job_id]
-    matching = _with_tags_and_targets(session.api, candidates.values(), criteria, call_budget)
+    matching = list(_with_tags_and_targets(session.api, candidates.values(), criteria, call_budget))
+    if call_budget is not None and max_jobs is not None and max_jobs < len(matching) <= call_budget:
+        matching = _begun(session.api, matching, criteria, now, exclude)
     return Selection(tuple(matching), tuple(excluded))
 
 
 def earlier_cancellations(
     session: Session, criteria: Criteria, request: CancelRequest, known: Container[str]
-) -> list[str]:
-    """Return the ids of jobs that an earlier attempt of this request canceled and that devices still run.
+) -> EarlierCancellations:
+    """Find the jobs that an earlier attempt of this request canceled and that devices still run.
 
     A canceled job no longer matches a selection, but a teardown that is retried has to wait for its devices, or end
     their executions, as the first delivery had to. Such a job has the request's reasonCode and comment. Jobs in `known`
-    are omitted. Raises JobsError.
+    are omitted. The search is bounded in time and in number. Raises JobsError.
     """
     now = session.utc_now()
 
@@ -81,7 +94,7 @@ def earlier_cancellations(
             summary.job_id not in known
             and not summary.job_id.startswith(OTA_PREFIX)
             and _is_in_scope(summary, criteria, session.limits.job_id_prefix)
-            and (criteria.age_from != "createdAt" or _is_old_enough(summary, criteria, now))
+            and (criteria.age_from != "createdAt" or criteria.is_older(summary.created_at, now))
         )
 
     def was_canceled_by_request(summary: JobSummary) -> bool:
@@ -90,13 +103,27 @@ def earlier_cancellations(
             (job.reason_code, job.comment) == (request.reason.reason_code, request.reason.comment)
             and job.namespace != GREENGRASS_NAMESPACE
             and job.has_running_executions
-            and _matches_tags_and_targets(session.api, summary, criteria)
+            and _matches_tags_and_targets(session.api, summary, criteria, job)
         )
 
-    canceled = filter(is_in_scope, session.api.list_jobs(JobStatus.CANCELED))
-    number = min(MAX_EARLIER_CANCELLATIONS, session.gate.call_budget())
-    latest = nlargest(number, canceled, key=lambda summary: summary.last_updated_at)
-    return [summary.job_id for summary in _filtered(was_canceled_by_request, latest)]
+    deadline, calls = session.gate.share_of_time(_SEARCH_SHARE)
+    if not calls:
+        raise OutOfTime
+    in_scope, is_listed = 0, True
+
+    def canceled() -> Iterator[JobSummary]:
+        nonlocal in_scope, is_listed
+        for summary in session.api.list_jobs(JobStatus.CANCELED):
+            if deadline.remaining <= 0:
+                is_listed = False
+                return
+            if is_in_scope(summary):
+                in_scope += 1
+                yield summary
+
+    latest = nlargest(min(MAX_EARLIER_CANCELLATIONS, calls), canceled(), key=lambda summary: summary.last_updated_at)
+    found = _filtered(was_canceled_by_request, latest)
+    return EarlierCancellations(tuple(summary.job_id for summary in found), is_listed and in_scope == len(latest))
 
 
 def _is_in_scope(summary: JobSummary, criteria: Criteria, prefix: str) -> bool:
@@ -109,11 +136,8 @@ def _is_in_scope(summary: JobSummary, criteria: Criteria, prefix: str) -> bool:
     )
 
 
-def _is_old_enough(summary: JobSummary, criteria: Criteria, now: datetime) -> bool:
-    if not criteria.older_than_hours:
-        return True
-    since = summary.created_at if criteria.age_from == "createdAt" else summary.last_updated_at
-    return now - since > timedelta(hours=criteria.older_than_hours)
+def _age_starts_at(summary: JobSummary, criteria: Criteria) -> datetime:
+    return summary.created_at if criteria.age_from == "createdAt" else summary.last_updated_at
 
 
 def _greengrass_deployments(
@@ -146,22 +170,42 @@ def _ignores_namespaces(api: JobsApi, criteria: Criteria) -> bool:
 def _with_tags_and_targets(
     api: JobsApi, candidates: Iterable[JobSummary], criteria: Criteria, call_budget: int | None
 ) -> Iterable[JobSummary]:
-    calls_per_job = bool(criteria.tags) + bool(criteria.thing_group_name)
-    if not calls_per_job:
+    if not criteria.tags and criteria.thing_group_name is None:
         return candidates
     summaries = list(candidates)
-    _check_call_budget(len(summaries) * calls_per_job, call_budget)
+    _check_call_budget(len(summaries), call_budget)
     return _filtered(lambda summary: _matches_tags_and_targets(api, summary, criteria), summaries)
 
 
-def _matches_tags_and_targets(api: JobsApi, summary: JobSummary, criteria: Criteria) -> bool:
+def _begun(
+    api: JobsApi, summaries: list[JobSummary], criteria: Criteria, now: datetime, exclude: Callable[[str, str], None]
+) -> list[JobSummary]:
+    """Return the jobs without those whose rollout has not begun long enough ago."""
+    if not criteria.older_than_hours:
+        return summaries
+
+    reasons: dict[str, str] = {}
+
+    def has_begun(summary: JobSummary) -> bool:
+        reasons[summary.job_id] = criteria.why_not_begun(api.describe(summary.job_id).starts_at, now)
+        return not reasons[summary.job_id]
+
+    begun = _filtered(has_begun, summaries)
+    for summary in summaries:
+        if why := reasons.get(summary.job_id):
+            exclude(summary.job_id, why)
+    return begun
+
+
+def _matches_tags_and_targets(api: JobsApi, summary: JobSummary, criteria: Criteria, job: Job | None = None) -> bool:
     """Targets come from DescribeJob: the listing's own filter has omitted SCHEDULED jobs (aws-cli #8924)."""
     if criteria.tags and not criteria.tags.items() <= api.tags(summary.arn).items():
         return False
     group = criteria.thing_group_name
     if group is None:
         return True
-    return any(target.endswith(f":thinggroup/{group}") for target in api.describe(summary.job_id).targets)
+    described = job or api.describe(summary.job_id)
+    return any(target.endswith(f":thinggroup/{group}") for target in described.targets)
 
 
 def _filtered[Item](matches: Callable[[Item], bool], items: Iterable[Item]) -> list[Item]:
@@ -178,7 +222,10 @@ def _filtered[Item](matches: Callable[[Item], bool], items: Iterable[Item]) -> l
 
 
 def _check_call_budget(number: int, call_budget: int | None) -> None:
-    """Each delivery would start again and come no further, so reject at once and not after a hundred deliveries."""
+    """Each delivery would start again and come no further, so reject at once and not after a hundred deliveries.
+
+    `number` is that of calls of one operation, since AWS counts its quotas for each operation.
+    """
     if call_budget is not None and number > call_budget:
         raise RequestRejected(
             "select",

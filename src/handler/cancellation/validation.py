@@ -2,25 +2,45 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 from handler.errors import RequestRejected
 
 # CancelJob's pattern for a job id, from the service model. botocore checks no pattern and no maximum length.
 _JOB_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _MAX_QUOTED_LENGTH = 40
+# What cloudformation/properties.py reads: in a template, these values are strings.
+_QUOTED_FLAG = re.compile("true|false", re.IGNORECASE)
+_QUOTED_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
-def read_object(field: str, value: object, keys: Sequence[str]) -> Mapping[str, object]:
-    """Return `value` if it is an object with no other keys than `keys`, and no null. Raises RequestRejected."""
+def read_object(field: str, value: object, keys: Sequence[str], path: str = "") -> Mapping[str, object]:
+    """Return `value` if it is an object with no other keys than `keys`, and no null or empty string.
+
+    Raises RequestRejected.
+
+    `path` precedes each key in the name of its field.
+    """
     if not isinstance(value, Mapping):
         raise RequestRejected(field, "must be an object with the keys ", *keys)
     unknown = sorted(str(key) for key in value if key not in keys)
     if unknown:
-        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; the keys are ", *keys)
+        similar = most_similar(unknown[0], keys)
+        hint, named = ("did you mean ", (similar,)) if similar else ("the keys are ", keys)
+        raise RequestRejected(field, f"unknown key {quoted(unknown[0])}; {hint}", *named)
     for key, item in value.items():
         if item is None:
-            raise RequestRejected(key, "must not be null")
+            raise RequestRejected(f"{path}{key}", "must not be null")
+        if item == "":
+            raise RequestRejected(f"{path}{key}", "must not be empty: set a value, or omit it")
     return value
+
+
+def most_similar(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that differs from `name` by case or by a few letters, or None."""
+    by_lower_case = {each.lower(): each for each in known}
+    word = name.rpartition(".")[2][:_MAX_QUOTED_LENGTH].lower()
+    return next((by_lower_case[each] for each in get_close_matches(word, by_lower_case, n=1, cutoff=0.8)), None)
 
 
 def read_flag(field: str, value: object, *, default: bool) -> bool:
@@ -28,8 +48,13 @@ def read_flag(field: str, value: object, *, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise RequestRejected(field, "must be true or false")
+        raise RequestRejected(field, f"must be true or false{without_quotes(value, _QUOTED_FLAG)}")
     return value
+
+
+def without_quotes(value: object, pattern: re.Pattern[str] = _QUOTED_NUMBER) -> str:
+    """Return the end of a rejection: a hint if `value` is a number in quotes, else an empty string."""
+    return ", without quotes" if isinstance(value, str) and pattern.fullmatch(value) else ""
 
 
 def read_texts(field: str, value: object, pattern: re.Pattern[str], allowed: str) -> tuple[str, ...]:

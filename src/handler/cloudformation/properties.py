@@ -10,7 +10,7 @@ from dataclasses import replace
 from handler.cancellation import criteria
 from handler.cancellation import request as cancel_request
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
-from handler.cancellation.validation import quoted
+from handler.cancellation.validation import most_similar, quoted
 from handler.errors import RequestRejected
 
 type Properties = Mapping[str, object]
@@ -24,14 +24,17 @@ _SAFE_VALUES = {"force": False, "dryRun": True}
 _DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600  # CloudFormation's default and maximum
 _MIN_SERVICE_TIMEOUT_SECONDS = 30  # with less, there is no time for a call that may fail once
 _MIN_SECONDS_BESIDE_WAIT = 120  # of ServiceTimeout: to cancel, to poll once more, and to respond in time
+_MAX_JOBS_PER_RUN = 25_000  # the greatest value of the stack's parameter
 
 
 def _flag(value: object) -> object:
-    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    """Read a flag. Python, Jinja and YAML 1.1 write True, False, TRUE and FALSE."""
+    return {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _whole_number(value: object) -> object:
-    return int(value) if isinstance(value, str) and _is_digits(value) else value
+    number = _decimal_number(value)
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _decimal_number(value: object) -> object:
@@ -45,11 +48,29 @@ def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
 
 
+def _tags(value: object) -> object:
+    """Read tags, also from the list of Key and Value that most types of CloudFormation have. A list stays as it is if
+    a key is repeated.
+    """
+    tags: dict[str, object] = {}
+    for item in value if isinstance(value, list) else []:
+        match item:
+            case {"Key": str(key), "Value": tag, **others} if not others and key not in tags:
+                tags[key] = tag
+            case _:
+                return value
+    return tags or value
+
+
 def _select(value: object) -> object:
-    """Return Select with the keys of a request. An unknown key stays, with its path, for the parser to reject."""
+    """Return Select with the keys of a request. An unknown key stays, with its path, for the parser to reject.
+
+    CONTINUOUS jobs are selected too, unless TargetSelection says otherwise: what they belong to is deleted.
+    """
     if not isinstance(value, Mapping):
         return value
-    return {_SELECT_KEYS.get(name, f"Select.{name}"): _read(name, item) for name, item in value.items()}
+    criteria = {_SELECT_KEYS.get(name, f"Select.{name}"): _read(name, item) for name, item in value.items()}
+    return {"targetSelection": ["SNAPSHOT", "CONTINUOUS"], **criteria}
 
 
 _READERS: dict[str, Callable[[object], object]] = {
@@ -59,6 +80,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "MaxJobs": _whole_number,
     "WaitForExecutionsMinutes": _whole_number,
     "OlderThanHours": _decimal_number,
+    "Tags": _tags,
 }
 
 
@@ -75,11 +97,28 @@ _REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != 
 
 
 def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
-    """Read the properties of a Create or Update. Raises RequestRejected: the property, and what it allows."""
+    """Read the properties of a Create. Raises RequestRejected: the property, and what it allows.
+
+    A glob that can match no job of this stack is rejected too.
+    """
+    request = _read_form(properties, limits, reason)
+    if request.criteria:
+        try:
+            criteria.check_prefix(request.criteria, limits.job_id_prefix)
+            criteria.check_owner(request.criteria)
+        except RequestRejected as rejection:
+            raise rejection.in_template_spelling() from rejection
+    return request
+
+
+def _read_form(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
     known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
     for name in sorted(map(str, properties)):
         if name not in known:
-            raise RequestRejected(quoted(name), f"unknown property; the properties are {', '.join(known)}")
+            similar = most_similar(name, known)
+            hint = f"did you mean {similar}" if similar else f"the properties are {', '.join(known)}"
+            raise RequestRejected(quoted(name), f"unknown property; {hint}")
+    _check_empty(properties)
     if ("JobId" in properties) == ("Select" in properties):
         raise RequestRejected("JobId, Select", "exactly one of them must be given")
     if properties.get("OnIncomplete", "FAIL") not in ("FAIL", "CONTINUE"):
@@ -90,6 +129,15 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
         raise rejection.in_template_spelling() from rejection
     _check_times(request, properties)
     return request
+
+
+def _check_empty(properties: Properties) -> None:
+    """An optional parameter of a template is often empty by default, and so is the property that references it."""
+    select = properties.get("Select")
+    nested = {f"Select.{name}": value for name, value in select.items()} if isinstance(select, Mapping) else {}
+    for name, value in {**properties, **nested}.items():
+        if value == "":
+            raise RequestRejected(name, "must not be empty: set a value, omit it, or use AWS::NoValue")
 
 
 def _check_times(request: CancelRequest, properties: Properties) -> None:
@@ -108,18 +156,29 @@ def _check_times(request: CancelRequest, properties: Properties) -> None:
 def read_changes(
     properties: Properties, old_properties: Properties, limits: StackLimits, reason: CancelReason
 ) -> tuple[CancelRequest, tuple[str, ...]]:
-    """Read the properties of an Update: the changed ones strictly, and the others as a Delete will.
+    """Read the properties of an Update as a Delete will. Returns the request, and warnings.
 
-    The stack's parameters may have become stricter since. An Update of something else, or its rollback, must not fail
-    on that. Raises RequestRejected.
+    Raises RequestRejected for a changed property that no stack would accept. What the parameters of this stack forbid
+    is only a warning: they may have become stricter since, and a rollback is an Update with the earlier properties.
     """
     scope = {name: properties[name] for name in _SCOPES if name in properties}
     changed = {name: value for name, value in properties.items() if value != old_properties.get(name)}
     if changed.keys() & set(_TIMES):
         changed |= {name: properties[name] for name in _TIMES if name in properties}  # validated as a pair
-    strict_limits = limits if "JobId" in changed else replace(limits, job_id_prefix="")
-    read_strictly(scope | changed, strict_limits, reason)
-    return read_leniently(_document(scope), properties, limits, reason)
+    any_prefix = replace(limits, job_id_prefix="")
+    widest_limits = replace(any_prefix, force=True, dry_run=False, max_jobs=_MAX_JOBS_PER_RUN)
+    try:
+        _read_form(scope | changed, widest_limits, reason)
+    except RequestRejected as rejection:
+        if rejection.field == "MaxJobs":  # the reason must name the limit of this stack
+            _read_form(scope | {"MaxJobs": properties["MaxJobs"]}, any_prefix, reason)
+        raise
+    request, warnings = read_leniently(_document(scope), properties, limits, reason)
+    try:
+        read_strictly(scope, limits, reason)
+    except RequestRejected as rejection:
+        warnings = (*warnings, f"{rejection}; the update is accepted, but a deletion cannot cancel such a job")
+    return request, warnings
 
 
 def read_leniently(

@@ -17,7 +17,10 @@ _RESPONSE_KEYS = ("ResponseURL", "RequestId", "StackId", "LogicalResourceId")
 
 @dataclass(frozen=True, slots=True)
 class CustomResourceRequest:
-    """One request of CloudFormation. `physical_id` is None on Create."""
+    """One request of CloudFormation. `physical_id` is None on Create.
+
+    `refusal` says why the request cannot be carried out, whatever it asks for; it is empty if it can.
+    """
 
     request_type: Literal["Create", "Update", "Delete"]
     response_url: str = field(repr=False)
@@ -27,6 +30,7 @@ class CustomResourceRequest:
     physical_id: str | None
     properties: Mapping[str, object]
     old_properties: Mapping[str, object] = field(default_factory=dict)
+    refusal: str = ""
 
     @property
     def identity(self) -> str:
@@ -37,6 +41,16 @@ class CustomResourceRequest:
     def selection_id(self) -> str:
         """The id of a resource with Select: constant for life, so that another selection is not a replacement."""
         return f"{_SELECTION}:{self._stack_uuid_and_logical_id}"
+
+    @property
+    def names_selection(self) -> bool:
+        """True for the id of a resource with Select, also of another one: stack refactoring keeps the id."""
+        return (self.physical_id or "").startswith(f"{_SELECTION}:")
+
+    @property
+    def names_failed_create(self) -> bool:
+        """True for the marker that a failed Create returned."""
+        return (self.physical_id or "").startswith(f"{_FAILED_CREATE}:")
 
     @property
     def fallback_id(self) -> str:
@@ -65,6 +79,11 @@ class CustomResourceRequest:
         except ValueError:
             return None
 
+    def is_relayed(self, function_arn: str) -> bool:
+        """Return True if CloudFormation called another function, which invoked this one, as CDK's Provider does."""
+        called, own = _function_name(self.properties.get("ServiceToken")), _function_name(function_arn)
+        return bool(called and own) and called != own
+
     @property
     def continues_if_incomplete(self) -> bool:
         """True if the stack's deletion proceeds although jobs could not be canceled."""
@@ -89,6 +108,14 @@ def parse_custom_resource_request(payload: Mapping[str, object]) -> CustomResour
         properties=properties if isinstance(properties, Mapping) else {},
         old_properties=old_properties if isinstance(old_properties, Mapping) else {},
     )
+
+
+def _function_name(arn: object) -> str | None:
+    """Return the name in the ARN of a Lambda function, of its version or of its alias; None for any other value."""
+    match arn.split(":") if isinstance(arn, str) else []:
+        case [_, _, "lambda", _, _, "function", name, *_]:
+            return name
+    return None
 
 
 def _required_text(payload: Mapping[str, object], key: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
+from handler.cancellation.criteria import check_owner
 from handler.cancellation.report import Outcome, Report, RunStatus, Trigger
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.cancellation.validation import is_job_id
@@ -16,6 +17,7 @@ from handler.cloudformation.request import CustomResourceRequest
 from handler.errors import RequestRejected
 
 _MAX_JOBS_IN_REASON = 5
+_MAX_SHOWN_ID_LENGTH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,20 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """The jobs to cancel for a Delete, and warnings on the properties that were ignored."""
+    """The jobs to cancel for a Delete, and warnings on the properties that were ignored.
+
+    `mismatch` is the warning that the PhysicalResourceId is not the one of the properties; empty if it is.
+    """
 
     request: CancelRequest
     warnings: tuple[str, ...]
+    mismatch: str = ""
 
 
 def validate(resource: CustomResourceRequest, limits: StackLimits) -> Response:
     """Return the response to a Create or Update."""
+    if resource.refusal:
+        return refuse(resource, resource.refusal)
     try:
         if resource.request_type == "Update":
             old = resource.old_properties
@@ -59,45 +67,70 @@ def validate(resource: CustomResourceRequest, limits: StackLimits) -> Response:
         else:
             request, warnings = read_strictly(resource.properties, limits, _cancel_reason(resource)), ()
     except RequestRejected as rejection:
-        reason = str(rejection)
-        report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
-        return Response("FAILED", resource.fallback_id, report, reason)
-    physical_id = resource.selection_id if request.criteria else request.job_ids[0]
+        return refuse(resource, str(rejection))
+    physical_id = _selection_id(resource) if request.criteria else request.job_ids[0]
     reason = f"{resource.request_type}: the properties are valid; jobs are canceled only on Delete"
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run, reason)
     return Response("SUCCESS", physical_id, report, data=_data(request), warnings=warnings)
 
 
+def refuse(resource: CustomResourceRequest, reason: str) -> Response:
+    """Return the response to a request that is not carried out. Nothing was done."""
+    report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
+    if resource.request_type == "Delete" and (why_none := _why_no_job(resource)):
+        # The rollback of a failed Create must complete.
+        return Response("SUCCESS", resource.fallback_id, replace(report, status=RunStatus.SETTLED, reason=why_none))
+    if resource.continues_if_incomplete:
+        return Response("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
+    return Response("FAILED", resource.fallback_id, report, reason)
+
+
 def plan_deletion(resource: CustomResourceRequest, limits: StackLimits) -> Deletion | Response:
-    """Return the jobs to cancel for a Delete, or the response if there are none."""
-    if resource.physical_id == resource.selection_id:
-        return _plan_selection(resource, limits)
-    job_id, why_none = _job_to_cancel(resource)
-    if job_id is None:
-        report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, limits.force, limits.dry_run, why_none)
-        return Response("SUCCESS", resource.fallback_id, report)
-    return Deletion(*read_leniently({"jobId": job_id}, resource.properties, limits, _cancel_reason(resource)))
+    """Return the jobs to cancel for a Delete, or the response if there are none.
+
+    The PhysicalResourceId decides. The JobId of the properties is never canceled in its place.
+    """
+    if resource.refusal:
+        return refuse(resource, resource.refusal)
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, limits.force, limits.dry_run)
+    if why_none := _why_no_job(resource):
+        return Response("SUCCESS", resource.fallback_id, replace(report, reason=why_none))
+    mismatch = _mismatch(resource)
+    if resource.names_selection:
+        return _plan_selection(resource, limits, mismatch)
+    if not is_job_id(resource.physical_id):
+        report = replace(report, status=RunStatus.UNSETTLED, reason=mismatch)
+        return Response("SUCCESS", resource.fallback_id, report, mismatch, warnings=(mismatch,))
+    return _plan({"jobId": resource.physical_id}, resource, limits, mismatch)
 
 
-def _plan_selection(resource: CustomResourceRequest, limits: StackLimits) -> Deletion | Response:
+def _plan_selection(resource: CustomResourceRequest, limits: StackLimits, mismatch: str) -> Deletion | Response:
     try:
-        scope = {"select": read_selection(resource.properties)}
-        return Deletion(*read_leniently(scope, resource.properties, limits, _cancel_reason(resource)))
+        deletion = _plan({"select": read_selection(resource.properties)}, resource, limits, mismatch)
+        check_owner(deletion.request.criteria)
     except RequestRejected as rejection:
-        # The selection is unreadable, and stays so: the stack's deletion proceeds, with a warning and a metric.
+        # The selection cannot select a job, and never will: the stack's deletion proceeds, with a warning and a metric.
         reason = f"{rejection.in_template_spelling()}; no jobs were canceled, and the deletion continues"
         report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason=reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, warnings=(reason,))
+    return deletion
+
+
+def _plan(scope: Mapping[str, object], resource: CustomResourceRequest, limits: StackLimits, mismatch: str) -> Deletion:
+    request, warnings = read_leniently(scope, resource.properties, limits, _cancel_reason(resource))
+    return Deletion(request, (*warnings, mismatch) if mismatch else warnings, mismatch)
 
 
 def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, report: Report) -> Response:
     """Return the response to a Delete whose run ended in `report`."""
-    data, warnings = _data(deletion.request), deletion.warnings
+    data, warnings, mismatch = _data(deletion.request), deletion.warnings, deletion.mismatch
     if report.status is RunStatus.SETTLED:
         if Outcome.WOULD_CANCEL in report.counts:
             warnings = (*warnings, "dry run: the deletion continues, and its active jobs were not canceled")
-        return Response("SUCCESS", resource.fallback_id, report, data=data, warnings=warnings)
-    reason = _unsettled_reason(report)
+        if mismatch:  # other jobs may be active
+            report = replace(report, status=RunStatus.UNSETTLED, reason=_joined(report.reason, mismatch))
+        return Response("SUCCESS", resource.fallback_id, report, mismatch, data, warnings)
+    reason = _joined(_unsettled_reason(report), mismatch)
     if report.dry_run and report.status is RunStatus.UNFINISHED:
         reason = _joined("dry run: the deletion continues, and its plan is incomplete", reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
@@ -106,14 +139,48 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
     return Response("FAILED", resource.fallback_id, report, reason, warnings=warnings)
 
 
-def _job_to_cancel(resource: CustomResourceRequest) -> tuple[str | None, str]:
-    """Return the job that the PhysicalResourceId names, or None and why it names none."""
-    job_id = resource.physical_id
-    if job_id is None or not is_job_id(job_id):
-        return None, "the PhysicalResourceId names no job, since Create failed; nothing to cancel"
-    if job_id != resource.properties.get("JobId") and _is_generated(job_id, resource):
-        return None, "CloudFormation generated the PhysicalResourceId, since Create did not complete; nothing to cancel"
-    return job_id, ""
+def _selection_id(resource: CustomResourceRequest) -> str:
+    """Return the id of a resource with Select. A moved resource keeps its id: another id would be a replacement."""
+    return resource.physical_id if resource.physical_id and resource.names_selection else resource.selection_id
+
+
+def _why_no_job(resource: CustomResourceRequest) -> str:
+    """Return why the PhysicalResourceId names no job, since Create did not succeed; empty if another id is given."""
+    physical_id = resource.physical_id or ""
+    if resource.names_failed_create:
+        return "the PhysicalResourceId names no job, since Create failed; nothing to cancel"
+    if physical_id != resource.properties.get("JobId") and _is_generated(physical_id, resource):
+        return "CloudFormation generated the PhysicalResourceId, since Create did not complete; nothing to cancel"
+    return ""
+
+
+def _mismatch(resource: CustomResourceRequest) -> str:
+    """Return how the PhysicalResourceId differs from the id of these properties, and what to do; empty if it does not.
+
+    A framework that invokes the function for CloudFormation may have responded with an id of its own.
+    """
+    physical_id, properties = resource.physical_id, resource.properties
+    job_id = properties.get("JobId")
+    if physical_id == resource.selection_id:
+        return ""
+    if resource.names_selection:
+        return (
+            f"PhysicalResourceId {_shown(physical_id)} is not the id of this resource, which may have been moved or "
+            "renamed: its Select decides which jobs are canceled. Check that no other job is active"
+        )
+    if is_job_id(physical_id) and (physical_id == job_id or properties.keys().isdisjoint(("JobId", "Select"))):
+        return ""
+    named = f"job {job_id}" if is_job_id(job_id) else "the jobs of Select" if "Select" in properties else "its jobs"
+    scope = f"only job {physical_id}" if is_job_id(physical_id) else "no job"
+    return (
+        f"PhysicalResourceId {_shown(physical_id)} is not the id that the function returns for these properties: "
+        f"the deletion covers {scope}. ServiceToken must be the ARN of the function itself; "
+        f"cancel {named} by a request if still active"
+    )
+
+
+def _shown(physical_id: str | None) -> str:
+    return ascii((physical_id or "")[:_MAX_SHOWN_ID_LENGTH])
 
 
 def _is_generated(physical_id: str, resource: CustomResourceRequest) -> bool:

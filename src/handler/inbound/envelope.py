@@ -1,10 +1,37 @@
-"""What the parsers of events share: their results, and safe access to a payload of any shape. Pure."""
+"""What the parsers of events share: the stack, their results, and safe access to a payload of any shape. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from handler.cancellation.request import CancelReason
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The stack of the function, as far as the parsers need it.
+
+    `account` and `region` are empty if they are unknown. `sweep_request` is the request of the stack's own scheduled
+    sweep, or None if it has none.
+    """
+
+    name: str
+    account: str = ""
+    region: str = ""
+    sweep_request: Mapping[str, object] | None = None
+
+    @classmethod
+    def of_function(cls, function_arn: str, name: str, sweep_request: Mapping[str, object] | None) -> Self:
+        """Return the stack, with the account and Region of the function's ARN."""
+        match function_arn.split(":"):
+            case ["arn", _, "lambda", region, account, *_]:
+                return cls(name, account, region, sweep_request)
+        return cls(name, sweep_request=sweep_request)
+
+    def is_home_of(self, event: Mapping[str, object]) -> bool:
+        """Return False if the event names another account or Region than the stack's."""
+        own = {"account": self.account, "region": self.region}
+        return all(event.get(key) in (None, value) for key, value in own.items() if value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from handler.cancellation.request import CancelReason
-from handler.cancellation.validation import quoted, read_object
+from handler.cancellation.validation import quoted, read_job_id, read_object
 from handler.errors import RequestRejected
 from handler.inbound.alarm import parse_alarm
-from handler.inbound.envelope import CancelEvent, IgnoredEvent, at, text_or_unknown
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack, at, text_or_unknown
 
 STACK_TAG = "iot-job-canceler:stack-id"
 REQUEST_DETAIL_TYPE = "IoT Job Cancellation Requested"
@@ -18,21 +18,29 @@ def is_scheduled(event: Mapping[str, object]) -> bool:
     return event.get("detail-type") == "Scheduled Event" and event.get("source") in ("aws.events", "aws.scheduler")
 
 
-def parse_eventbridge_event(
-    event: Mapping[str, object], sweep_request: Mapping[str, object] | None
-) -> CancelEvent | IgnoredEvent:
-    """Parse an event with a detail-type. Raises RequestRejected.
-
-    `sweep_request` is the request of the stack's own scheduled sweep, or None if it has none.
-    """
+def sender_of(event: Mapping[str, object]) -> CancelReason:
+    """Return the default reason of a schedule or an event, which names its id and source, and its alarm."""
+    event_id, source = text_or_unknown(event.get("id")), text_or_unknown(event.get("source"))
     if is_scheduled(event):
-        return _parse_scheduled(event, sweep_request)
+        return CancelReason.default("SCHEDULED_CLEANUP", f"Requested by schedule event {event_id}")
+    alarm = at(event, "detail", "alarmName") if source == "aws.cloudwatch" else None
+    of_alarm = f", alarm {alarm}" if isinstance(alarm, str) else ""
+    return CancelReason.default("EVENT_REMEDIATION", f"Requested by event {event_id} from {source}{of_alarm}")
+
+
+def parse_eventbridge_event(event: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
+    """Parse an event with a detail-type. Raises RequestRejected."""
+    if is_scheduled(event):
+        return _parse_scheduled(event, stack.sweep_request)
     source, detail_type = text_or_unknown(event.get("source")), text_or_unknown(event["detail-type"])
     if detail_type == REPORT_DETAIL_TYPE:  # from any source
         return IgnoredEvent("the event is a report of an iot-job-canceler stack")
     if detail_type == REQUEST_DETAIL_TYPE:
-        return _parse_request(event)
+        return _parse_request(event, stack)
     if parse := _PARSERS.get((source, detail_type)):
+        if not stack.is_home_of(event):  # a bus may receive events of other accounts and Regions
+            place = " in ".join(quoted(text_or_unknown(event.get(key))) for key in ("account", "region"))
+            return IgnoredEvent(f"the event is from account {place}, not from {stack.account} in {stack.region}")
         return parse(event)
     known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _PARSERS)})
     raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, sent by the matching source")
@@ -45,16 +53,19 @@ def _parse_scheduled(event: Mapping[str, object], sweep_request: Mapping[str, ob
         raise RequestRejected(
             "SweepJobIdGlob", 'must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
         )
-    comment = f"Requested by schedule event {text_or_unknown(event.get('id'))}"
-    return CancelEvent(sweep_request, CancelReason.default("SCHEDULED_CLEANUP", comment))
+    return CancelEvent(sweep_request, sender_of(event))
 
 
-def _parse_request(event: Mapping[str, object]) -> CancelEvent:
-    detail = read_object("detail", event.get("detail"), ("cancel",))
+def _parse_request(event: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
+    detail = read_object("detail", event.get("detail"), ("cancel", "canceler"), path="detail.")
+    canceler = detail.get("canceler", stack.name)
+    if not isinstance(canceler, str):
+        raise RequestRejected("detail.canceler", "must be the name of an iot-job-canceler stack, or omitted")
+    if canceler != stack.name:
+        return IgnoredEvent(f"the request is for the canceler {quoted(canceler)}, not for {quoted(stack.name)}")
     if "cancel" not in detail:
         raise RequestRejected("detail", "must have the key cancel")
-    origin = f"event {text_or_unknown(event.get('id'))} from {text_or_unknown(event.get('source'))}"
-    return CancelEvent.from_event(detail["cancel"], origin)
+    return CancelEvent(detail["cancel"], sender_of(event))
 
 
 def _parse_cloudtrail(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent:
@@ -66,7 +77,7 @@ def _parse_cloudtrail(event: Mapping[str, object]) -> CancelEvent | IgnoredEvent
         return IgnoredEvent(f"the API call is {quoted(name)}, not CreateJob")
     if at(event, "detail", "errorCode") is not None:
         return IgnoredEvent("the CreateJob failed")
-    job_id = at(event, "detail", "requestParameters", "jobId")
+    job_id = read_job_id("detail.requestParameters.jobId", at(event, "detail", "requestParameters", "jobId"))
     return CancelEvent.from_event({"jobId": job_id}, f"CreateJob in event {text_or_unknown(event.get('id'))}")
 
 

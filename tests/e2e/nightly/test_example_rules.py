@@ -72,6 +72,7 @@ def fail(aws: LocalAws, job_id: str, devices: int) -> None:
 class Deployed:
     outputs: Mapping[str, str]
     account: str
+    region: str
 
 
 APPROVED, ALSO_APPROVED = "fleet-deployer", "ci/fleet-deployer"
@@ -79,17 +80,17 @@ APPROVED, ALSO_APPROVED = "fleet-deployer", "ci/fleet-deployer"
 
 @pytest.fixture(scope="module")
 def job_guard(canceler: Canceler) -> Iterator[Deployed]:
-    account = canceler.service_token.split(":")[4]
+    region, account = canceler.service_token.split(":")[3:5]
     roles = ",".join(f"arn:aws:iam::{account}:role/{role}" for role in (APPROVED, ALSO_APPROVED))
     parameters = {"ApprovedRoleArns": roles}
     with stack_of(canceler.aws, "unapproved-jobs.yaml", "job-guard", parameters) as outputs:
-        yield Deployed(outputs, account)
+        yield Deployed(outputs, account, region)
 
 
 def recorded(guard: Deployed, job_id: str, identity: Mapping[str, object], **changed: object) -> dict[str, Any]:
     """Return CloudTrail's event of the CreateJob."""
     event: dict[str, Any] = json.loads((EVENTS / "cloudtrail-create-job.json").read_text())
-    event["account"] = guard.account
+    event |= {"account": guard.account, "region": guard.region}
     event["detail"] |= {"userIdentity": identity, "requestParameters": {"jobId": job_id}, **changed}
     return event
 

@@ -72,7 +72,7 @@ def test_deleting_the_sam_application_cancels_the_jobs_it_created(canceler: Canc
     canceler.fleet.register(device)
     canceler.aws.client("iot").add_thing_to_thing_group(thingGroupName=outputs["Devices"], thingName=device)
     made = [roll_out(canceler.aws, outputs["Function"], job) for job in ("2026-11", "2026-12")]
-    assert made == [{"jobId": f"{name}-2026-11"}, {"jobId": f"{name}-2026-12"}]
+    assert made == [{"jobId": f"{name}_2026-11"}, {"jobId": f"{name}_2026-12"}]
     job_ids = [each["jobId"] for each in made]
     assert canceler.statuses(*job_ids, other) == ["IN_PROGRESS"] * 3
     stack_id = stacks.id_of(canceler.aws, name)

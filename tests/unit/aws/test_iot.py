@@ -9,8 +9,10 @@ import botocore.exceptions
 import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 from botocore.parsers import ResponseParserError
+from botocore.retries.standard import ExponentialBackoff, RetryContext
 from botocore.stub import Stubber
 
+from handler.aws import eventbridge, sqs
 from handler.aws.iot import MAX_CALL_SECONDS, IotJobs, iot_client
 from handler.cancellation.job import Job, JobStatus, JobSummary
 from handler.cancellation.rate import Deadline, Gate
@@ -96,8 +98,16 @@ def test_the_sdk_has_timeouts_of_seconds_and_two_attempts(client: "IoTClient") -
     assert config.retries == {"mode": "standard", "total_max_attempts": 2}
 
 
-def test_the_longest_call_is_two_attempts_and_a_backoff() -> None:
-    assert MAX_CALL_SECONDS == 2 * (1 + 3) + 1
+def test_the_longest_call_includes_the_wait_that_the_service_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether IoT, SQS or EventBridge send x-amz-retry-after is not documented."""
+    monkeypatch.setattr("botocore.retries.standard.NEW_RETRIES_ENABLED", True)
+    refusal = AWSResponse(
+        "https://iot.eu-west-1.amazonaws.com", 503, HTTPHeaders.from_pairs([("x-amz-retry-after", "60000")]), None
+    )
+    context = RetryContext(attempt_number=1, http_response=refusal)
+    assert 5 <= ExponentialBackoff(random=lambda: 1.0).delay_amount(context) <= 6
+    assert MAX_CALL_SECONDS == 2 * (1 + 3) + 6
+    assert sqs.MAX_CALL_SECONDS == eventbridge.MAX_CALL_SECONDS == 2 * (1 + 1) + 6
 
 
 # The gate

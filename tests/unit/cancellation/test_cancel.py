@@ -77,7 +77,9 @@ def cancel(
 ) -> tuple[JobResult, ...]:
     """Cancel jobs without a rate limit. A call takes up to 1 s."""
     run = session(jobs, clock, seconds, limits, per_second=math.inf)
-    return cancel_jobs(run, job_ids, request, describe_first=describe_first)
+    results, excluded = cancel_jobs(run, job_ids, request, describe_first=describe_first)
+    assert excluded == ()
+    return results
 
 
 def cancel_row(row: Row, clock: FakeClock) -> tuple[tuple[JobResult, ...], FakeJobs]:
@@ -834,7 +836,7 @@ def test_repeated_read_back_takes_the_place_of_a_cancel(clock: FakeClock) -> Non
     jobs = FakeJobs({"a": FakeJob()}, clock)
     jobs.lag = 1
     run = session(jobs, clock, per_second=1)
-    (result,) = cancel_jobs(run, ["a"], REQUEST)
+    (result,), _ = cancel_jobs(run, ["a"], REQUEST)
     assert (result.outcome, clock.slept) == ("CANCELED", [0.5, 0.5])
     run.gate.acquire("CancelJob")
     assert clock.slept == [0.5, 0.5, 1.0]

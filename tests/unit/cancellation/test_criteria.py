@@ -1,12 +1,16 @@
 """Criteria: the values that each key accepts, and the message for every other value."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from handler.cancellation.criteria import Criteria, can_match, check_prefix, parse_criteria
+from handler.cancellation.criteria import Criteria, can_match, check_owner, check_prefix, parse_criteria
 from handler.cancellation.job import JobStatus
 from handler.errors import RequestRejected
+from tests.support.fakes import NOW
 
 KEYS = "jobIdGlob, excludeJobIdGlobs, status, olderThanHours, ageFrom, targetSelection, thingGroupName, tags"
 BOTH = (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS)
@@ -92,7 +96,8 @@ GLOB_ALLOWED = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - an
 GROUP_ALLOWED = "must be a string of 1 to 128 of the characters a-z A-Z 0-9 : _ -"
 LIST_ALLOWED = "must be a list of at least one string"
 HOURS_ALLOWED = "must be a number above 0, and at most 99999"
-TAGS_ALLOWED = "must be an object of 1 to 50 tags"
+TAGS_ALLOWED = 'must be an object of 1 to 50 tags, each key once, such as {"env": "dev"}'
+NOT_EMPTY = "must not be empty: set a value, or omit it"
 KEY_ALLOWED = "keys must be strings of 1 to 128 characters"
 VALUE_ALLOWED = "values must be strings of at most 256 characters"
 
@@ -102,11 +107,11 @@ def with_glob(**fields: object) -> dict[str, object]:
 
 
 NOT_GLOBS: list[Any] = ["a.b", "a[bc]", "x" * 65, "a/b", "é", "a\n", " a", 5, ["a"], {"a": 1}, True]
-NOT_AGES: list[Any] = ["completedAt", "CreatedAt", "", 5, ["createdAt"], {}]
+NOT_AGES: list[Any] = ["completedAt", "CreatedAt", 5, ["createdAt"], {}]
 NOT_TAGS: list[Any] = [{}, [], "env=dev", 5, [{"Key": "env"}], {str(number): "" for number in range(51)}]
 NOT_LISTS: list[Any] = [[], "a", {}, 5, True]
 NOT_HOURS: list[Any] = [
-    *(0, -1, 0.0, 99_999.001, 100_000, 10**400, float("nan"), float("inf"), "72", True, False, [72], {})
+    *(0, -1, 0.0, 99_999.001, 100_000, 10**400, float("nan"), float("inf"), "72h", True, False, [72], {})
 ]
 REJECTED: list[Any] = [
     *(
@@ -121,24 +126,29 @@ REJECTED: list[Any] = [
         SCOPE_ALLOWED,
         id="only a status and an exclusion",
     ),
-    pytest.param({"jobIdGlob": ""}, "select", SCOPE_ALLOWED, id="an empty glob"),
     *(
-        pytest.param({"jobIdGlob": "a"} | {key: None}, key, "must not be null", id=f"{key} null")
+        pytest.param({"jobIdGlob": "a"} | {key: ""}, f"select.{key}", NOT_EMPTY, id=f"{key} empty")
+        for key in KEYS.split(", ")
+    ),
+    pytest.param({"jobIdGlob": ""}, "select.jobIdGlob", NOT_EMPTY, id="an empty glob"),
+    pytest.param(
+        with_glob(olderThanHours="72"),
+        "select.olderThanHours",
+        f"{HOURS_ALLOWED}, without quotes",
+        id="hours in quotes",
+    ),
+    *(
+        pytest.param({"jobIdGlob": "a"} | {key: None}, f"select.{key}", "must not be null", id=f"{key} null")
         for key in KEYS.split(", ")
     ),
     pytest.param({"tags": {}}, "select", SCOPE_ALLOWED, id="no tags"),
-    pytest.param({"thingGroupName": ""}, "select", SCOPE_ALLOWED, id="an empty thing group"),
-    pytest.param({"jobIdGlob": "", "tags": {}, "thingGroupName": ""}, "select", SCOPE_ALLOWED, id="three empty scopes"),
     pytest.param(with_glob(glob="a"), "select", f"unknown key 'glob'; the keys are {KEYS}", id="an unknown key"),
     pytest.param(
-        {"JobIdGlob": "a"}, "select", f"unknown key 'JobIdGlob'; the keys are {KEYS}", id="the spelling of a template"
+        {"JobIdGlob": "a"}, "select", "unknown key 'JobIdGlob'; did you mean jobIdGlob", id="the spelling of a template"
     ),
     *(
         pytest.param({"jobIdGlob": value}, "select.jobIdGlob", GLOB_ALLOWED, id=f"glob {number}")
         for number, value in enumerate(NOT_GLOBS)
-    ),
-    pytest.param(
-        {"tags": DEV_TAGS, "jobIdGlob": ""}, "select.jobIdGlob", GLOB_ALLOWED, id="an empty glob beside a scope"
     ),
     *(
         pytest.param(
@@ -194,9 +204,6 @@ REJECTED: list[Any] = [
         pytest.param({"thingGroupName": value}, "select.thingGroupName", GROUP_ALLOWED, id=f"thing group {number}")
         for number, value in enumerate(("a/b", "a*", "g" * 129, "é", "g\n", 5, ["g"], True))
     ),
-    pytest.param(
-        with_glob(thingGroupName=""), "select.thingGroupName", GROUP_ALLOWED, id="an empty thing group beside a scope"
-    ),
     *(
         pytest.param(with_glob(tags=value), "select.tags", TAGS_ALLOWED, id=f"tags {number}")
         for number, value in enumerate(NOT_TAGS)
@@ -244,3 +251,82 @@ def test_glob_must_be_able_to_match_the_prefix(glob: str | None, prefix: str, po
         check_prefix(criteria, prefix)
     allowed = "must be able to match ids that start with 'ota-', the stack's JobIdPrefix"
     assert (caught.value.field, caught.value.allowed) == ("select.jobIdGlob", allowed)
+
+
+# Age
+
+THREE_DAYS = parse_criteria({"jobIdGlob": "*", "olderThanHours": 72})
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+@pytest.mark.parametrize(
+    ("created_at", "expected"),
+    [
+        (datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC), False),
+        (datetime(2026, 11, 21, 11, 59, 59, 999999, tzinfo=UTC), True),
+        (datetime(2026, 11, 21, 12, 0, 0, 1, tzinfo=UTC), False),
+        (datetime(2026, 11, 21, 13, 0, 0, tzinfo=BERLIN), False),
+        (datetime(2026, 11, 21, 12, 59, 59, tzinfo=BERLIN), True),
+        (datetime(2026, 11, 30, tzinfo=UTC), False),
+    ],
+)
+def test_job_is_old_enough_after_more_than_the_hours(created_at: datetime, expected: bool) -> None:
+    assert THREE_DAYS.is_older(created_at, NOW) is expected
+
+
+def test_any_time_is_old_enough_without_hours() -> None:
+    assert Criteria(job_id_glob="*").is_older(NOW + timedelta(days=1), NOW)
+
+
+# The night of 25 October 2026 has an hour more in Berlin, that of 29 March 2026 an hour less.
+@pytest.mark.parametrize(
+    ("now", "created_at", "expected"),
+    [
+        (datetime(2026, 10, 26, 0, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 2, 0, fold=0, tzinfo=BERLIN), True),
+        (datetime(2026, 10, 26, 0, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 2, 0, fold=1, tzinfo=BERLIN), False),
+        (datetime(2026, 10, 25, 23, 0, 0, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=BERLIN), False),
+        (datetime(2026, 10, 25, 23, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=BERLIN), True),
+        (datetime(2026, 3, 29, 23, 0, 0, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=BERLIN), False),
+        (datetime(2026, 3, 29, 23, 0, 1, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=BERLIN), True),
+    ],
+)
+def test_age_is_right_when_clocks_change(now: datetime, created_at: datetime, expected: bool) -> None:
+    one_day = replace(THREE_DAYS, older_than_hours=24)
+    assert one_day.is_older(created_at, now) is expected
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "why"),
+    [
+        ("", ""),
+        ("2026-11-21T11:59", ""),
+        ("2026-11-21T11:59:59Z", ""),
+        ("2026-11-21T12:00", "its rollout began at 2026-11-21T12:00Z, not more than 72 h ago"),
+        ("2026-11-21T13:59+02:00", ""),
+        ("2026-11-21T11:00-02:00", "its rollout began at 2026-11-21T13:00Z, not more than 72 h ago"),
+        ("2026-11-24T12:00", "its rollout began at 2026-11-24T12:00Z, not more than 72 h ago"),
+        ("2026-11-24T12:01", "its rollout is scheduled to begin at 2026-11-24T12:01Z"),
+        ("2027-11-01 08:30", "its rollout is scheduled to begin at 2027-11-01T08:30Z"),
+        ("next week", "its scheduled start 'next week' is not a time"),
+    ],
+)
+def test_age_never_counts_from_before_the_scheduled_start(starts_at: str, why: str) -> None:
+    assert THREE_DAYS.why_not_begun(starts_at, NOW) == why
+    assert Criteria(job_id_glob="*").why_not_begun(starts_at, NOW) == ""
+
+
+@pytest.mark.parametrize(
+    ("glob", "is_refused"),
+    [("AFR_OTA-*", True), ("AFR_OTA-1", True), ("AFR_OTA*", False), ("AFR_OTA?1", False), ("*", False), (None, False)],
+)
+def test_glob_that_matches_only_over_the_air_updates_is_rejected(glob: str | None, is_refused: bool) -> None:
+    criteria = Criteria(job_id_glob=glob, tags={"a": "b"})
+    if not is_refused:
+        check_owner(criteria)
+        return
+    with pytest.raises(RequestRejected) as caught:
+        check_owner(criteria)
+    assert str(caught.value) == (
+        "select.jobIdGlob: matches only FreeRTOS over-the-air updates (AFR_OTA-*), which a selection never takes; "
+        "select other jobs, or name such a job by jobId"
+    )

@@ -229,17 +229,19 @@ def test_pause_sleeps_only_if_a_call_fits_after_it(
     assert clock.slept == ([pause] if is_taken else [])
 
 
+# A thread waits for its call, so that ten threads make 100 calls a second at most.
+@pytest.mark.parametrize(("per_second", "calls"), [(8, 1120), (1, 140), (100, 14_000), (1000, 14_000)])
+def test_call_budget_is_the_calls_in_half_of_the_longest_run(per_second: float, calls: int, clock: FakeClock) -> None:
+    """Not of the time left: a later delivery may have all of it."""
+    assert gate(clock, 20, per_second=per_second).call_budget() == calls
+
+
 @pytest.mark.parametrize(
     ("seconds", "per_second", "calls"),
-    [(300, 8, 1200), (4, 8, 16), (0.6, 8, 2), (0.25, 8, 1), (0.2, 8, 0), (0, 8, 0), (-1, 8, 0), (298, 1, 149)],
+    [(80, 8, 160), (0.5, 8, 1), (0.25, 8, 0), (0, 8, 0), (-1, 8, 0), (200, 1000, 5000)],
 )
-def test_call_budget_is_the_calls_in_half_of_the_remaining_time(
-    seconds: float, per_second: float, calls: int, clock: FakeClock
-) -> None:
-    assert gate(clock, seconds, per_second=per_second).call_budget() == calls
-
-
-def test_call_budget_shrinks_as_the_clock_advances(clock: FakeClock) -> None:
-    opened = gate(clock)
+def test_share_of_time_is_of_the_time_left(seconds: float, per_second: float, calls: int, clock: FakeClock) -> None:
+    opened = gate(clock, seconds + 100, per_second=per_second)
     clock.now += 100
-    assert opened.call_budget() == 200
+    deadline, calls_in_share = opened.share_of_time(0.25)
+    assert (deadline.remaining, calls_in_share) == (seconds / 4, calls)

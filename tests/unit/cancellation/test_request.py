@@ -146,7 +146,6 @@ def test_allowed_request_is_parsed(document: dict[str, object], limits: StackLim
 
 NOT_OBJECTS: list[Any] = [None, "a", 1, True, ["a"], []]
 NOT_JOB_IDS: list[Any] = [
-    "",
     "x" * 65,
     "a b",
     "a.b",
@@ -162,8 +161,8 @@ NOT_JOB_IDS: list[Any] = [
     {},
 ]
 NOT_LISTS: list[Any] = [[], "a", {"a": "b"}, 1, ("a",)]
-NOT_WAITS: list[Any] = [-1, 51, "5", "", 1.5, 5.0, True, False, [5], {}]
-NOT_FLAGS: list[Any] = ["true", "false", "", 0, 1, [], {}]
+NOT_WAITS: list[Any] = [-1, 51, "five", 1.5, 5.0, True, False, [5], {}]
+NOT_FLAGS: list[Any] = ["yes", "1", 0, 1, [], {}]
 
 REJECTED: list[Any] = [
     *(
@@ -197,18 +196,33 @@ REJECTED: list[Any] = [
         {"jobId": "a", "forse": False},
         LIMITS,
         "cancel",
-        f"unknown key 'forse'; the keys are {KEYS}",
-        id="an unknown key",
+        "unknown key 'forse'; did you mean force",
+        id="a typing error",
     ),
     pytest.param(
-        {"JobId": "a"}, LIMITS, "cancel", f"unknown key 'JobId'; the keys are {KEYS}", id="the spelling of a template"
+        {"JobId": "a"}, LIMITS, "cancel", "unknown key 'JobId'; did you mean jobId", id="the spelling of a template"
     ),
     pytest.param(
-        {"jobId": "a", "z": 1, "selector": {}},
+        {"jobId": "a", "z": 1, "reason": {}},
         LIMITS,
         "cancel",
-        f"unknown key 'selector'; the keys are {KEYS}",
+        f"unknown key 'reason'; the keys are {KEYS}",
         id="the first of two unknown keys",
+    ),
+    *(
+        pytest.param(
+            {"jobId": "a"} | {key: ""}, LIMITS, key, "must not be empty: set a value, or omit it", id=f"{key} empty"
+        )
+        for key in KEYS.split(", ")
+    ),
+    *(
+        pytest.param({"jobId": "a", key: value}, LIMITS, key, f"{allowed}, without quotes", id=f"{key} in quotes")
+        for key, value, allowed in (
+            ("force", "false", "must be true or false"),
+            ("dryRun", "True", "must be true or false"),
+            ("maxJobs", "5", "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"),
+            ("waitForExecutionsMinutes", "5", "must be a whole number from 0 to 50"),
+        )
     ),
     *(
         pytest.param({"jobId": value}, LIMITS, "jobId", JOB_ID_ALLOWS, id=f"jobId {str(value)[:20]!r}")
@@ -286,7 +300,7 @@ REJECTED: list[Any] = [
             "must be a whole number from 1 to 100, the stack's MaxJobsPerRun",
             id=f"maxJobs {value!r}",
         )
-        for value in (0, -1, 101, True, False, 1.0, "1", [1])
+        for value in (0, -1, 101, True, False, 1.0, "one", [1])
     ),
     pytest.param(
         {"jobIds": [*FIVE_HUNDRED, "one-more"], "waitForExecutionsMinutes": 1},
@@ -308,12 +322,12 @@ REJECTED: list[Any] = [
     ),
     *(
         pytest.param({"jobId": "a", "reasonCode": value}, LIMITS, "reasonCode", REASON_ALLOWS, id=f"reason {number}")
-        for number, value in enumerate(("", "stale", "A B", "A-B", "É", "Ⅷ", "A" * 129, "A\n", 1, ["A"]))
+        for number, value in enumerate(("stale", "A B", "A-B", "É", "Ⅷ", "A" * 129, "A\n", 1, ["A"]))
     ),
     *(
         pytest.param({"jobId": "a", "comment": value}, LIMITS, "comment", COMMENT_ALLOWS, id=f"comment {number}")
         for number, value in enumerate(
-            ("", "c" * 2029, "a\nb", "a\tb", "\x00", "\x7f", "\u200b", "\ud800", "\ue000", "\u0378", 1, ["c"])
+            ("c" * 2029, "a\nb", "a\tb", "\x00", "\x7f", "\u200b", "\ud800", "\ue000", "\u0378", 1, ["c"])
         )
     ),
 ]

@@ -408,21 +408,90 @@ def test_second_read_back_waits_for_the_rate_limit(jobs: FakeJobs, clock: FakeCl
 
 @pytest.mark.parametrize(
     ("number", "limit_checked", "is_rejected"),
-    [(149, False, False), (150, False, True), (150, True, False)],
+    [(140, False, False), (141, False, True), (141, True, False)],
 )
-def test_first_attempt_rejects_more_per_job_calls_than_half_of_the_time_allows(
+def test_first_attempt_rejects_more_per_job_calls_than_half_of_a_run_allows(
     number: int, limit_checked: bool, is_rejected: bool, jobs: FakeJobs, clock: FakeClock
 ) -> None:
     jobs.jobs |= {f"job-{each}": FakeJob(tags={"a": "b"}) for each in range(number)}
     by_tag = {"select": {"tags": {"a": "b"}}}
     if is_rejected:
-        with pytest.raises(RequestRejected, match="needs 150 API calls for single jobs"):
+        with pytest.raises(RequestRejected, match="needs 141 API calls for single jobs"):
             carry_out(jobs, clock, by_tag, limits=replace(LIMITS, max_jobs=1000), seconds=298, per_second=1)
         assert jobs.canceled == []
         return
     limits = replace(LIMITS, max_jobs=1000)
     report = carry_out(jobs, clock, by_tag, limits=limits, seconds=298, per_second=1, limit_checked=limit_checked)
     assert len(report.jobs) == number
+
+
+def test_selection_that_a_later_delivery_has_time_for_is_not_rejected(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"job-{each}": FakeJob(tags={"a": "b"}) for each in range(100)}
+    report = carry_out(jobs, clock, {"select": {"tags": {"a": "b"}}}, seconds=60, per_second=1)
+    assert (report.status, report.reason) == (
+        "UNFINISHED",
+        "the selection failed: OutOfTime: no time left in this invocation",
+    )
+
+
+# Scheduled start
+
+STALE = {"select": {"jobIdGlob": "*", "olderThanHours": 72}}
+NOT_BEGUN = {
+    "planned": FakeJob("SCHEDULED", starts_at="2026-11-25T12:00"),
+    "begun": FakeJob(starts_at="2026-11-24T11:00"),
+    "unreadable": FakeJob("SCHEDULED", starts_at="soon"),
+}
+
+
+@pytest.mark.parametrize("trigger", list(Trigger))
+@pytest.mark.parametrize("limit_checked", [False, True])
+def test_rollout_that_has_not_begun_long_ago_is_not_stale(
+    limit_checked: bool, trigger: Trigger, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    """Every job was created 30 days ago."""
+    jobs.jobs |= deepcopy(NOT_BEGUN) | {"stale": FakeJob("SCHEDULED", starts_at="2026-11-01T12:00")}
+    report = carry_out(jobs, clock, STALE, trigger=trigger, limit_checked=limit_checked)
+    assert (report.status, outcomes(report), report.reason) == (
+        "SETTLED",
+        {"stale": "CANCELED"},
+        "1 active job matched",
+    )
+    assert (jobs.canceled, report.excluded) == (["stale"], ())
+
+
+@pytest.mark.parametrize("max_jobs", [1, 100])
+def test_dry_run_names_rollouts_that_have_not_begun_long_ago(max_jobs: int, jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= deepcopy(NOT_BEGUN) | {"stale": FakeJob(), "AFR_OTA-1": FakeJob()}
+    document = STALE | {"dryRun": True, "maxJobs": max_jobs}
+    report = carry_out(jobs, clock, document)
+    assert outcomes(report) == {"stale": "WOULD_CANCEL"}
+    assert sorted((job.job_id, job.why) for job in report.excluded) == [
+        ("AFR_OTA-1", "owned by FreeRTOS over-the-air updates"),
+        ("begun", "its rollout began at 2026-11-24T11:00Z, not more than 72 h ago"),
+        ("planned", "its rollout is scheduled to begin at 2026-11-25T12:00Z"),
+        ("unreadable", "its scheduled start 'soon' is not a time"),
+    ]
+
+
+def test_request_without_an_age_cancels_rollouts_that_have_not_begun(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= deepcopy(NOT_BEGUN)
+    report = carry_out(jobs, clock)
+    assert outcomes(report) == {"planned": "CANCELED", "begun": "CANCELED", "unreadable": "CANCELED"}
+    assert operations(jobs).count("DescribeJob") == 3
+
+
+def test_rollout_that_has_not_begun_is_described_once_for_each_delivery(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= deepcopy(NOT_BEGUN) | {"stale": FakeJob()}
+    carry_out(jobs, clock, STALE, trigger=Trigger.TEARDOWN)
+    assert jobs.calls.count(("DescribeJob", "planned")) == 1
+
+
+def test_job_whose_scheduled_start_cannot_be_read_yet_is_deferred(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["stale"] = FakeJob()
+    jobs.fault = failing("DescribeJob", throttled, times=1)
+    report = carry_out(jobs, clock, STALE)
+    assert (report.status, outcomes(report), jobs.canceled) == ("UNFINISHED", {"stale": "DEFERRED"}, [])
 
 
 # Waits
@@ -630,20 +699,40 @@ def test_selection_after_a_wait_is_checked_against_the_job_limit(jobs: FakeJobs,
     )
 
 
-def test_jobs_created_during_a_teardown_count_against_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> None:
-    jobs.jobs["a"] = FakeJob()
+@pytest.mark.parametrize("is_throttled", [False, True])
+def test_throttling_does_not_decide_about_jobs_created_during_a_teardown(
+    is_throttled: bool, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    """The job limit is checked once, before the first cancel."""
+    jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    create_after_each_cancel(jobs, ["late"])
+    jobs.throttle = failing("CancelJob", throttled, job_id="b", times=1) if is_throttled else None
+    limited = ALL | {"maxJobs": 2}
+    report = carry_out(jobs, clock, limited, trigger=Trigger.TEARDOWN)
+    if is_throttled:
+        assert (report.status, outcomes(report)) == ("UNFINISHED", {"a": "CANCELED", "b": "DEFERRED"})
+        report = carry_out(jobs, clock, limited, trigger=Trigger.TEARDOWN, limit_checked=True)
+    assert (report.status, sorted(jobs.canceled)) == ("SETTLED", ["a", "b", "late"])
 
-    def create(operation: str, _job_id: str) -> None:
-        if operation == "CancelJob":
-            jobs.jobs |= {"b": FakeJob(), "c": FakeJob()}
 
-    jobs.fault = create
-    report = carry_out(jobs, clock, ALL | {"maxJobs": 2}, trigger=Trigger.TEARDOWN)
-    assert (report.status, outcomes(report), jobs.canceled) == ("UNSETTLED", {"a": "CANCELED"}, ["a"])
+def test_selection_after_a_wait_is_checked_against_the_job_limit_once(jobs: FakeJobs, clock: FakeClock) -> None:
+    waiting = WAITING | {"maxJobs": 2}
+    jobs.jobs |= {"old": FakeJob("CANCELED"), "a": FakeJob(), "b": FakeJob(), "c": FakeJob()}
+    wait = begun(clock, 60, "old")
+    report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=wait, limit_checked=True)
+    assert (report.status, report.wait, jobs.canceled) == ("UNSETTLED", None, [])
     assert report.reason == (
         "Select: matches 3 jobs, but the limit is 2, so this run canceled none of the new ones; "
         "select fewer jobs, or raise MaxJobsPerRun or MaxJobs"
     )
+    del jobs.jobs["c"]
+    jobs.throttle = failing("CancelJob", throttled)
+    report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=wait, limit_checked=True)
+    assert (report.status, report.wait) == ("UNFINISHED", replace(wait, limit_checked=True))
+    jobs.throttle = None
+    jobs.jobs["c"] = FakeJob()
+    report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=report.wait, limit_checked=True)
+    assert (report.status, sorted(jobs.canceled)) == ("SETTLED", ["a", "b", "c"])
 
 
 def test_running_protected_job_does_not_prevent_the_next_selection(jobs: FakeJobs, clock: FakeClock) -> None:

@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from handler.cancellation.criteria import Criteria, parse_criteria
+from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.job import JobsApi, JobStatus, JobSummary
 from handler.cancellation.request import CancelReason, CancelRequest
 from handler.cancellation.selection import (
     MAX_EARLIER_CANCELLATIONS,
+    EarlierCancellations,
     Selection,
-    _is_old_enough,
     earlier_cancellations,
     select,
 )
@@ -48,10 +47,13 @@ def select_jobs(
     clock: FakeClock | None = None,
     seconds: float = 300.0,
     prefix: str = "",
-    call_budget: int | None = 100,
+    max_jobs: int | None = 1000,
+    per_second: float = 0.72,
 ) -> Selection:
+    """Select jobs with a call budget of 100, which is the number of calls in half of a run, 140 s."""
     limits = replace(LIMITS, job_id_prefix=prefix)
-    return select(session(jobs, clock or FakeClock(), seconds, limits), parse_criteria(document or ALL), call_budget)
+    run = session(jobs, clock or FakeClock(), seconds, limits, per_second=per_second)
+    return select(run, parse_criteria(document or ALL), max_jobs)
 
 
 def ids(selection: Selection) -> list[str]:
@@ -387,14 +389,14 @@ def test_selection_without_time_for_every_call_raises_out_of_time(
     jobs.jobs["a"] = FakeJob(tags={"env": "dev"})
     jobs.seconds_a_call = 1.0
     with pytest.raises(OutOfTime):
-        select_jobs(jobs, {"tags": {"env": "dev"}}, clock=clock, seconds=seconds)
+        select_jobs(jobs, {"tags": {"env": "dev"}}, clock=clock, seconds=seconds, per_second=1000)
     assert len(jobs.calls) == int(seconds)
 
 
 def test_selection_with_time_for_every_call_succeeds(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs["a"] = FakeJob(tags={"env": "dev"})
     jobs.seconds_a_call = 1.0
-    assert ids(select_jobs(jobs, {"tags": {"env": "dev"}}, clock=clock, seconds=5.0)) == ["a"]
+    assert ids(select_jobs(jobs, {"tags": {"env": "dev"}}, clock=clock, seconds=5.0, per_second=1000)) == ["a"]
 
 
 # Call budget
@@ -407,8 +409,8 @@ def test_selection_with_time_for_every_call_succeeds(jobs: FakeJobs, clock: Fake
         pytest.param({"tags": {"env": "dev"}}, 101, 101, id="one tag too many"),
         pytest.param({"thingGroupName": "fleet"}, 100, 100, id="targets"),
         pytest.param({"thingGroupName": "fleet"}, 101, 101, id="one target too many"),
-        pytest.param({"tags": {"env": "dev"}, "thingGroupName": "fleet"}, 50, 100, id="tags and targets"),
-        pytest.param({"tags": {"env": "dev"}, "thingGroupName": "fleet"}, 51, 102, id="two calls too many"),
+        pytest.param({"tags": {"env": "dev"}, "thingGroupName": "fleet"}, 100, 100, id="tags and targets"),
+        pytest.param({"tags": {"env": "dev"}, "thingGroupName": "fleet"}, 101, 101, id="one of both too many"),
     ],
 )
 def test_candidates_beyond_the_call_budget_are_rejected_after_the_listing(
@@ -442,10 +444,10 @@ def test_candidates_to_describe_beyond_the_call_budget_are_rejected(
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 
 
-def test_selection_without_a_call_budget_makes_any_number_of_calls(jobs: FakeJobs) -> None:
+def test_later_selection_makes_any_number_of_calls(jobs: FakeJobs) -> None:
     jobs.ignores_namespaces = True
     jobs.jobs |= {f"job-{each}": FakeJob(tags={"env": "dev"}) for each in range(101)}
-    assert len(select_jobs(jobs, {"tags": {"env": "dev"}}, call_budget=None).jobs) == 101
+    assert len(select_jobs(jobs, {"tags": {"env": "dev"}}, max_jobs=None).jobs) == 101
 
 
 # Excluded jobs
@@ -477,56 +479,60 @@ def test_job_out_of_scope_is_not_listed_as_excluded(jobs: FakeJobs) -> None:
     assert select_jobs(jobs, {"jobIdGlob": "b*", "olderThanHours": 1}).excluded == ()
 
 
-# Age
-
-THREE_DAYS = parse_criteria({"jobIdGlob": "*", "olderThanHours": 72})
-BERLIN = ZoneInfo("Europe/Berlin")
+# Age and scheduled start
 
 
-def summary(created_at: datetime, last_updated_at: datetime | None = None) -> JobSummary:
-    return JobSummary("a", "arn", "SNAPSHOT", created_at, last_updated_at or created_at)
+def test_age_counts_from_the_selected_time(jobs: FakeJobs) -> None:
+    jobs.jobs["a"] = FakeJob(created_at=NOW - timedelta(hours=73), last_updated_at=NOW - timedelta(hours=71))
+    assert ids(select_jobs(jobs, ALL | {"olderThanHours": 72})) == ["a"]
+    assert ids(select_jobs(jobs, ALL | {"olderThanHours": 72, "ageFrom": "createdAt"})) == ["a"]
+    assert ids(select_jobs(jobs, ALL | {"olderThanHours": 72, "ageFrom": "lastUpdatedAt"})) == []
 
 
-@pytest.mark.parametrize(
-    ("created_at", "expected"),
-    [
-        (datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC), False),
-        (datetime(2026, 11, 21, 11, 59, 59, 999999, tzinfo=UTC), True),
-        (datetime(2026, 11, 21, 12, 0, 0, 1, tzinfo=UTC), False),
-        (datetime(2026, 11, 21, 13, 0, 0, tzinfo=BERLIN), False),
-        (datetime(2026, 11, 21, 12, 59, 59, tzinfo=BERLIN), True),
-        (datetime(2026, 11, 30, tzinfo=UTC), False),
-    ],
-)
-def test_job_is_old_enough_after_more_than_the_hours(created_at: datetime, expected: bool) -> None:
-    assert _is_old_enough(summary(created_at), THREE_DAYS, NOW) is expected
+STARTS = {
+    "old": FakeJob(),
+    "tomorrow": FakeJob("SCHEDULED", starts_at="2026-11-25T12:00"),
+    "today": FakeJob(starts_at="2026-11-24T11:00:00Z"),
+}
+STALE = ALL | {"olderThanHours": 72}
 
 
-def test_job_of_any_age_is_old_enough_without_hours() -> None:
-    assert _is_old_enough(summary(NOW + timedelta(days=1)), Criteria(job_id_glob="*"), NOW)
+def test_rollouts_that_have_just_begun_do_not_count_toward_the_job_limit(jobs: FakeJobs) -> None:
+    jobs.jobs |= STARTS
+    selection = select_jobs(jobs, STALE, max_jobs=2)
+    assert ids(selection) == ["old"]
+    assert excluded(selection) == [
+        ("today", "its rollout began at 2026-11-24T11:00Z, not more than 72 h ago"),
+        ("tomorrow", "its rollout is scheduled to begin at 2026-11-25T12:00Z"),
+    ]
 
 
-@pytest.mark.parametrize(("age_from", "expected"), [("createdAt", True), ("lastUpdatedAt", False)])
-def test_age_counts_from_the_selected_time(age_from: Any, expected: bool) -> None:
-    job = summary(NOW - timedelta(hours=73), NOW - timedelta(hours=71))
-    assert _is_old_enough(job, replace(THREE_DAYS, age_from=age_from), NOW) is expected
+@pytest.mark.parametrize("max_jobs", [None, 3])
+def test_jobs_within_the_limit_are_not_described_by_the_selection(max_jobs: int | None, jobs: FakeJobs) -> None:
+    jobs.jobs |= STARTS
+    assert ids(select_jobs(jobs, STALE, max_jobs=max_jobs)) == ["old", "today", "tomorrow"]
+    assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 
 
-# The night of 25 October 2026 has an hour more in Berlin, that of 29 March 2026 an hour less.
-@pytest.mark.parametrize(
-    ("now", "created_at", "expected"),
-    [
-        (datetime(2026, 10, 26, 0, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 2, 0, fold=0, tzinfo=BERLIN), True),
-        (datetime(2026, 10, 26, 0, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 2, 0, fold=1, tzinfo=BERLIN), False),
-        (datetime(2026, 10, 25, 23, 0, 0, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=BERLIN), False),
-        (datetime(2026, 10, 25, 23, 0, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, 0, tzinfo=BERLIN), True),
-        (datetime(2026, 3, 29, 23, 0, 0, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=BERLIN), False),
-        (datetime(2026, 3, 29, 23, 0, 1, tzinfo=UTC), datetime(2026, 3, 29, 0, 0, tzinfo=BERLIN), True),
-    ],
-)
-def test_age_is_right_when_clocks_change(now: datetime, created_at: datetime, expected: bool) -> None:
-    one_day = replace(THREE_DAYS, older_than_hours=24)
-    assert _is_old_enough(summary(created_at), one_day, now) is expected
+def test_without_an_age_the_scheduled_start_does_not_matter(jobs: FakeJobs) -> None:
+    jobs.jobs |= STARTS
+    assert ids(select_jobs(jobs, max_jobs=2)) == ["old", "today", "tomorrow"]
+    assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
+
+
+@pytest.mark.parametrize(("number", "selected"), [(100, 0), (101, 101)])
+def test_more_jobs_than_the_call_budget_count_toward_the_limit_undescribed(
+    number: int, selected: int, jobs: FakeJobs
+) -> None:
+    """They exceed it, so that the run is rejected whatever their scheduled start is."""
+    jobs.jobs |= {f"job-{each}": FakeJob(starts_at="2026-11-25T12:00") for each in range(number)}
+    assert len(select_jobs(jobs, STALE, max_jobs=2).jobs) == selected
+
+
+def test_job_deleted_before_its_start_is_read_is_not_selected(jobs: FakeJobs) -> None:
+    jobs.jobs |= STARTS
+    jobs.fault = failing("DescribeJob", not_found, job_id="old")
+    assert ids(select_jobs(jobs, STALE, max_jobs=2)) == []
 
 
 # Earlier cancellations
@@ -550,7 +556,7 @@ def find_earlier(
     per_second: float = 1_000_000.0,
     prefix: str = "",
     known: tuple[str, ...] = (),
-) -> list[str]:
+) -> EarlierCancellations:
     limits = replace(LIMITS, job_id_prefix=prefix)
     run = session(jobs, clock or FakeClock(), seconds, limits, per_second=per_second)
     return earlier_cancellations(run, parse_criteria(document or ALL), REQUEST, known)
@@ -582,12 +588,12 @@ def test_earlier_cancellation_has_the_reason_of_the_request_and_running_executio
     job: FakeJob, is_found: bool, jobs: FakeJobs
 ) -> None:
     jobs.jobs["a"] = job
-    assert find_earlier(jobs) == (["a"] if is_found else [])
+    assert list(find_earlier(jobs).job_ids) == (["a"] if is_found else [])
 
 
 def test_over_the_air_updates_are_not_earlier_cancellations(jobs: FakeJobs) -> None:
     jobs.jobs |= {"AFR_OTA-1": canceled_job(), "AFR_OTA": canceled_job()}
-    assert find_earlier(jobs) == ["AFR_OTA"]
+    assert list(find_earlier(jobs).job_ids) == ["AFR_OTA"]
 
 
 @pytest.mark.parametrize(
@@ -617,18 +623,18 @@ def test_earlier_cancellation_matches_the_criteria(document: dict[str, Any], fou
         "ota-1": canceled_job(tags={"env": "dev"}, targets=("arn:thing/a", FLEET)),
         "new": canceled_job(target_selection="CONTINUOUS"),
     }
-    assert sorted(find_earlier(jobs, document)) == found
+    assert sorted(find_earlier(jobs, document).job_ids) == found
 
 
 def test_canceled_job_outside_the_prefix_is_not_described(jobs: FakeJobs) -> None:
     jobs.jobs |= {"fw-1": canceled_job(), "ota-1": canceled_job()}
-    assert find_earlier(jobs, prefix="ota-") == ["ota-1"]
+    assert list(find_earlier(jobs, prefix="ota-").job_ids) == ["ota-1"]
     assert ("DescribeJob", "fw-1") not in jobs.calls
 
 
 def test_known_job_is_not_described(jobs: FakeJobs) -> None:
     jobs.jobs |= {"a": canceled_job(), "b": canceled_job()}
-    assert find_earlier(jobs, known=("a",)) == ["b"]
+    assert list(find_earlier(jobs, known=("a",)).job_ids) == ["b"]
     assert jobs.calls == [("ListJobs", "CANCELED/1"), ("DescribeJob", "b")]
 
 
@@ -636,7 +642,7 @@ def test_known_job_is_not_described(jobs: FakeJobs) -> None:
 def test_canceled_job_deleted_in_between_is_not_found(operation: str, jobs: FakeJobs) -> None:
     jobs.jobs |= {name: canceled_job(tags={"env": "dev"}) for name in "ab"}
     jobs.fault = failing(operation, not_found, job_id="a")
-    assert find_earlier(jobs, {"tags": {"env": "dev"}}) == ["b"]
+    assert list(find_earlier(jobs, {"tags": {"env": "dev"}}).job_ids) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -665,46 +671,72 @@ def test_only_the_500_jobs_that_changed_last_are_described(jobs: FakeJobs) -> No
         changed = NOW - timedelta(hours=502 - number)
         jobs.jobs[f"job-{number:03}"] = canceled_job(created_at=NOW - timedelta(days=number), last_updated_at=changed)
     found = find_earlier(jobs)
-    assert found == [f"job-{number:03}" for number in range(501, 1, -1)]
-    assert {job_id for operation, job_id in jobs.calls if operation == "DescribeJob"} == set(found)
+    assert list(found.job_ids) == [f"job-{number:03}" for number in range(501, 1, -1)]
+    assert not found.is_complete
+    assert {job_id for operation, job_id in jobs.calls if operation == "DescribeJob"} == set(found.job_ids)
 
 
-# One call per second, for half of the time.
+def test_search_of_500_jobs_is_complete(jobs: FakeJobs) -> None:
+    jobs.jobs |= {f"job-{number:03}": canceled_job() for number in range(500)}
+    found = find_earlier(jobs)
+    assert (len(found.job_ids), found.is_complete) == (500, True)
+
+
+# One call per second, for a quarter of the time.
 @pytest.mark.parametrize(
-    ("seconds", "found"), [(1.9, []), (2.0, ["b"]), (3.9, ["b"]), (4.0, ["b", "a"]), (6.0, ["b", "a"])]
+    ("seconds", "found", "is_complete"),
+    [(4.0, ("b",), False), (7.9, ("b",), False), (8.0, ("b", "a"), True), (12.0, ("b", "a"), True)],
 )
-def test_only_jobs_within_the_call_budget_are_described(
-    seconds: float, found: list[str], jobs: FakeJobs, clock: FakeClock
+def test_only_jobs_for_which_there_is_time_are_described(
+    seconds: float, found: tuple[str, ...], is_complete: bool, jobs: FakeJobs, clock: FakeClock
 ) -> None:
     """Each delivery would start again and come no further."""
     jobs.jobs["a"] = canceled_job(last_updated_at=NOW - timedelta(hours=2))
     jobs.jobs["b"] = canceled_job(last_updated_at=NOW - timedelta(hours=1))
-    assert find_earlier(jobs, clock=clock, seconds=seconds, per_second=1) == found
+    assert find_earlier(jobs, clock=clock, seconds=seconds, per_second=1) == EarlierCancellations(found, is_complete)
 
 
-# Two pages, then all jobs at once: the description, and one or two more calls for each of the request's own jobs.
+def test_search_without_time_for_one_call_is_not_an_empty_search(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = canceled_job()
+    with pytest.raises(OutOfTime):
+        find_earlier(jobs, clock=clock, seconds=3.9, per_second=1)
+    assert jobs.calls == []
+
+
+def test_listing_of_canceled_jobs_ends_after_a_quarter_of_the_time(jobs: FakeJobs, clock: FakeClock) -> None:
+    """An account may have more canceled jobs than a run can list: two years of them stay listed."""
+    jobs.page_size = 1
+    jobs.seconds_a_call = 10.0
+    jobs.jobs |= {f"job-{number:02}": canceled_job(created_at=NOW - timedelta(days=number)) for number in range(20)}
+    found = find_earlier(jobs, clock=clock, seconds=200.0)
+    assert found == EarlierCancellations(("job-00", "job-01", "job-02", "job-03"), is_complete=False)
+    assert [operation for operation, _ in jobs.calls].count("ListJobs") == 5
+
+
 @pytest.mark.parametrize(
-    ("document", "seconds", "calls"),
+    ("document", "calls"),
     [
-        (ALL, 3, {"ListJobs": 2, "DescribeJob": 3}),
-        ({"tags": {"env": "dev"}}, 4, {"ListJobs": 2, "DescribeJob": 3, "ListTagsForResource": 2}),
-        ({"thingGroupName": "fleet"}, 4, {"ListJobs": 2, "DescribeJob": 5}),
-        (
-            {"tags": {"env": "dev"}, "thingGroupName": "fleet"},
-            5,
-            {"ListJobs": 2, "DescribeJob": 5, "ListTagsForResource": 2},
-        ),
+        (ALL, {"ListJobs": 1, "DescribeJob": 3}),
+        ({"tags": {"env": "dev"}}, {"ListJobs": 1, "DescribeJob": 3, "ListTagsForResource": 2}),
+        ({"thingGroupName": "fleet"}, {"ListJobs": 1, "DescribeJob": 3}),
     ],
 )
-def test_search_without_time_for_every_call_raises_out_of_time(
-    document: dict[str, Any], seconds: float, calls: dict[str, int], jobs: FakeJobs, clock: FakeClock
-) -> None:
-    jobs.page_size = 2
-    jobs.seconds_a_call = 1.0
+def test_canceled_job_is_described_once(document: dict[str, Any], calls: dict[str, int], jobs: FakeJobs) -> None:
     jobs.jobs |= {name: canceled_job(tags={"env": "dev"}, targets=(FLEET,)) for name in "ab"}
     jobs.jobs["c"] = canceled_job(comment="another")
-    assert sorted(find_earlier(jobs, document, clock=clock, seconds=seconds + 0.01)) == ["a", "b"]
+    found = find_earlier(jobs, document)
+    assert (sorted(found.job_ids), found.is_complete) == (["a", "b"], True)
     operations = [operation for operation, _ in jobs.calls]
     assert {operation: operations.count(operation) for operation in operations} == calls
+
+
+def test_search_without_time_for_every_call_raises_out_of_time(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = canceled_job(tags={"env": "dev"})
+
+    def take_the_rest_of_the_time(operation: str, _job_id: str) -> None:
+        if operation == "DescribeJob":
+            clock.now += 300
+
+    jobs.lost = take_the_rest_of_the_time
     with pytest.raises(OutOfTime):
-        find_earlier(jobs, document, clock=clock, seconds=seconds - 0.01)
+        find_earlier(jobs, {"tags": {"env": "dev"}}, clock=clock)

@@ -7,12 +7,14 @@ import pytest
 
 from handler.cancellation.validation import (
     is_job_id,
+    most_similar,
     quoted,
     read_flag,
     read_job_id,
     read_object,
     read_text,
     read_texts,
+    without_quotes,
 )
 from handler.errors import RequestRejected
 
@@ -36,13 +38,44 @@ def test_other_type_than_object_is_rejected_with_the_allowed_keys(value: object)
 
 
 @pytest.mark.parametrize("value", [{"b": None}, {"a": 1, "b": None}])
-def test_null_is_rejected(value: dict[str, object]) -> None:
-    assert rejection(read_object, "detail", value, ("a", "b")) == ("b", "must not be null")
+def test_null_is_rejected_with_its_path(value: dict[str, object]) -> None:
+    assert rejection(read_object, "cancel", value, ("a", "b")) == ("b", "must not be null")
+    assert rejection(read_object, "detail", value, ("a", "b"), path="detail.") == ("detail.b", "must not be null")
+
+
+def test_empty_string_is_rejected_with_its_path() -> None:
+    allowed = "must not be empty: set a value, or omit it"
+    assert rejection(read_object, "cancel", {"a": 1, "b": ""}, ("a", "b")) == ("b", allowed)
+    assert rejection(read_object, "detail", {"b": ""}, ("a", "b"), path="detail.") == ("detail.b", allowed)
+
+
+@pytest.mark.parametrize(
+    ("name", "similar"),
+    [
+        ("JobIdGlob", "jobIdGlob"),
+        ("JOBIDGLOB", "jobIdGlob"),
+        ("jobIdGlobs", "jobIdGlob"),
+        ("Select.jobIDGlob", "jobIdGlob"),
+        ("froce", "force"),
+        ("reason", None),
+        ("glob", None),
+        ("", None),
+        ("Select.", None),
+        ("force" * 1000, None),
+    ],
+)
+def test_similar_name_differs_by_case_or_a_few_letters(name: str, similar: str | None) -> None:
+    assert most_similar(name, ("jobIdGlob", "force", "reasonCode")) == similar
+
+
+def test_unknown_key_that_is_similar_to_a_known_one_names_that() -> None:
+    rejected = rejection(read_object, "cancel", {"jobid": "a"}, ("jobId", "jobIds"))
+    assert rejected == ("cancel", "unknown key 'jobid'; did you mean jobId")
 
 
 @pytest.mark.parametrize(
     ("value", "unknown"),
-    [({"a": 1, "A": 2}, "'A'"), ({"z": 1, "c": 2}, "'c'"), ({"": 1}, "''"), ({"x" * 50: 1}, f"'{'x' * 40}...'")],
+    [({"a": 1, "B-": 2}, "'B-'"), ({"z": 1, "c": 2}, "'c'"), ({"": 1}, "''"), ({"x" * 50: 1}, f"'{'x' * 40}...'")],
 )
 def test_first_unknown_key_is_named(value: dict[str, object], unknown: str) -> None:
     allowed = f"unknown key {unknown}; the keys are a, b"
@@ -56,9 +89,35 @@ def test_flag_is_a_boolean_or_the_default(value: object, default: bool, flag: bo
     assert read_flag("force", value, default=default) is flag
 
 
-@pytest.mark.parametrize("value", ["true", 0, 1, "", [], {}])
+@pytest.mark.parametrize("value", ["yes", "true ", "1", 0, 1, "", [], {}])
 def test_other_type_than_boolean_is_rejected(value: object) -> None:
     assert rejection(read_flag, "force", value, default=True) == ("force", "must be true or false")
+
+
+@pytest.mark.parametrize("value", ["true", "false", "True", "FALSE"])
+def test_boolean_in_quotes_is_rejected_with_a_hint(value: str) -> None:
+    allowed = "must be true or false, without quotes"
+    assert rejection(read_flag, "force", value, default=True) == ("force", allowed)
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [
+        ("5", ", without quotes"),
+        ("123456789", ", without quotes"),
+        ("0.5", ", without quotes"),
+        ("1234567890", ""),  # a template may have it, where it is in quotes too
+        ("-5", ""),
+        ("٥", ""),
+        ("5.", ""),
+        ("true", ""),
+        ("", ""),
+        (5, ""),
+        (None, ""),
+    ],
+)
+def test_number_in_quotes_has_a_hint(value: object, hint: str) -> None:
+    assert without_quotes(value) == hint
 
 
 @pytest.mark.parametrize("value", ["a", "abc"])

@@ -53,6 +53,22 @@ ACCEPTED: list[Any] = [
     pytest.param({"JobId": "a", "DryRun": "false"}, LIMITS, PLAIN, id="no dry run"),
     pytest.param({"JobId": "a", "MaxJobs": "14"}, LIMITS, replace(PLAIN, max_jobs=14), id="a number as a string"),
     pytest.param({"JobId": "a", "MaxJobs": 14}, LIMITS, replace(PLAIN, max_jobs=14), id="a real number"),
+    *(
+        pytest.param({"JobId": "a", "Force": value}, WITH_FORCE, PLAIN, id=f"no force, written {value}")
+        for value in ("False", "FALSE")
+    ),
+    *(
+        pytest.param({"JobId": "a", "Force": value}, WITH_FORCE, replace(PLAIN, force=True), id=f"force, {value}")
+        for value in ("True", "TRUE")
+    ),
+    pytest.param({"JobId": "a", "DryRun": "True"}, LIMITS, replace(PLAIN, dry_run=True), id="dry run, True"),
+    pytest.param({"JobId": "a", "DryRun": "False"}, LIMITS, PLAIN, id="dry run, False"),
+    pytest.param(
+        {"JobId": "a", "WaitForExecutionsMinutes": "5.0", "ServiceTimeout": "900.0", "MaxJobs": "14.0"},
+        LIMITS,
+        replace(PLAIN, wait_minutes=5, max_jobs=14),
+        id="whole numbers with a decimal point",
+    ),
     pytest.param(
         {"JobId": "a", "MaxJobs": "25000"},
         replace(LIMITS, max_jobs=25000),
@@ -78,24 +94,33 @@ def test_strict_reading_converts_strings(
 
 
 ALLOWED_FLAG = "must be true or false"
+NOT_EMPTY = "must not be empty: set a value, omit it, or use AWS::NoValue"
 ALLOWED_COMMENT = "must be a string of 1 to 2028 characters, none of them a control or format character"
 ALLOWED_MAX_JOBS = "must be a whole number from 1 to 100, the stack's MaxJobsPerRun"
 REJECTED: list[Any] = [
     pytest.param({}, LIMITS, "JobId, Select", "exactly one of them must be given", id="no job"),
     pytest.param({"Force": "false"}, LIMITS, "JobId, Select", "exactly one of them must be given", id="only a flag"),
     pytest.param(
-        {"JobId": ""},
+        {"JobId": "a b"},
         LIMITS,
         "JobId",
         "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -",
-        id="empty job id",
+        id="bad job id",
     ),
+    pytest.param({"JobID": "a"}, LIMITS, "'JobID'", "unknown property; did you mean JobId", id="typing error"),
+    pytest.param({"jobId": "a"}, LIMITS, "'jobId'", "unknown property; did you mean JobId", id="a request key"),
     pytest.param(
-        {"JobID": "a"}, LIMITS, "'JobID'", f"unknown property; the properties are {PROPERTIES}", id="typing error"
+        {"JobId": "a", "Tags": {"env": "dev"}},
+        LIMITS,
+        "'Tags'",
+        f"unknown property; the properties are {PROPERTIES}",
+        id="a criterion beside Select",
     ),
-    pytest.param(
-        {"jobId": "a"}, LIMITS, "'jobId'", f"unknown property; the properties are {PROPERTIES}", id="a request key"
+    *(
+        pytest.param({"JobId": "a"} | {name: ""}, LIMITS, name, NOT_EMPTY, id=f"{name} empty")
+        for name in PROPERTIES.split(", ")
     ),
+    pytest.param({"JobId": "", "Select": {"JobIdGlob": "a"}}, LIMITS, "JobId", NOT_EMPTY, id="JobId empty and Select"),
     pytest.param({"JobId": "a", "Select": {}}, LIMITS, "JobId, Select", "exactly one of them must be given", id="both"),
     pytest.param(
         {"JobId": "a", "OnIncomplete": "continue"},
@@ -110,7 +135,7 @@ REJECTED: list[Any] = [
     pytest.param(
         {"JobId": "a", "OnIncomplete": None}, LIMITS, "OnIncomplete", "must be FAIL or CONTINUE", id="OnIncomplete null"
     ),
-    pytest.param({"JobId": "a", "Force": "True"}, LIMITS, "Force", ALLOWED_FLAG, id="True"),
+    pytest.param({"JobId": "a", "Force": "1"}, LIMITS, "Force", ALLOWED_FLAG, id="1"),
     pytest.param({"JobId": "a", "Force": "yes"}, LIMITS, "Force", ALLOWED_FLAG, id="yes"),
     pytest.param({"JobId": "a", "DryRun": ["true"]}, LIMITS, "DryRun", ALLOWED_FLAG, id="a list"),
     pytest.param(
@@ -129,7 +154,7 @@ REJECTED: list[Any] = [
     ),
     *(
         pytest.param({"JobId": "a", "MaxJobs": value}, LIMITS, "MaxJobs", ALLOWED_MAX_JOBS, id=f"MaxJobs {value!r:.20}")
-        for value in ("0", "101", "-1", "1.0", "", "ten", "١", "9999999999", "9" * 5000)
+        for value in ("0", "101", "-1", "1.5", "101.0", "1.0.0", "true", "ten", "١", "9999999999", "9" * 5000)
     ),
     pytest.param(
         {"JobId": "a", "ReasonCode": "moved"},
@@ -139,7 +164,7 @@ REJECTED: list[Any] = [
         id="bad reason code",
     ),
     pytest.param(
-        {"JobId": "a", "Comment": ""},
+        {"JobId": "a", "Comment": "\n"},
         LIMITS,
         "Comment",
         "must be a string of 1 to 2028 characters, none of them a control or format character",
@@ -147,6 +172,13 @@ REJECTED: list[Any] = [
     ),
     pytest.param(
         {"JobId": "a"}, WITH_PREFIX, "JobId", "must start with 'ota-', the stack's JobIdPrefix", id="outside the prefix"
+    ),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}},
+        WITH_PREFIX,
+        "Select.JobIdGlob",
+        "must be able to match ids that start with 'ota-', the stack's JobIdPrefix",
+        id="a glob outside the prefix",
     ),
 ]
 
@@ -221,7 +253,8 @@ def test_lenient_reading_ignores_an_unreadable_property_with_a_warning(
 
 # Select
 
-SELECTED = replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="ota-*"))
+BOTH = ("SNAPSHOT", "CONTINUOUS")
+SELECTED = replace(PLAIN, job_ids=(), criteria=Criteria(job_id_glob="ota-*", target_selections=BOTH))
 EVERY_CRITERION = {
     "JobIdGlob": "ota-*",
     "ExcludeJobIdGlobs": ["ota-keep-*"],
@@ -257,7 +290,32 @@ def test_every_criterion_of_select_is_read() -> None:
 )
 def test_hours_are_a_number_or_its_string(hours: object, read: float) -> None:
     request = read_strictly({"Select": {"JobIdGlob": "ota-*", "OlderThanHours": hours}}, LIMITS, REASON)
-    assert request.criteria == Criteria(job_id_glob="ota-*", older_than_hours=read)
+    assert request.criteria == Criteria(job_id_glob="ota-*", older_than_hours=read, target_selections=BOTH)
+
+
+@pytest.mark.parametrize(
+    ("target_selection", "read"),
+    [({}, BOTH), ({"TargetSelection": ["SNAPSHOT"]}, ("SNAPSHOT",)), ({"TargetSelection": ["CONTINUOUS"]}, BOTH[1:])],
+)
+def test_select_covers_continuous_jobs_unless_it_says_otherwise(
+    target_selection: dict[str, object], read: tuple[str, ...]
+) -> None:
+    """What the jobs belong to is deleted."""
+    for select in ({"JobIdGlob": "ota-*"}, {"Tags": {"env": "dev"}}):
+        request = read_strictly({"Select": select | target_selection}, LIMITS, REASON)
+        assert request.criteria is not None
+        assert request.criteria.target_selections == read
+
+
+def test_tags_are_a_map_or_a_list_of_key_and_value() -> None:
+    tags = [{"Key": "env", "Value": "dev"}, {"Value": "", "Key": "team"}]
+    for written in (tags, {"env": "dev", "team": ""}):
+        request = read_strictly({"Select": {"Tags": written}}, LIMITS, REASON)
+        assert request.criteria == Criteria(tags={"env": "dev", "team": ""}, target_selections=BOTH)
+    assert read_selection({"Select": {"Tags": tags, "TargetSelection": ["SNAPSHOT"]}}) == {
+        "targetSelection": ["SNAPSHOT"],
+        "tags": {"env": "dev", "team": ""},
+    }
 
 
 ALLOWED_HOURS = "must be a number above 0, and at most 99999"
@@ -269,7 +327,6 @@ BAD_SELECTIONS: list[Any] = [
             {"JobIdGlob": "a", "OlderThanHours": value}, "Select.OlderThanHours", ALLOWED_HOURS, id=f"{value!r:.20}"
         )
         for value in (
-            "",
             "0",
             "-1",
             "1e3",
@@ -302,7 +359,58 @@ BAD_SELECTIONS: list[Any] = [
         "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?",
         id="a bad glob",
     ),
-    pytest.param({"Tags": {}, "JobIdGlob": "a"}, "Select.Tags", "must be an object of 1 to 50 tags", id="no tags"),
+    pytest.param({"JobIDGlob": "a"}, "Select", "unknown key 'Select.JobIDGlob'; did you mean JobIdGlob", id="case"),
+    pytest.param(
+        {"jobIdGlob": "ota-*"}, "Select", "unknown key 'Select.jobIdGlob'; did you mean JobIdGlob", id="a request key"
+    ),
+    pytest.param(
+        '{"JobIdGlob": "ota-*"}', "Select", f"must be an object with the keys {SELECT_KEYS}", id="an object in quotes"
+    ),
+    pytest.param(
+        {"JobIdGlob": "a", "TargetSelection": ["SNAPSHOT,CONTINUOUS"]},
+        "Select.TargetSelection[0]",
+        "must be a string of SNAPSHOT or CONTINUOUS",
+        id="a list in one text",
+    ),
+    pytest.param(
+        {"JobIdGlob": "a", "ExcludeJobIdGlobs": [""]},
+        "Select.ExcludeJobIdGlobs[0]",
+        "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ - and the wildcards * ?",
+        id="an empty glob in a list",
+    ),
+    pytest.param({"JobIdGlob": "a", "ThingGroupName": None}, "Select.ThingGroupName", "must not be null", id="null"),
+    *(
+        pytest.param({"JobIdGlob": "a"} | {name: ""}, f"Select.{name}", NOT_EMPTY, id=f"{name} empty")
+        for name in SELECT_KEYS.split(", ")
+    ),
+    *(
+        pytest.param(
+            {"Tags": tags, "JobIdGlob": "a"},
+            "Select.Tags",
+            'must be an object of 1 to 50 tags, each key once, such as {"env": "dev"}',
+            id=f"tags {number}",
+        )
+        for number, tags in enumerate(
+            (
+                {},
+                [],
+                "env=dev",
+                [{"Key": "env", "Value": "dev"}, {"Key": "env", "Value": "prod"}],
+                [{"Key": "env", "Value": "dev"}, {"Key": "env", "Value": "dev"}],
+                [{"Key": "env", "Value": "dev", "PropagateAtLaunch": "true"}],
+                [{"Key": "env"}],
+                [{"Key": 5, "Value": "dev"}],
+                [{"env": "dev"}],
+                ["env"],
+            )
+        )
+    ),
+    pytest.param(
+        {"Tags": [{"Key": "env", "Value": ["dev"]}]},
+        "Select.Tags",
+        "values must be strings of at most 256 characters",
+        id="a tag value that is not text",
+    ),
     pytest.param(
         {"JobIdGlob": "a", "Status": "SCHEDULED"}, "Select.Status", "must be a list of at least one string", id="text"
     ),
@@ -340,11 +448,60 @@ def test_an_unreadable_selection_is_rejected(properties: dict[str, object]) -> N
         read_leniently({"select": read_selection(properties)}, properties, LIMITS, REASON)
 
 
-# Update: changed properties are read strictly
+# Update: the form of changed properties is checked, and what the stack forbids is a warning
 
+OUTSIDE = "; the update is accepted, but a deletion cannot cancel such a job"
+OUTSIDE_JOB = f"JobId: must start with 'ota-', the stack's JobIdPrefix{OUTSIDE}"
+OUTSIDE_GLOB = f"Select.JobIdGlob: must be able to match ids that start with 'ota-', the stack's JobIdPrefix{OUTSIDE}"
+NO_FORCE = "treating Force as false: must be false or omitted, since the stack's parameter Force is false"
 
 UPDATES: list[Any] = [
-    pytest.param({"JobId": "a"}, {"JobId": "a"}, WITH_PREFIX, PLAIN, (), id="nothing changed, outside a new prefix"),
+    pytest.param(
+        {"JobId": "a"}, {"JobId": "a"}, WITH_PREFIX, PLAIN, (OUTSIDE_JOB,), id="nothing changed, outside a new prefix"
+    ),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}, "Comment": "new"},
+        {"Select": {"JobIdGlob": "fw-*"}},
+        WITH_PREFIX,
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*", target_selections=BOTH), reason=NEW_COMMENT),
+        (OUTSIDE_GLOB,),
+        id="an unchanged glob outside a new prefix",
+    ),
+    # Rollbacks, after the parameters of the stack became stricter: CloudFormation swaps the properties.
+    pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, LIMITS, PLAIN, (NO_FORCE,), id="back to force"),
+    pytest.param({"JobId": "a"}, {"JobId": "ota-1"}, WITH_PREFIX, PLAIN, (OUTSIDE_JOB,), id="back to another prefix"),
+    pytest.param(
+        {"Select": {"JobIdGlob": "fw-*"}},
+        {"Select": {"JobIdGlob": "ota-*"}},
+        WITH_PREFIX,
+        replace(SELECTED, criteria=Criteria(job_id_glob="fw-*", target_selections=BOTH)),
+        (OUTSIDE_GLOB,),
+        id="back to a glob of another prefix",
+    ),
+    pytest.param(
+        {"JobId": "a", "MaxJobs": "25000"},
+        {"JobId": "a", "MaxJobs": "100"},
+        LIMITS,
+        PLAIN,
+        (f"ignored property MaxJobs: {ALLOWED_MAX_JOBS}",),
+        id="back to a higher limit",
+    ),
+    pytest.param(
+        {"JobId": "a", "Force": "true"},
+        {"JobId": "a", "Force": "flase"},
+        LIMITS,
+        PLAIN,
+        (NO_FORCE,),
+        id="back from a typing error",
+    ),
+    pytest.param(
+        {"JobId": "a", "DryRun": "false"},
+        {"JobId": "a"},
+        WITH_DRY_RUN,
+        replace(PLAIN, dry_run=True),
+        ("treating DryRun as true: must be true or omitted, since the stack's parameter DryRun is true",),
+        id="back to no dry run",
+    ),
     pytest.param(
         {"JobId": "a", "Force": "true", "Comment": "new"},
         {"JobId": "a", "Force": "true", "Comment": "old"},
@@ -394,7 +551,7 @@ UPDATES: list[Any] = [
 
 
 @pytest.mark.parametrize(("properties", "old", "limits", "expected", "warnings"), UPDATES)
-def test_an_update_accepts_unchanged_properties(
+def test_an_update_accepts_each_valid_form(
     properties: dict[str, object],
     old: dict[str, object],
     limits: StackLimits,
@@ -405,16 +562,19 @@ def test_an_update_accepts_unchanged_properties(
 
 
 BAD_UPDATES: list[Any] = [
-    pytest.param({"JobId": "a", "Force": "true"}, {"JobId": "a"}, LIMITS, "Force", id="force turned on"),
+    pytest.param({"JobId": "a", "Force": "on"}, {"JobId": "a"}, LIMITS, "Force", id="force turned on"),
     pytest.param({"JobId": "a", "Force": "x"}, {"JobId": "a", "Force": "y"}, LIMITS, "Force", id="a bad flag"),
     pytest.param(
-        {"JobId": "a", "Force": "true", "WaitForExecutionsMinutes": "5"},
+        {"JobId": "a", "Force": "on", "WaitForExecutionsMinutes": "5"},
         {"JobId": "a"},
         LIMITS,
         "Force",
-        id="force turned on, and a wait",
+        id="a bad flag, and a wait",
     ),
-    pytest.param({"JobId": "b"}, {"JobId": "a"}, WITH_PREFIX, "JobId", id="a job outside the prefix"),
+    pytest.param({"JobId": "b c"}, {"JobId": "a"}, WITH_PREFIX, "JobId", id="no job id"),
+    pytest.param(
+        {"Select": {"JobIdGlob": "b c"}}, {"JobId": "a"}, WITH_PREFIX, "Select.JobIdGlob", id="a bad glob, in a prefix"
+    ),
     pytest.param({"JobId": "a", "X": "1"}, {"JobId": "a"}, LIMITS, "'X'", id="an unknown property"),
     pytest.param({}, {"JobId": "a"}, LIMITS, "JobId, Select", id="JobId removed"),
     pytest.param(
@@ -437,9 +597,16 @@ def test_an_update_rejects_a_bad_changed_property(
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize("value", ["0", "25001", "ten"])
+def test_a_max_jobs_of_an_update_that_no_stack_accepts_is_rejected_with_the_limit_of_this_stack(value: str) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        read_changes({"JobId": "a", "MaxJobs": value, "Force": "true"}, {"JobId": "a"}, WITH_PREFIX, REASON)
+    assert (caught.value.field, caught.value.allowed) == ("MaxJobs", ALLOWED_MAX_JOBS)
+
+
 # The wait
 
-BAD_WAITS: list[Any] = ["51", "-1", "1.5", "", "five", "true", True, 51, 1.5, [], {}]
+BAD_WAITS: list[Any] = ["51", "-1", "1.5", "five", "true", True, 51, 1.5, [], {}]
 ALLOWED_WAIT = "must be a whole number from 0 to 50"
 ALLOWED_BEFORE_TIMEOUT = "must be at most {most} minutes: the wait must end 120 s before ServiceTimeout ({timeout} s)"
 

@@ -171,3 +171,55 @@ def test_the_identity_consists_of_stack_logical_id_and_request_id(changes: dict[
 def test_the_time_of_the_request_is_read_from_its_signature(query: str, signed_at: float | None) -> None:
     """2026-11-24 12:00:00 UTC is 1795521600."""
     assert replace(DELETE, response_url=f"https://bucket.s3.amazonaws.com/path{query}").signed_at == signed_at
+
+
+# The forms of the PhysicalResourceId
+
+
+@pytest.mark.parametrize(
+    ("physical_id", "selection", "failed_create"),
+    [
+        (SELECTION_ID, True, False),
+        ("select:another-stack/Other", True, False),
+        (FAILED_CREATE_ID, False, True),
+        ("failed-create:another-stack/Other", False, True),
+        ("select", False, False),
+        ("failed-create", False, False),
+        ("job-1", False, False),
+        (None, False, False),
+    ],
+)
+def test_the_form_of_a_physical_id_says_what_it_names(
+    physical_id: str | None, selection: bool, failed_create: bool
+) -> None:
+    resource = replace(DELETE, physical_id=physical_id)
+    assert (resource.names_selection, resource.names_failed_create) == (selection, failed_create)
+
+
+# A request that another function relays
+
+OWN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
+
+
+@pytest.mark.parametrize(
+    ("service_token", "function_arn", "is_relayed"),
+    [
+        (OWN, OWN, False),
+        (f"{OWN}:live", OWN, False),
+        (OWN, f"{OWN}:7", False),
+        (f"{OWN}-framework", OWN, True),
+        (f"{OWN}-framework:live", OWN, True),
+        ("arn:aws:sns:eu-west-1:123456789012:canceler", OWN, False),
+        ("arn:aws:lambda:eu-west-1:123456789012:layer:framework", OWN, False),
+        ("arn:aws:states:eu-west-1:123456789012:function:framework", OWN, False),
+        ("arn:aws:lambda:eu-west-1:123456789012:function:", OWN, False),
+        ("arn", OWN, False),
+        ("", OWN, False),
+        (None, OWN, False),
+        ([OWN], OWN, False),
+        (f"{OWN}-framework", "", False),
+    ],
+)
+def test_a_request_to_another_function_is_relayed(service_token: object, function_arn: str, is_relayed: bool) -> None:
+    properties = {"JobId": "job-1"} | ({} if service_token is None else {"ServiceToken": service_token})
+    assert replace(DELETE, properties=properties).is_relayed(function_arn) is is_relayed

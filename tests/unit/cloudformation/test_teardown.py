@@ -109,19 +109,130 @@ GENERATED = "CloudFormation generated the PhysicalResourceId, since Create did n
     ("physical_id", "reason"),
     [
         (FAILED_CREATE_ID, NO_JOB),
-        (None, NO_JOB),
-        ("not a job id", NO_JOB),
-        ("x" * 65, NO_JOB),
+        ("failed-create:another-stack/Other", NO_JOB),
         ("firmware-dev-Teardown-1ABCDEFGHIJKL", GENERATED),
+        (f"firmware-dev-Teardown-{'1' * 64}", GENERATED),  # longer than a job id
         ("firmware-dev-Tear-1ABCDEFGHIJKL", GENERATED),
         ("firmware-d-Teardown-1ABCDEFGHIJKL", GENERATED),
         ("f-T-1", GENERATED),
     ],
 )
-def test_a_delete_after_an_unfinished_create_succeeds_without_a_run(physical_id: str | None, reason: str) -> None:
+def test_a_delete_after_an_unfinished_create_succeeds_without_a_run(physical_id: str, reason: str) -> None:
     report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, reason=reason)
-    response = Response("SUCCESS", physical_id or FAILED_CREATE_ID, report)
-    assert plan_deletion(replace(DELETE, physical_id=physical_id), LIMITS) == response
+    response = Response("SUCCESS", physical_id, report)
+    for properties in ({"JobId": "job-1"}, {"Select": {"JobIdGlob": "a*"}}):
+        assert plan_deletion(replace(DELETE, physical_id=physical_id, properties=properties), LIMITS) == response
+
+
+# A PhysicalResourceId that the function did not return for these properties
+
+REQUEST_ID = "8340e010-f063-49f8-ab2c-afa579da3e12"
+OTHER_ID = (
+    "PhysicalResourceId {} is not the id that the function returns for these properties: the deletion covers {}. "
+    "ServiceToken must be the ARN of the function itself; cancel {} by a request if still active"
+)
+ONLY_REQUEST_ID = OTHER_ID.format(f"'{REQUEST_ID}'", f"only job {REQUEST_ID}", "{}")
+
+
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [
+        ({"JobId": "job-1"}, "job job-1"),
+        ({"JobId": ["a mess"]}, "its jobs"),
+        ({"Select": {"JobIdGlob": "ota-*"}}, "the jobs of Select"),
+    ],
+)
+def test_a_delete_of_another_job_than_that_of_the_properties_is_never_plain_success(
+    properties: dict[str, object], named: str
+) -> None:
+    """CDK's Provider uses the RequestId of CloudFormation as PhysicalResourceId."""
+    resource = replace(DELETE, physical_id=REQUEST_ID, properties=properties)
+    gone = JobResult(REQUEST_ID, Outcome.GONE)
+    mismatch = ONLY_REQUEST_ID.format(named)
+    response = respond(resource, gone)
+    assert response == Response(
+        "SUCCESS",
+        REQUEST_ID,
+        Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=mismatch, jobs=(gone,)),
+        mismatch,
+        {"JobId": REQUEST_ID, "Force": "false"},
+        (mismatch,),
+    )
+    assert response.leaves_active_jobs
+
+
+@pytest.mark.parametrize(("on_incomplete", "status"), [("FAIL", "FAILED"), ("CONTINUE", "SUCCESS")])
+def test_a_delete_of_another_job_that_fails_names_both_causes(on_incomplete: str, status: str) -> None:
+    properties = {"JobId": "job-1", "OnIncomplete": on_incomplete}
+    resource = replace(DELETE, physical_id=REQUEST_ID, properties=properties)
+    response = respond(resource, JobResult(REQUEST_ID, Outcome.FAILED, "no"))
+    mismatch = ONLY_REQUEST_ID.format("job job-1")
+    assert (response.status, response.reason) == (status, f"job {REQUEST_ID} FAILED: no; {mismatch}")
+    assert mismatch in response.warnings
+
+
+@pytest.mark.parametrize(
+    ("physical_id", "shown"),
+    [
+        (None, "''"),
+        ("2026/11/24/[$LATEST]8f", "'2026/11/24/[$LATEST]8f'"),
+        ("x" * 200, f"'{'x' * 128}'"),
+        ("selected:a", "'selected:a'"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("properties", "named"),
+    [({"JobId": "job-1"}, "job job-1"), ({}, "its jobs"), ({"Select": {}}, "the jobs of Select")],
+)
+def test_a_delete_without_a_known_id_succeeds_with_a_warning_and_cancels_nothing(
+    physical_id: str | None, shown: str, properties: dict[str, object], named: str
+) -> None:
+    resource = replace(DELETE, physical_id=physical_id, properties=properties)
+    response = plan_deletion(resource, replace(LIMITS, force=True))
+    mismatch = OTHER_ID.format(shown, "no job", named)
+    assert response == Response(
+        "SUCCESS",
+        physical_id or FAILED_CREATE_ID,
+        Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, force=True, reason=mismatch),
+        mismatch,
+        warnings=(mismatch,),
+    )
+    assert response.leaves_active_jobs
+
+
+@pytest.mark.parametrize("properties", [{"JobId": REQUEST_ID}, {}, {"Force": "false"}])
+def test_a_delete_with_the_id_of_its_properties_or_of_an_old_format_has_no_warning(
+    properties: dict[str, object],
+) -> None:
+    resource = replace(DELETE, physical_id=REQUEST_ID, properties=properties)
+    response = respond(resource, JobResult(REQUEST_ID, Outcome.GONE))
+    assert (response.report.status, response.reason, response.warnings) == (RunStatus.SETTLED, "", ())
+
+
+# A request that is not carried out
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+def test_a_refused_request_fails_with_the_reason_and_cancels_nothing(kind: Any) -> None:
+    resource = replace(DELETE, request_type=kind, refusal="ServiceToken: no")
+    response = plan_deletion(resource, LIMITS) if kind == "Delete" else validate(resource, LIMITS)
+    report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason="ServiceToken: no")
+    assert response == Response("FAILED", "job-1", report, "ServiceToken: no")
+
+
+@pytest.mark.parametrize("physical_id", [FAILED_CREATE_ID, "firmware-dev-Teardown-1ABCDEFGHIJKL"])
+def test_a_refused_delete_of_a_failed_create_succeeds(physical_id: str) -> None:
+    response = plan_deletion(replace(DELETE, physical_id=physical_id, refusal="no"), LIMITS)
+    assert isinstance(response, Response)
+    assert (response.status, response.physical_id, response.report.status) == ("SUCCESS", physical_id, "SETTLED")
+
+
+def test_a_refused_delete_with_continue_succeeds_with_a_warning() -> None:
+    properties = {"JobId": "job-1", "OnIncomplete": "CONTINUE"}
+    response = plan_deletion(replace(DELETE, properties=properties, refusal="no"), LIMITS)
+    report = Report(RunStatus.REJECTED, Trigger.TEARDOWN, reason="no")
+    assert response == Response("SUCCESS", "job-1", report, "no", warnings=("no",))
+    assert response.leaves_active_jobs
 
 
 @pytest.mark.parametrize(
@@ -313,7 +424,7 @@ def test_the_cleanup_after_a_replacement_cancels_what_the_old_id_names() -> None
     requests = [deletion_of(resource).request for resource in (DELETE, DELETE_SELECTION)]
     assert [(request.job_ids, request.criteria) for request in requests] == [
         (("job-1",), None),
-        ((), Criteria(job_id_glob="ota-*")),
+        ((), Criteria(job_id_glob="ota-*", target_selections=("SNAPSHOT", "CONTINUOUS"))),
     ]
 
 
@@ -328,15 +439,15 @@ def test_a_bad_selection_fails_the_deployment() -> None:
         assert (response.status, response.physical_id, response.reason) == ("FAILED", physical_id, reason)
 
 
-def test_an_update_rejects_bad_changes_and_warns_about_the_rest() -> None:
+@pytest.mark.parametrize("old", [{"JobId": "job-1", "Force": "true"}, {"JobId": "job-1"}])
+def test_an_update_warns_about_properties_that_the_stack_forbids(old: dict[str, object]) -> None:
     properties = {"JobId": "job-1", "Force": "true", "Comment": "new"}
-    old = {"JobId": "job-1", "Force": "true"}
     response = validate(replace(UPDATE, properties=properties, old_properties=old), LIMITS)
     assert (response.status, response.data) == ("SUCCESS", {"JobId": "job-1", "Force": "false"})
     assert response.warnings == (
         "treating Force as false: must be false or omitted, since the stack's parameter Force is false",
     )
-    assert validate(replace(UPDATE, properties=properties), LIMITS).status == "FAILED"
+    assert validate(replace(CREATE, properties=properties), LIMITS).status == "FAILED"
 
 
 def test_the_request_of_a_selection_has_the_values_of_the_properties() -> None:
@@ -367,10 +478,34 @@ def test_a_delete_with_an_unreadable_selection_succeeds_with_a_warning(
     assert response.leaves_active_jobs
 
 
-def test_the_selection_of_another_resource_is_not_canceled() -> None:
-    response = plan_deletion(replace(DELETE_SELECTION, physical_id=SELECTION_ID + "2"), LIMITS)
+MOVED_ID = f"select:{'0' * 36}/Old"
+MOVED = (
+    f"PhysicalResourceId '{MOVED_ID}' is not the id of this resource, which may have been moved or renamed: its Select "
+    "decides which jobs are canceled. Check that no other job is active"
+)
+
+
+def test_a_selection_with_the_id_of_another_resource_is_canceled_with_a_warning() -> None:
+    """Stack refactoring moves a resource to another stack or logical id, and keeps its PhysicalResourceId."""
+    resource = replace(DELETE_SELECTION, physical_id=MOVED_ID)
+    assert deletion_of(resource).request == deletion_of(DELETE_SELECTION).request
+    report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, reason="1 active job matched", jobs=(CANCELED,))
+    response = respond_to_deletion(resource, deletion_of(resource), report)
+    unsettled = replace(report, status=RunStatus.UNSETTLED, reason=f"1 active job matched; {MOVED}")
+    assert response == Response("SUCCESS", MOVED_ID, unsettled, MOVED, {"Force": "false"}, (MOVED,))
+    assert response.leaves_active_jobs
+
+
+def test_an_update_keeps_the_id_of_a_moved_selection() -> None:
+    """With another id, CloudFormation would delete the old one, which cancels the jobs of Select."""
+    update = replace(UPDATE, physical_id=MOVED_ID, properties=SELECT, old_properties=SELECT)
+    assert validate(update, LIMITS).physical_id == MOVED_ID
+
+
+def test_an_unreadable_selection_with_the_id_of_another_resource_cancels_nothing() -> None:
+    response = plan_deletion(replace(DELETE_SELECTION, physical_id=MOVED_ID, properties={}), LIMITS)
     assert isinstance(response, Response)
-    assert (response.status, response.report.reason) == ("SUCCESS", NO_JOB)
+    assert (response.status, response.report.status) == ("SUCCESS", "REJECTED")
 
 
 TOO_MANY = (
@@ -453,3 +588,27 @@ def test_a_final_response_is_unsettled_and_says_why(why: str, reported: str, sen
 def test_the_final_reason_of_a_report_without_a_reason_is_why() -> None:
     without_reason = replace(UNFINISHED, report=replace(UNFINISHED.report, reason=""))
     assert without_reason.as_final("no queue").report.reason == "no queue"
+
+
+def test_a_glob_that_matches_only_jobs_of_another_service_fails_the_create_and_not_the_deletion() -> None:
+    """A release that did not refuse the glob may have deployed it, and a rollback may return to it."""
+    select = {"Select": {"JobIdGlob": "AFR_OTA-*"}}
+    reason = (
+        "Select.JobIdGlob: matches only FreeRTOS over-the-air updates (AFR_OTA-*), which a selection never takes; "
+        "select other jobs, or name such a job by JobId"
+    )
+    response = validate(replace(CREATE, properties=select), LIMITS)
+    assert (response.status, response.reason) == ("FAILED", reason)
+    update = replace(UPDATE, physical_id=SELECTION_ID, properties=select, old_properties=SELECT)
+    response = validate(update, LIMITS)
+    assert (response.status, response.warnings) == (
+        "SUCCESS",
+        (f"{reason}; the update is accepted, but a deletion cannot cancel such a job",),
+    )
+    deletion = plan_deletion(replace(DELETE_SELECTION, properties=select), LIMITS)
+    assert isinstance(deletion, Response)
+    assert (deletion.status, deletion.warnings) == (
+        "SUCCESS",
+        (f"{reason}; no jobs were canceled, and the deletion continues",),
+    )
+    assert deletion.leaves_active_jobs

@@ -405,6 +405,11 @@ WAITS_FOR_A = ADMITTED | {"WaitsFor": "a", "WaitsSince": "1795500781.000"}
         (SENT, JOBS, ADMITTED),
         (CHECKED, WAIT, WAITS_FOR_A),
         (CHECKED, replace(WAIT, wait=Wait(("a",), NOW, force=True)), WAITS_FOR_A | {"WaitsWithForce": "true"}),
+        (
+            replace(CHECKED, wait=WAIT.wait),
+            replace(WAIT, wait=Wait(("a",), NOW, limit_checked=True)),
+            WAITS_FOR_A | {"WaitsAdmitted": "true"},
+        ),
         (SENT, WAIT, WAITS_FOR_A),
         # A wait that is under way keeps its jobs and its beginning.
         (replace(WAITING, message=None), WAIT, ADMITTED | {"WaitsFor": "a,b", "WaitsSince": "1795500751.000"}),
@@ -440,6 +445,7 @@ def test_an_event_that_is_older_than_half_a_day_gets_a_new_age(age: float, first
         (True, None),
         (False, Wait(("a",), 13.25)),
         (False, Wait(("a",), 13.25, force=True)),
+        (True, Wait(("a",), 13.25, limit_checked=True)),
         (True, Wait(tuple(f"job-{each:060}" for each in range(1000)), 0.0)),
     ],
 )

@@ -3,7 +3,7 @@
 import pytest
 
 from handler.cancellation.request import CancelReason
-from handler.inbound.envelope import CancelEvent, at, text_or_unknown
+from handler.inbound.envelope import CancelEvent, Stack, at, text_or_unknown
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,21 @@ def test_a_place_that_does_not_exist_is_none(value: object, path: tuple[str, ...
 @pytest.mark.parametrize(("value", "text"), [("a", "a"), ("", ""), (None, "?"), (5, "?"), (["a"], "?")])
 def test_a_value_that_is_not_text_is_unknown(value: object, text: str) -> None:
     assert text_or_unknown(value) == text
+
+
+FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2Jc8sQf0aXb"
+
+
+@pytest.mark.parametrize("arn", [FUNCTION, f"{FUNCTION}:live"])
+def test_a_stack_has_the_account_and_region_of_its_function(arn: str) -> None:
+    assert Stack.of_function(arn, "canceler", {"select": {}}) == Stack(
+        "canceler", "123456789012", "eu-west-1", {"select": {}}
+    )
+
+
+@pytest.mark.parametrize("arn", ["", "canceler", "arn:aws:lambda:eu-west-1", "arn:aws:iam::123456789012:role/canceler"])
+def test_a_stack_with_an_unreadable_function_has_no_account_and_region(arn: str) -> None:
+    assert Stack.of_function(arn, "canceler", {"select": {}}) == Stack("canceler", "", "", {"select": {}})
 
 
 def test_the_default_reason_of_an_event_names_its_origin() -> None:

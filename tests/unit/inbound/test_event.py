@@ -1,6 +1,7 @@
 """Every payload is parsed once into a trigger, a correlation id and its content, or a reason why it is rejected."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,21 @@ import pytest
 
 from handler.cancellation.request import CancelReason
 from handler.cloudformation.request import CustomResourceRequest
-from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.event import RejectedEvent, parse_event
 from tools.simulators.events import STACK_ID, delete_request
 
 EVENTS = Path(__file__).parents[3] / "events"
+STACK = Stack("canceler", "123456789012", "eu-west-1")
 
 NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
+
+TWO_JOBS = (
+    "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
+    "job, or a rule of your own that sends the function a request for the right job"
+)
+CANARY = "Requested by event 7c6b5a49-3827-4165-9f4e-3d2c1b0a9f8e from aws.cloudwatch, alarm iot-job-failures-canary"
 
 
 def load(name: str) -> Any:
@@ -41,8 +49,10 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
     ),
     "alarm-to-alarm.json": (
         "EVENT",
-        CancelEvent.from_event({"jobIds": ["firmware-2026-11"]}, "alarm iot-job-failures-firmware-2026-11"),
+        CancelEvent.from_event({"jobId": "firmware-2026-11"}, "alarm iot-job-failures-firmware-2026-11"),
     ),
+    "alarm-muted.json": ("EVENT", IgnoredEvent("the alarm is muted by a mute rule")),
+    "alarm-of-two-jobs.json": ("EVENT", TWO_JOBS),
     "alarm-to-ok.json": ("EVENT", IgnoredEvent("the alarm went to OK")),
     "canceler-report.json": ("EVENT", IgnoredEvent("the event is a report of an iot-job-canceler stack")),
     "cloudtrail-create-job.json": (
@@ -92,7 +102,7 @@ def parsed(
     payload: object, sweep_request: dict[str, object] | None = None
 ) -> tuple[str, CancelEvent | IgnoredEvent | str | None]:
     """Return the trigger and the content, in the form of EXPECTED."""
-    event = parse_event(payload, sweep_request)
+    event = parse_event(payload, replace(STACK, sweep_request=sweep_request))
     match event.content:
         case RejectedEvent(reason):
             return event.trigger.value, reason
@@ -119,7 +129,7 @@ def test_no_file_of_events_contains_a_valid_response_url(name: str) -> None:
 
 @pytest.mark.parametrize("payload", [None, True, 0, "cancel", "", [], [{"cancel": {"jobId": "a"}}], 1.5])
 def test_a_payload_that_is_not_an_object_is_rejected(payload: object) -> None:
-    event = parse_event(payload, None)
+    event = parse_event(payload, STACK)
     assert (event.trigger, event.correlation_id, event.content) == ("DIRECT", "", RejectedEvent(NOT_AN_EVENT))
 
 
@@ -143,13 +153,56 @@ def test_a_direct_request_has_the_single_key_cancel(payload: object, content: Ca
     assert parsed(payload) == ("DIRECT", content)
 
 
+# Rejected events
+
+
+@pytest.mark.parametrize(
+    ("payload", "asked_by", "reason_code"),
+    [
+        (
+            {"detail-type": "IoT Job Cancellation Requested", "source": "fleet.console", "id": "e-1"},
+            "Requested by event e-1 from fleet.console",
+            "EVENT_REMEDIATION",
+        ),
+        (load("alarm-of-two-jobs.json"), CANARY, "EVENT_REMEDIATION"),
+        (
+            load("alarm-of-two-jobs.json") | {"source": "x"},
+            CANARY.replace("aws.cloudwatch, alarm iot-job-failures-canary", "x"),
+            "EVENT_REMEDIATION",
+        ),
+        (
+            {"detail-type": None, "detail": {"alarmName": 5}, "source": "aws.cloudwatch"},
+            "Requested by event ? from aws.cloudwatch",
+            "EVENT_REMEDIATION",
+        ),
+        (
+            load("scheduled-rule.json") | {"id": "e-2"},
+            "Requested by schedule event e-2",
+            "SCHEDULED_CLEANUP",
+        ),
+        ({"cancel": {"jobId": "a"}, "dryRun": True}, "Requested by a direct request", "DIRECT_REQUEST"),
+    ],
+)
+def test_a_rejected_event_names_its_sender(payload: object, asked_by: str, reason_code: str) -> None:
+    content = parse_event(payload, STACK).content
+    assert isinstance(content, RejectedEvent)
+    assert content.sender == CancelReason(asked_by, reason_code, asked_by)
+
+
+@pytest.mark.parametrize("payload", [{}, [], {"RequestType": "Delete", "ResponseURL": 5}])
+def test_a_payload_without_an_envelope_has_no_sender(payload: object) -> None:
+    content = parse_event(payload, STACK).content
+    assert isinstance(content, RejectedEvent)
+    assert content.sender is None
+
+
 # Custom resource requests
 
 REQUEST = delete_request("job-1", "https://x", {"JobId": "job-1"}, request_id="r-1")
 
 
 def test_request_type_and_response_url_make_a_custom_resource_request() -> None:
-    event = parse_event(REQUEST, None)
+    event = parse_event(REQUEST, STACK)
     properties = {"ServiceToken": "arn", "JobId": "job-1"}
     assert event.content == CustomResourceRequest(
         "Delete", "https://x", "r-1", STACK_ID, "Teardown", "job-1", properties
@@ -173,6 +226,46 @@ def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> 
     assert parsed(REQUEST | {"RequestType": "Read"}) == ("TEARDOWN", "RequestType: must be Create, Update or Delete")
 
 
+# A custom resource request through an SNS topic
+
+BY_SNS = "ServiceToken: must be the ARN of the canceler's function, not of an SNS topic; no job was canceled"
+
+
+def by_sns(message: str, source: str = "aws:sns") -> dict[str, Any]:
+    return {"Records": [{"EventSource": source, "Sns": {"Type": "Notification", "Message": message}}]}
+
+
+def test_a_custom_resource_request_through_sns_is_refused() -> None:
+    direct, event = parse_event(REQUEST, STACK), parse_event(by_sns(json.dumps(REQUEST)), STACK)
+    assert isinstance(direct.content, CustomResourceRequest)
+    assert direct.content.refusal == ""
+    assert event == replace(direct, content=replace(direct.content, refusal=BY_SNS))
+
+
+def test_a_custom_resource_request_through_sns_that_cannot_be_responded_to_is_rejected() -> None:
+    assert parsed(by_sns(json.dumps(REQUEST | {"StackId": ""}))) == (
+        "TEARDOWN",
+        "StackId: must be a string that is not empty",
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        by_sns("no JSON"),
+        by_sns("[" * 200_000),
+        by_sns(json.dumps([REQUEST])),
+        by_sns(json.dumps({"cancel": {"jobId": "a"}})),
+        by_sns(json.dumps({"RequestType": "Delete"})),
+        by_sns(json.dumps(REQUEST), source="aws:sqs"),
+        {"Records": by_sns(json.dumps(REQUEST))["Records"] * 2},
+    ],
+    ids=["text", "deep", "list", "request", "half", "source", "two"],
+)
+def test_any_other_notification_is_rejected(payload: object) -> None:
+    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
+
+
 # The trigger
 
 
@@ -190,7 +283,7 @@ def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> 
     ],
 )
 def test_an_unreadable_event_has_a_trigger(payload: object, trigger: str) -> None:
-    assert parse_event(payload, None).trigger == trigger
+    assert parse_event(payload, STACK).trigger == trigger
 
 
 def test_a_schedule_requests_the_sweep_of_the_stack() -> None:
@@ -220,4 +313,4 @@ def test_a_schedule_requests_the_sweep_of_the_stack() -> None:
     ],
 )
 def test_the_correlation_id_is_the_request_id_or_the_id_of_the_event(payload: object, correlation_id: str) -> None:
-    assert parse_event(payload, None).correlation_id == correlation_id
+    assert parse_event(payload, STACK).correlation_id == correlation_id

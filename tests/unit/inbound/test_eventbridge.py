@@ -6,7 +6,7 @@ import pytest
 
 from handler.cancellation.request import CancelReason
 from handler.errors import RequestRejected
-from handler.inbound.envelope import CancelEvent, IgnoredEvent
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.eventbridge import is_scheduled, parse_eventbridge_event
 from tools.simulators.events import STACK_ID
 
@@ -23,7 +23,7 @@ def parsed(
 ) -> CancelEvent | IgnoredEvent | str:
     """Return what the event parses to, or why it is rejected."""
     try:
-        return parse_eventbridge_event(event, sweep_request)
+        return parse_eventbridge_event(event, Stack("canceler", "123456789012", "eu-west-1", sweep_request))
     except RequestRejected as rejection:
         return str(rejection)
 
@@ -48,7 +48,9 @@ def stack(status: object, stack_id: object = STACK_ID) -> dict[str, object]:
 NO_STACK_STATUS = "detail.status-details.status: must be the status of a stack"
 NO_STACK = "detail.stack-id: must be the ARN of a stack"
 NO_CALL = "detail.eventName: must be the name of an API call"
-NO_REQUEST = "detail: must be an object with the keys cancel"
+NO_REQUEST = "detail: must be an object with the keys cancel, canceler"
+NO_CANCELER = "detail.canceler: must be the name of an iot-job-canceler stack, or omitted"
+NO_JOB_ID = "detail.requestParameters.jobId: must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
 CREATED = "CreateJob in event e-1"
 
 EVENTS: list[Any] = [
@@ -67,9 +69,41 @@ EVENTS: list[Any] = [
     pytest.param(requested('{"cancel": {"jobId": "a"}}'), NO_REQUEST, id="a detail that is text"),
     pytest.param(
         requested({"cancel": {"jobId": "a"}, "force": False}),
-        "detail: unknown key 'force'; the keys are cancel",
+        "detail: unknown key 'force'; the keys are cancel, canceler",
         id="a key beside cancel in the detail",
     ),
+    pytest.param(requested({"cancel": None}), "detail.cancel: must not be null", id="a request that is null"),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": "canceler"}),
+        CancelEvent.from_event({"jobId": "a"}, "event e-1 from fleet.console"),
+        id="a request for this canceler",
+    ),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": "lab"}),
+        IgnoredEvent("the request is for the canceler 'lab', not for 'canceler'"),
+        id="a request for another canceler",
+    ),
+    pytest.param(
+        requested({"canceler": "lab", "cancel": 5}),
+        IgnoredEvent("the request is for the canceler 'lab', not for 'canceler'"),
+        id="an invalid request for another canceler",
+    ),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": ""}),
+        "detail.canceler: must not be empty: set a value, or omit it",
+        id="a canceler without a name",
+    ),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": ["canceler"]}),
+        NO_CANCELER,
+        id="a canceler that is not text",
+    ),
+    pytest.param(
+        requested({"cancel": {"jobId": "a"}, "canceler": None}),
+        "detail.canceler: must not be null",
+        id="a canceler that is null",
+    ),
+    pytest.param(requested({"canceler": "canceler"}), "detail: must have the key cancel", id="a canceler alone"),
     pytest.param(
         envelope("Scheduled Event", "aws.events", detail={"cancel": {}}), NOT_EMPTY, id="a schedule with a detail"
     ),
@@ -91,8 +125,11 @@ EVENTS: list[Any] = [
     ),
     pytest.param(
         trail(eventName="CreateJob", requestParameters=None),
-        CancelEvent.from_event({"jobId": None}, CREATED),
+        NO_JOB_ID,
         id="no parameters",
+    ),
+    pytest.param(
+        trail(eventName="CreateJob", requestParameters={"jobId": None}), NO_JOB_ID, id="a job id that is null"
     ),
     pytest.param(
         trail(eventName="CreateJob", errorCode="", requestParameters={"jobId": "a"}),
@@ -176,6 +213,55 @@ def test_the_default_reason_names_the_kind_of_run_and_the_event() -> None:
     event = parsed(requested({"cancel": {"jobId": "a"}}))
     reason = "Requested by event e-1 from fleet.console"
     assert event == CancelEvent({"jobId": "a"}, CancelReason(reason, "EVENT_REMEDIATION", reason))
+
+
+# Events of other accounts and Regions
+
+OWN: dict[str, dict[str, object]] = {
+    "alarm": envelope(
+        "CloudWatch Alarm State Change",
+        "aws.cloudwatch",
+        detail={
+            "state": {"value": "ALARM"},
+            "configuration": {"metrics": [{"metricStat": {"metric": {"dimensions": {"JobId": "a"}}}}]},
+        },
+    ),
+    "CreateJob": trail(eventName="CreateJob", requestParameters={"jobId": "a"}),
+    "stack": stack("DELETE_COMPLETE"),
+}
+ELSEWHERE: list[Any] = [
+    ({"account": "999999999999", "region": "eu-west-1"}, "'999999999999' in 'eu-west-1'"),
+    ({"account": "123456789012", "region": "us-east-1"}, "'123456789012' in 'us-east-1'"),
+    ({"account": "999999999999"}, "'999999999999' in '?'"),
+    ({"region": "us-east-1"}, "'?' in 'us-east-1'"),
+    ({"account": ["123456789012"], "region": ""}, "'?' in ''"),
+]
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize(("place", "named"), ELSEWHERE)
+def test_an_event_of_another_account_or_region_is_ignored(name: str, place: dict[str, object], named: str) -> None:
+    reason = f"the event is from account {named}, not from 123456789012 in eu-west-1"
+    assert parsed(OWN[name] | place) == IgnoredEvent(reason)
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("place", [{"account": "123456789012", "region": "eu-west-1"}, {"account": None}, {}])
+def test_an_event_of_this_or_no_account_and_region_is_parsed(name: str, place: dict[str, object]) -> None:
+    assert isinstance(parsed(OWN[name] | place), CancelEvent)
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_an_event_is_parsed_by_a_stack_of_unknown_account_and_region(name: str) -> None:
+    event = OWN[name] | {"account": "999999999999", "region": "us-east-1"}
+    assert isinstance(parse_eventbridge_event(event, Stack("canceler")), CancelEvent)
+
+
+@pytest.mark.parametrize(
+    "event", [requested({"cancel": {"jobId": "a"}}), envelope("Scheduled Event", "aws.events", detail={})]
+)
+def test_a_request_and_a_schedule_of_another_region_are_parsed(event: dict[str, object]) -> None:
+    assert isinstance(parsed(event | {"account": "999999999999", "region": "us-east-1"}, SWEEP), CancelEvent)
 
 
 # Schedules without an input of their own

@@ -1,7 +1,9 @@
 """The fields of a job in DescribeJob, ListJobs and ListTagsForResource."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
+from handler.cancellation.criteria import Criteria
 from handler.cancellation.job import JobStatus
 from tools.conformance.assumption import documented
 from tools.conformance.testbed import IotTestbed, error_code
@@ -14,6 +16,12 @@ def _status_of_new(testbed: IotTestbed) -> str:
 def _status_of_scheduled(testbed: IotTestbed) -> Callable[[], str]:
     job_id = testbed.job(scheduled=True)
     return lambda: testbed.status(job_id)
+
+
+def _start_of_scheduled(testbed: IotTestbed) -> str:
+    starts_at = testbed.jobs.describe(testbed.job(scheduled=True)).starts_at
+    why = Criteria(older_than_hours=1).why_not_begun(starts_at, datetime.now(UTC))
+    return "a later time" if "scheduled to begin" in why else f"{starts_at!r}: {why}"
 
 
 def _counts(testbed: IotTestbed) -> Callable[[], str]:
@@ -113,6 +121,12 @@ def _no_tags(testbed: IotTestbed) -> str:
 READING = (
     documented("status-new", "A new job is IN_PROGRESS", "IN_PROGRESS", _status_of_new),
     documented("status-scheduled", "A new job with a startTime is SCHEDULED", "SCHEDULED", _status_of_scheduled),
+    documented(
+        "describe-start",
+        "DescribeJob of a scheduled job returns its startTime: a time in the future",
+        "a later time",
+        _start_of_scheduled,
+    ),
     documented("status-completed", "A SNAPSHOT job whose executions have ended is COMPLETED", "COMPLETED", _completes),
     documented(
         "status-continuous",
