@@ -107,7 +107,7 @@ class EventModel:
             and job.target_selection in self.select.get("targetSelection", ["SNAPSHOT"])
             and self.select.get("tags", {}).items() <= job.tags.items()
             and ("thingGroupName" not in self.select or GROUP in job.targets)
-            and age > timedelta(hours=self.select.get("olderThanHours", 0))
+            and ("olderThanHours" not in self.select or age > timedelta(hours=self.select["olderThanHours"]))
             and not job_id.startswith("AFR_OTA-")
             and job.namespace != "aws-gg-deployment"
         )
