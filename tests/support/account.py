@@ -371,6 +371,8 @@ class Run(Process):
         if group := act.keywords.get("MessageGroupId"):
             known = self.account.groups.setdefault(self.model.event["RequestId"], group)
             self.account.check(known == group, "one request has two groups")
+        if self.timer:  # the handler has claimed the response, and a real call of SQS ends before the timer is due
+            self._is_sending = True
         return self.call(act, lambda: unavailable(operation))
 
     def _call_events(self, operation: str, act: Callable[[], Any]) -> Any:
