@@ -138,7 +138,9 @@ OTHERS_OF_THE_STACK: dict[str, Fields] = {
 # Another caller canceled it, and devices still run it: the function neither forces it nor waits for it.
 CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFTOVER, "comment": "a bad rollout"}}
 OTHERS_OLD: dict[str, Fields] = {
-    **{"gateway": RUNNING, "prefix-old": RUNNING, "firm-old-young": {**RUNNING, **YOUNG}},
+    "gateway": RUNNING,
+    "prefix-old": RUNNING,
+    "firm-old-young": {**RUNNING, **YOUNG},
     "firm-old-planned": {**OLD, "status": "SCHEDULED", "starts_at": "2026-12-01T08:00"},
 }
 OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags": {"env": "prod"}}}
