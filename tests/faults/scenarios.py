@@ -137,7 +137,12 @@ OTHERS_OF_THE_STACK: dict[str, Fields] = {
 }
 # Another caller canceled it, and devices still run it: the function neither forces it nor waits for it.
 CANCELED_BY_OTHERS: dict[str, Fields] = {**OTHER_JOB, "firmware-other": {**LEFTOVER, "comment": "a bad rollout"}}
-OTHERS_OLD: dict[str, Fields] = {"gateway": RUNNING, "prefix-old": RUNNING, "firm-old-young": {**RUNNING, **YOUNG}}
+OTHERS_OLD: dict[str, Fields] = {
+    "gateway": RUNNING,
+    "prefix-old": RUNNING,
+    "firm-old-young": {**RUNNING, **YOUNG},
+    "firm-old-planned": {**OLD, "status": "SCHEDULED", "starts_at": "2026-12-01T08:00"},
+}
 OTHERS_IN_PROD: dict[str, Fields] = {"firmware-prod": {**OF_FLEET_IN_DEV, "tags": {"env": "prod"}}}
 
 # Calls, in the shape of Scenario.calls.
@@ -350,8 +355,8 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "sweep": Scenario(
         eventbridge_event("aws.scheduler", "Scheduled Event", "{}"),
-        calls=4 * LIST + ONE_JOB + REPORT,
-        later=BACKLOG + 4 * LIST + ONE_JOB + REPORT,
+        calls=4 * LIST + 2 * "DescribeJob/reported " + ONE_JOB + REPORT,
+        later=BACKLOG + 4 * LIST + "DescribeJob/reported " + ONE_JOB + "DescribeJob/reported " + REPORT,
         jobs={"firm-old": RUNNING},
         others=OTHERS_OLD,
         ends={"firm-old": RUNS_ON},

@@ -108,7 +108,7 @@ class EventModel:
             and job.target_selection in self.select.get("targetSelection", ["SNAPSHOT"])
             and self.select.get("tags", {}).items() <= job.tags.items()
             and ("thingGroupName" not in self.select or GROUP in job.targets)
-            and age > timedelta(hours=self.select.get("olderThanHours", 0))
+            and ("olderThanHours" not in self.select or age > timedelta(hours=self.select["olderThanHours"]))
             and not job_id.startswith("AFR_OTA-")
             and job.namespace != "aws-gg-deployment"
         )
@@ -372,6 +372,8 @@ class Run(Process):
         if group := act.keywords.get("MessageGroupId"):
             known = self.account.groups.setdefault(self.model.event["RequestId"], group)
             self.account.check(known == group, "one request has two groups")
+        if self.timer:  # the handler has claimed the response, and a real call of SQS ends before the timer is due
+            self._is_sending = True
         return self.call(act, lambda: unavailable(operation))
 
     def _call_events(self, operation: str, act: Callable[[], Any]) -> Any:

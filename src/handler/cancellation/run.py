@@ -17,7 +17,7 @@ from handler.cancellation.report import (
     status_of,
 )
 from handler.cancellation.request import CancelRequest, check_job_limit
-from handler.cancellation.selection import earlier_cancellations, select
+from handler.cancellation.selection import MAX_EXCLUDED, earlier_cancellations, select
 from handler.cancellation.session import Session
 from handler.cancellation.wait import wait_for_devices
 from handler.errors import JobsError, JobsUnavailable, RequestRejected
@@ -126,7 +126,7 @@ def _run_selection(
         if not earlier.is_complete:
             warnings = (_INCOMPLETE_SEARCH,)
     report = replace(_report(request, trigger, results.values(), matched), warnings=warnings)
-    return replace(report, excluded=tuple(excluded.values())) if request.dry_run else report
+    return replace(report, excluded=tuple(excluded.values())[:MAX_EXCLUDED]) if request.dry_run else report
 
 
 def _cancel(

@@ -21,7 +21,7 @@ _UNUSED_NAMESPACE = "iot-job-canceler-probe"
 # those that changed last, each have a quarter of the time left.
 MAX_EARLIER_CANCELLATIONS = 500
 _SEARCH_SHARE = 0.25
-_MAX_EXCLUDED = 100
+MAX_EXCLUDED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
     excluded: list[ExcludedJob] = []
 
     def exclude(job_id: str, why: str) -> None:
-        if len(excluded) < _MAX_EXCLUDED:
+        if len(excluded) < MAX_EXCLUDED:
             excluded.append(ExcludedJob(job_id, why))
 
     now = session.utc_now()

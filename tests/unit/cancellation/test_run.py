@@ -474,6 +474,12 @@ def test_dry_run_names_rollouts_that_have_not_begun_long_ago(max_jobs: int, jobs
     ]
 
 
+def test_dry_run_names_at_most_100_excluded_jobs(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"job-{number}": FakeJob(starts_at="2026-11-25T12:00") for number in range(101)}
+    report = carry_out(jobs, clock, STALE | {"dryRun": True}, limits=replace(LIMITS, max_jobs=1000))
+    assert len(report.excluded) == 100
+
+
 def test_request_without_an_age_cancels_rollouts_that_have_not_begun(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= deepcopy(NOT_BEGUN)
     report = carry_out(jobs, clock)
