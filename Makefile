@@ -51,7 +51,7 @@ down: setup ## Stop the local AWS of `make up`
 .PHONY: plan
 plan: setup ## Show what EVENT=events/….json would cancel on STACK=…, or on the local AWS of `make up`: a dry run
 	$(if $(EVENT),,$(error Usage: make plan EVENT=events/<file>.json [STACK=<stack>]))
-	python -m tools plan $(EVENT) $(if $(STACK),--stack $(STACK))
+	$(if $(STACK),python -m iot_job_canceler plan --event $(EVENT) --stack-name $(STACK) --output table,python -m tools plan $(EVENT))
 
 .PHONY: picture
 picture: setup ## Draw docs/run.svg, which is what `make run` prints, and docs/dashboard.svg, with its figures

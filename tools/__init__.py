@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-# The handler is not installed: SAM needs it in src/. `plan` and `conformance` import its modules.
+# The handler is not installed: SAM needs it in src/. Some tools import its modules.
 sys.path.append(str(Path(__file__).parents[1] / "src"))

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tools import plan
 from tools.conformance import document, verify
 from tools.demo import demonstration, picture
 from tools.localaws import background
-from tools.plan import plan
 from tools.release import release
 
 from .errors import ToolError

@@ -1,4 +1,4 @@
-"""`make plan` lists the jobs that an event would cancel, and cancels none."""
+"""`plan`, and `make plan`, list the jobs that an event would cancel, and cancel none."""
 
 import json
 import re
@@ -6,22 +6,19 @@ import shutil
 import subprocess
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 
-from handler.version import VERSION
 from tests.e2e.conftest import PREFIX, Canceler, unique
-from tools.errors import NotPlanned, SamFailed
+from tools import plan
+from tools.errors import NotPlanned
 from tools.localaws import background, sam
 from tools.localaws.aws import isolated_environment
-from tools.plan import plan
 from tools.screen import Screen
 from tools.simulators.iot_server import IotServer
 
@@ -38,7 +35,7 @@ def planned(canceler: Canceler, event_file: Path, event: object) -> tuple[int, s
     """Run the command against the local AWS, and return its exit code and output."""
     event_file.write_text(json.dumps(event))
     done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-m", "tools", "plan", str(event_file), "--stack", sam.STACK_NAME],
+        [sys.executable, "-m", "iot_job_canceler", "plan", "--event", str(event_file), "--output", "table"],
         cwd=sam.ROOT,
         env=isolated_environment() | canceler.aws.environment,
         stdout=subprocess.PIPE,
@@ -134,13 +131,13 @@ def test_the_plan_of_a_sweep_uses_the_parameters_of_the_stack(canceler: Canceler
         assert iot.backend.canceled == ["e2e-stale-old"]
 
 
-# In this process
+# On the local AWS of `make up`
 
 
-@contextmanager
-def local_aws_of_make_up(canceler: Canceler, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run the block as if `make up` had started the local AWS: with its state file, which is locked."""
-    monkeypatch.setattr(background, "_DIRECTORY", folder)
+@pytest.fixture
+def local_aws_of_make_up(canceler: Canceler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run the test as if `make up` had started the local AWS: with its state file, which is locked."""
+    monkeypatch.setattr(background, "_DIRECTORY", tmp_path / "local")
     known = {"port": canceler.aws.port, "environment": canceler.aws.environment}
     with background._open_state() as state:
         assert background._lock(state)
@@ -148,48 +145,41 @@ def local_aws_of_make_up(canceler: Canceler, folder: Path, monkeypatch: pytest.M
         yield
 
 
-def in_process(*arguments: str) -> tuple[int, str]:
+def planned_locally(event_file: Path, capture: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Run `python -m tools plan` in this process, and return exit code, output and errors."""
     stream = StringIO()
     parser = ArgumentParser()
     plan.add_arguments(parser)
-    code = plan.plan(Screen(Console(file=stream, width=120)), parser.parse_args(arguments))
-    return code, stream.getvalue()
+    code = plan.plan(Screen(Console(file=stream, width=120)), parser.parse_args([str(event_file)]))
+    output, errors = capture.readouterr()
+    return code, stream.getvalue() + output, errors
 
 
+@pytest.mark.usefixtures("local_aws_of_make_up")
 def test_the_default_stack_is_on_the_local_aws(
-    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    canceler: Canceler, event_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     job_id = canceler.job("of-make-up")
     event_file.write_text(json.dumps({"cancel": {"jobId": job_id, "dryRun": False}}))
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")  # another AWS
-    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
-        code, output = in_process(str(event_file))
-    assert (code, rows(output)) == (0, {job_id: "would be canceled"})
-    assert f"on the stack iot-job-canceler, on the local AWS at {canceler.aws.endpoint_url}" in output
+    monkeypatch.setenv("AWS_PROFILE", "nowhere")
+    code, output, errors = planned_locally(event_file, capfd)
+    assert (code, rows(output), errors) == (0, {job_id: "would be canceled"}, "")
+    assert "on the stack iot-job-canceler, account " in output
+    assert f", Region eu-central-1, {canceler.aws.endpoint_url}. Nothing is canceled." in output
     assert "Warning" not in output
     assert canceler.statuses(job_id) == ["IN_PROGRESS"]
 
 
-def test_another_release_on_the_stack_is_a_warning(
-    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    event_file.write_text(json.dumps({"cancel": {"jobId": "e2e-gone"}}))
-    monkeypatch.setattr(plan, "VERSION", "9.9.9")
-    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
-        code, output = in_process(str(event_file))
-    assert code == 0
-    assert f"Warning: the stack runs release {VERSION}, and this checkout is release 9.9.9. The plan reads" in output
-
-
+@pytest.mark.usefixtures("local_aws_of_make_up", "canceler")
 def test_other_code_on_the_local_aws_is_a_warning(
-    canceler: Canceler, event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     event_file.write_text(json.dumps({"cancel": {"jobId": "e2e-gone"}}))
     shutil.copytree(sam.ROOT / "src", tmp_path / "src")
     (tmp_path / "src" / "handler" / "new.py").touch()
     monkeypatch.setattr(plan, "_SOURCE", tmp_path / "src")
-    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
-        code, output = in_process(str(event_file))
+    code, output, _ = planned_locally(event_file, capfd)
     assert code == 0
     assert "Warning: the stack runs other code than this checkout, which `make up` deploys. The plan reads" in output
 
@@ -197,13 +187,13 @@ def test_other_code_on_the_local_aws_is_a_warning(
 @pytest.mark.parametrize(
     ("event", "code", "text"),
     [
-        ({"cancel": {"jobId": "other-prefix"}}, 1, "The request would be rejected. jobId: must start with 'e2e-'"),
+        ({"cancel": {"jobId": "other-prefix"}}, 1, "the request would be rejected: jobId: must start with 'e2e-'"),
         (
             {"cancel": {"jobId": "e2e-1", "force": True}},
             1,
-            "The request would be rejected. force: must be false or omitted",
+            "the request would be rejected: force: must be false or omitted",
         ),
-        ({"detail-type": "Something else"}, 1, "The request would be rejected. detail-type: must be one of"),
+        ({"detail-type": "Something else"}, 1, "the request would be rejected: detail-type: must be one of"),
         (
             {"detail-type": "IoT Job Cancellation Report"},
             0,
@@ -214,90 +204,26 @@ def test_other_code_on_the_local_aws_is_a_warning(
     ],
 )
 def test_a_plan_without_jobs_gives_the_reason(
-    canceler: Canceler,
-    event_file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    event: object,
-    code: int,
-    text: str,
+    canceler: Canceler, event_file: Path, event: object, code: int, text: str
 ) -> None:
-    event_file.write_text(json.dumps(event))
-    with local_aws_of_make_up(canceler, tmp_path / "local", monkeypatch):
-        exit_code, output = in_process(str(event_file))
+    exit_code, output = planned(canceler, event_file, event)
     assert (exit_code, text in output) == (code, True), output
 
 
-def test_without_a_stack_or_a_local_aws_the_error_names_both(
-    event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_a_local_aws_the_error_says_how_to_have_one(
+    event_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(background, "_DIRECTORY", tmp_path)
     with pytest.raises(NotPlanned, match="`make up` starts one, or STACK=… names a stack on AWS"):
-        in_process(str(event_file))
-
-
-def stack_of(canceler: Canceler, name: str = sam.STACK_NAME) -> plan.Stack:
-    aws = canceler.aws
-    environment = isolated_environment() | aws.environment
-    return plan.Stack(name, "here", environment, aws.client("cloudformation"), aws.client("lambda"))
-
-
-@pytest.mark.parametrize("payload", [{"cancel": {"jobId": "e2e-1"}}, {"cancel": {"jobId": "e2e-1", "dryRun": False}}])
-def test_a_request_that_is_not_a_dry_run_is_not_sent(
-    canceler: Canceler, payload: Mapping[str, object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[object] = []
-    monkeypatch.setattr(sam, "remote_invoke", lambda *arguments: sent.append(arguments))
-    with pytest.raises(NotPlanned, match="not a dry run, so nothing was sent"):
-        stack_of(canceler).invoke(payload)
-    assert sent == []
-
-
-DRY = {"cancel": {"jobId": "e2e-gone", "dryRun": True}}
-
-
-def test_a_missing_stack_and_a_failing_function_are_errors(canceler: Canceler) -> None:
-    with pytest.raises(SamFailed, match="sam remote invoke ended with exit code 1"):
-        stack_of(canceler, "no-such-stack").invoke(DRY)
-    with canceler.environment(FORCE="perhaps"), pytest.raises(SamFailed, match=r"the function failed: .*FORCE"):
-        stack_of(canceler).invoke(DRY)
-
-
-@pytest.mark.parametrize(
-    ("result", "text"),
-    [
-        ("hello", "not a report of iot-job-canceler"),
-        ({"status": "SETTLED"}, "not a report of iot-job-canceler"),
-        ({"status": "SETTLED", "dryRun": False, "jobs": []}, "did not treat the request as a dry run"),
-    ],
-)
-def test_the_result_of_another_function_is_an_error(
-    canceler: Canceler, result: object, text: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sam, "remote_invoke", lambda *_: result)
-    with pytest.raises(NotPlanned, match=text):
-        stack_of(canceler).invoke(DRY)
-
-
-def test_an_incomplete_plan_is_a_failure() -> None:
-    stream = StringIO()
-    job = {"jobId": "a", "outcome": "DEFERRED", "detail": "throttled", "executionsLeftInProgress": 0}
-    report: Any = {"status": "UNFINISHED", "dryRun": True, "force": False, "reason": "", "jobs": [job]}
-    assert plan.show(Screen(Console(file=stream, width=120)), report) == 1
-    assert "The plan is incomplete" in stream.getvalue()
-
-
-def test_a_file_that_is_not_json_is_an_error(event_file: Path) -> None:
-    event_file.write_text("{")
-    with pytest.raises(NotPlanned, match=r"event\.json can't be read as JSON"):
-        plan._read(event_file)
-    with pytest.raises(NotPlanned, match=r"nowhere\.json can't be read as JSON"):
-        plan._read(event_file.with_name("nowhere.json"))
+        planned_locally(event_file, capfd)
 
 
 @pytest.mark.parametrize(
     ("stack", "called"),
-    [("STACK=prod", "python -m tools plan events/x.json --stack prod"), ("", "python -m tools plan events/x.json ")],
+    [
+        ("STACK=prod", "python -m iot_job_canceler plan --event events/x.json --stack-name prod --output table"),
+        ("", "python -m tools plan events/x.json"),
+    ],
 )
 def test_make_plan_passes_the_event_and_the_stack(stack: str, called: str) -> None:
     command = ["make", "--dry-run", "plan", "EVENT=events/x.json", *filter(None, [stack])]

@@ -55,7 +55,7 @@ _DIFF = re.compile(r"^```diff\n.*?^```$", re.DOTALL | re.MULTILINE)
 
 DOCUMENTS = [path for glob in ("*.md", "docs/*.md", "examples/**/*.md", "tests/*.md") for path in ROOT.glob(glob)]
 TEMPLATES = [ROOT / "template.yaml", ROOT / "Makefile", ROOT / "src" / "Makefile", *ROOT.glob("examples/**/*.yaml")]
-WITH_MESSAGES = ("src", "tools", "examples")
+WITH_MESSAGES = ("src", "iot_job_canceler", "tools", "examples")
 CODE = [path for place in (*WITH_MESSAGES, "tests", "bench") for path in ROOT.glob(f"{place}/**/*.py")]
 FILES = {path.relative_to(ROOT).as_posix(): path for path in sorted({*DOCUMENTS, *TEMPLATES, *CODE} - {Path(__file__)})}
 

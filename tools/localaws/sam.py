@@ -1,11 +1,9 @@
 """The SAM CLI, which builds the template and deploys it to a local AWS."""
 
-import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import cast
 
 from tools.errors import SamFailed
 from tools.processes import run
@@ -44,29 +42,6 @@ def deploy(
     # The CLI polls the stack every five seconds by default. A local deployment is faster.
     _sam(aws.environment | {"SAM_CLI_POLL_DELAY": "0.3"}, *command)
     return outputs(aws, stack_name)
-
-
-def remote_invoke(environment: Mapping[str, str], stack_name: str, event: Mapping[str, object]) -> object:
-    """Invoke the stack's function with `event`, by the CLI with `environment`. Raises SamFailed."""
-    command = [str(_BIN / "sam"), "remote", "invoke", "Function", "--stack-name", stack_name]
-    done = subprocess.run(
-        [*command, "--event-file", "-", "--output", "json"],
-        input=json.dumps(event),
-        env={**environment, "SAM_CLI_TELEMETRY": "0"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SamFailed(f"sam remote invoke ended with exit code {done.returncode}:\n{done.stderr}")
-    try:
-        response = json.loads(done.stdout)
-    except ValueError as error:
-        raise SamFailed(f"sam remote invoke did not print JSON:\n{done.stdout}") from error
-    if "FunctionError" in response:
-        raise SamFailed(f"the function failed: {response['Payload']}")
-    return cast("object", json.loads(response["Payload"]))
 
 
 def _sam(environment: Mapping[str, str], *arguments: str) -> None:

@@ -35,7 +35,7 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
             raise RequestRejected(*reason.split(": ", 1))
         case CancelEvent(document=cancel):
             document = read_object("cancel", cancel, KEYS)
-        case CustomResourceRequest() as resource:
+        case resource:
             teardown = _document_of(resource, config().limits)
             if isinstance(teardown, IgnoredEvent):
                 return teardown

@@ -1,4 +1,4 @@
-"""`make plan` sends each event as a dry run, and sends nothing else."""
+"""`plan` sends each event as a dry run, and sends nothing else."""
 
 import json
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.event import RejectedEvent, parse_event
+from iot_job_canceler.dry_run import dry_run_of, is_dry_run
 from tests.support.fakes import LIMITS, config
-from tools.plan.dry_run import dry_run_of, is_dry_run
 
-EVENTS = Path(__file__).parents[2] / "events"
+EVENTS = Path(__file__).parents[3] / "events"
 SWEEP = {"select": {"jobIdGlob": "nightly-*", "olderThanHours": 12}, "dryRun": True}
 
 

@@ -1,1 +1,0 @@
-"""`make plan`: what an event would cancel on a deployed stack."""
