@@ -70,7 +70,7 @@ BY_FILE := --numprocesses auto --dist loadfile
 FAST_TESTS := pytest $(FAST) $(SHARED) --cov
 
 .PHONY: check
-check: setup ## Run ruff, mypy and the fast tests, with 100 % branch coverage of src/handler: before each commit
+check: setup ## Run ruff, mypy and the fast tests, with 100 % branch coverage of src/handler and iot_job_canceler: before each commit
 	ruff format --check
 	ruff check
 	mypy

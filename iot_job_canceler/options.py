@@ -1,6 +1,7 @@
 """The options of the commands, and their help."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn, override
 
@@ -132,7 +133,9 @@ def _add_plan(parser: argparse.ArgumentParser) -> None:
 def _add_connection(parser: argparse.ArgumentParser, output: str) -> None:
     stack = parser.add_argument_group("the stack")
     stack.add_argument("--stack-name", metavar="NAME", default=PROGRAM, help=f"default: {PROGRAM}")
-    stack.add_argument("--region", metavar="REGION", help="default: as for the AWS CLI")
+    # The SDK does not read AWS_REGION. The AWS CLI does, and a job is GONE in any Region but its own.
+    region = os.environ.get("AWS_REGION") or None
+    stack.add_argument("--region", metavar="REGION", default=region, help="default: as for the AWS CLI")
     stack.add_argument("--profile", metavar="NAME", help="a profile of the AWS configuration files")
     stack.add_argument("--endpoint-url", metavar="URL", help="of a local AWS")
     parser.add_argument("--output", choices=("json", "table"), help=output)

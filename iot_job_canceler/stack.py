@@ -135,7 +135,7 @@ def _explained(error: BotoCoreError, call: str) -> str:
         case NoCredentialsError():
             return "no AWS credentials: sign in, or select others with --profile"
         case NoRegionError():
-            return "no Region is set: use --region, AWS_DEFAULT_REGION, or a --profile that has one"
+            return "no Region is set: use --region, AWS_REGION, or a --profile that has one"
         case HTTPClientError() if call == "Invoke" and not isinstance(error, SdkConnectionError):
             return f"no response from the function, which may still run: it is safe to enter the command again: {error}"
     return str(error)

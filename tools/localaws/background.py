@@ -209,8 +209,8 @@ python -c "import boto3; print(boto3.client('iot').describe_job(jobId='job-1')['
 # or
 # aws iot describe-job --job-id job-1 --query job.status
 
-# Ask the function itself, which finds the job already canceled
-sam remote invoke --stack-name {sam.STACK_NAME} Function --event '{{"cancel": {{"jobId": "job-1"}}}}'
+# Use the command line for people on call, which finds the job already canceled
+python -m iot_job_canceler cancel-job --job-id job-1
 
 # A stack that takes the second job along when it is deleted
 sam deploy --template-file examples/teardown.yaml --stack-name teardown --resolve-s3 --parameter-overrides JobId=job-2

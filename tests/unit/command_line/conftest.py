@@ -72,6 +72,7 @@ def aws(real_clients: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> Itera
     cloudformation, functions = map(Stubber, real_clients)
     fake = FakeAws(cloudformation, functions)
     monkeypatch.setattr(boto3, "Session", fake)
+    monkeypatch.delenv("AWS_REGION", raising=False)
     with cloudformation, functions:
         yield fake
         cloudformation.assert_no_pending_responses()

@@ -34,6 +34,20 @@ def test_the_defaults_are_those_of_the_sdk_and_a_long_timeout_without_retries(aw
     assert aws.clients["lambda"] == {"endpoint_url": None}
 
 
+@pytest.mark.parametrize(
+    ("variable", "arguments", "region"),
+    [("", [], None), ("eu-north-1", [], "eu-north-1"), ("eu-north-1", ["--region", "eu-west-1"], "eu-west-1")],
+)
+def test_the_region_of_the_shell_is_that_of_the_aws_cli(
+    aws: FakeAws, shell: Shell, monkeypatch: pytest.MonkeyPatch, variable: str, arguments: list[str], region: str | None
+) -> None:
+    monkeypatch.setenv("AWS_REGION", variable)
+    aws.has_stack()
+    aws.returns(REQUEST, REPORT)
+    assert shell(*JOB, *arguments)[0] == 0
+    assert aws.sessions[0]["region_name"] == region
+
+
 def test_the_options_select_stack_profile_region_and_endpoint(aws: FakeAws, shell: Shell) -> None:
     aws.has_stack("lab")
     aws.returns(REQUEST, REPORT)
@@ -47,7 +61,7 @@ def test_the_options_select_stack_profile_region_and_endpoint(aws: FakeAws, shel
     ("error", "code", "message"),
     [
         (NoCredentialsError(), 1, "no AWS credentials: sign in, or select others with --profile"),
-        (NoRegionError(), 1, "no Region is set: use --region, AWS_DEFAULT_REGION, or a --profile that has one"),
+        (NoRegionError(), 1, "no Region is set: use --region, AWS_REGION, or a --profile that has one"),
         (ProfileNotFound(profile="p"), 1, "The config profile (p) could not be found"),
         (
             InvalidRegionError(region_name="x!"),
