@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError, NoRegionError
-from botocore.exceptions import ConnectionError as SdkConnectionError
 
 from .errors import CommandFailed, WrongUsage
 
@@ -136,7 +135,7 @@ def _explained(error: BotoCoreError, call: str) -> str:
             return "no AWS credentials: sign in, or select others with --profile"
         case NoRegionError():
             return "no Region is set: use --region, AWS_REGION, or a --profile that has one"
-        case HTTPClientError() if call == "Invoke" and not isinstance(error, SdkConnectionError):
+        case HTTPClientError() if call == "Invoke":
             return f"no response from the function, which may still run: it is safe to enter the command again: {error}"
     return str(error)
 

@@ -27,8 +27,8 @@ ONLY_IN: dict[str, set[str]] = {
 def imported(module: str) -> set[str]:
     """Return the dotted names of the modules that the module imports, without those of the package."""
     names = {alias.name for node in ast.walk(MODULES[module]) if isinstance(node, ast.Import) for alias in node.names}
-    froms = [node for node in ast.walk(MODULES[module]) if isinstance(node, ast.ImportFrom)]
-    return names | {str(node.module) for node in froms if node.level == 0}
+    imports = [node for node in ast.walk(MODULES[module]) if isinstance(node, ast.ImportFrom)]
+    return names | {str(node.module) for node in imports if node.level == 0}
 
 
 def libraries(module: str) -> set[str]:
