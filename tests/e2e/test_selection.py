@@ -63,7 +63,12 @@ def test_the_deletion_of_a_stack_cancels_its_selection_or_fails_with_the_reason(
     name = unique("owned")
     properties = {"Select": {"JobIdGlob": f"{PREFIX}{name}-*", "ExcludeJobIdGlobs": ["*-keep"]}}
     stacks.create(canceler.aws, name, template(canceler.service_token, properties, attributes=("Force",)), {})
-    jobs = [canceler.job(str(number), queued=1, started=0, batch=name) for number in range(4)]
+    jobs = [canceler.job(str(number), queued=1, started=0, batch=name) for number in range(3)]
+    target = canceler.described(jobs[0])["targets"][0]
+    continuous = f"{PREFIX}{name}-continuous"
+    iot = canceler.aws.client("iot")
+    iot.create_job(jobId=continuous, targets=[target], document="{}", targetSelection="CONTINUOUS")
+    jobs.insert(0, continuous)
     excluded = canceler.job("keep", queued=1, started=0, batch=name)
     assert "matches 4 jobs, but the limit is 3" in failure_of_delete(canceler.aws, name)
     assert {canceler.fleet.state(job_id).status for job_id in jobs} == {"IN_PROGRESS"}

@@ -50,7 +50,7 @@ def test_ref_and_get_att_return_the_job_and_its_attributes(canceler: Canceler) -
 
 
 BAD_PROPERTIES: list[tuple[dict[str, object], str, str]] = [
-    ({"JobID": "e2e-x"}, "JobID", "the properties are JobId, Select, Force"),
+    ({"JobID": "e2e-x"}, "JobID", "did you mean JobId"),
     ({"JobId": "other-prefix"}, "JobId", "must start with 'e2e-'"),
     ({"JobId": "{job}", "Force": True}, "Force", "must be false or omitted"),
 ]

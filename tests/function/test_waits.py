@@ -488,3 +488,16 @@ def test_new_prefix_does_not_end_a_wait(kind: str, new_simulation: NewSimulation
     assert simulation.polls == [20, 40, 60, 80]
     assert [report["status"] for report in simulation.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
     assert simulation.timed_responses == ([(80, "response", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
+
+
+def test_deletion_succeeds_with_a_warning_in_an_account_with_more_canceled_jobs_than_can_be_listed(
+    new_simulation: NewSimulation,
+) -> None:
+    """Canceled jobs stay listed for two years: deleting the stack again would not help."""
+    simulation = new_simulation({f"other-{number:03}": FakeJob("CANCELED") for number in range(400)})
+    simulation.jobs.page_size, simulation.jobs.seconds_a_call = 1, 1.0
+    simulation(deletion(simulation.server, which="Select"))
+    simulation.run_all()
+    assert [each[2] for each in simulation.timed_responses] == ["SUCCESS"]
+    (warning,) = [line["message"] for line in simulation.log.lines if line["level"] == "WARNING"]
+    assert warning.startswith("the account has more canceled jobs than one run can search")

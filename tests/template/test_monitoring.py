@@ -45,7 +45,7 @@ ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
     "TeardownFailuresNotEmpty": ("AWS/SQS", VISIBLE, {"QueueName": "TeardownFailures.QueueName"}, "Maximum", 0, 1, 1),
     "FunctionErrors": ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0, 1, 1),
     "FunctionThrottles": ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0, 2, 3),
-    "FunctionDuration": ("AWS/Lambda", "Duration", FUNCTION, "Maximum", 240_000, 12, 15),
+    "FunctionDuration": ("AWS/Lambda", "Duration", FUNCTION, "Maximum", 240_000, 25, 30),
 }
 
 

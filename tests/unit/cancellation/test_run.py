@@ -633,6 +633,10 @@ def test_poll_of_selected_jobs_cancels_none(
 
 
 REASON: dict[str, Any] = {"reason_code": "STALE", "comment": "old"}
+INCOMPLETE_SEARCH = (
+    "the account has more canceled jobs than one run can search: devices may still run jobs that an earlier attempt of "
+    "this request canceled, beside those in the report"
+)
 
 
 @pytest.mark.parametrize(
@@ -823,6 +827,16 @@ def test_run_waits_for_devices_of_earlier_cancellations(trigger: Trigger, jobs: 
     assert outcomes(report) == {"a": "CANCELED", "b": "ALREADY_CANCELED", "c": "ALREADY_CANCELED"}
     assert report.status == "UNFINISHED"
     assert set(report.wait.job_ids if report.wait else ()) == {"a", "b", "c"}
+
+
+def test_incomplete_search_for_earlier_cancellations_is_a_warning(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {f"job-{number:03}": busy("CANCELED") for number in range(501)}
+    report = carry_out(jobs, clock, trigger=Trigger.TEARDOWN, limits=FORCE_ALLOWED)
+    assert (report.status, len(report.jobs), report.warnings) == (
+        "SETTLED",
+        500,
+        (INCOMPLETE_SEARCH,),
+    )
 
 
 @pytest.mark.parametrize(
