@@ -308,11 +308,12 @@ def test_age_is_right_when_clocks_change(now: datetime, created_at: datetime, ex
         ("2026-11-24T12:01", "its rollout is scheduled to begin at 2026-11-24T12:01Z"),
         ("2027-11-01 08:30", "its rollout is scheduled to begin at 2027-11-01T08:30Z"),
         ("next week", "its scheduled start 'next week' is not a time"),
+        ("0001-01-01T00:00+01:00", "its scheduled start '0001-01-01T00:00+01:00' is not a time"),
     ],
 )
 def test_age_never_counts_from_before_the_scheduled_start(starts_at: str, why: str) -> None:
-    assert THREE_DAYS.why_not_begun(starts_at, NOW) == why
-    assert Criteria(job_id_glob="*").why_not_begun(starts_at, NOW) == ""
+    assert THREE_DAYS.why_too_recent(starts_at, NOW) == why
+    assert Criteria(job_id_glob="*").why_too_recent(starts_at, NOW) == ""
 
 
 @pytest.mark.parametrize(
