@@ -101,7 +101,7 @@ def check_prefix(criteria: Criteria, prefix: str) -> None:
 
 def check_owner(criteria: Criteria | None) -> None:
     """Raise RequestRejected for a glob that matches only jobs which a selection never takes."""
-    if criteria and re.split(r"[*?]", criteria.job_id_glob or "*")[0].startswith(OTA_PREFIX):
+    if criteria and (criteria.job_id_glob or "").startswith(OTA_PREFIX):
         raise RequestRejected(
             "select.jobIdGlob",
             f"matches only FreeRTOS over-the-air updates ({OTA_PREFIX}*), which a selection never takes; "

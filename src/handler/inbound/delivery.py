@@ -174,8 +174,8 @@ def _wait(attributes: Mapping[str, str]) -> Wait | None:
     return Wait(tuple(job_ids), since, "WaitsWithForce" in attributes, limit_checked="WaitsLimitChecked" in attributes)
 
 
-def _stage(wait: Wait | None) -> tuple[bool, bool]:
-    return wait is not None, wait is not None and wait.limit_checked
+def _stage(wait: Wait | None) -> bool | None:
+    return wait.limit_checked if wait else None
 
 
 def _texts(attributes: object) -> Mapping[str, str]:

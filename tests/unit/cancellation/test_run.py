@@ -96,6 +96,7 @@ def test_selection_is_complete_before_the_first_cancel(jobs: FakeJobs, clock: Fa
 def test_selection_without_a_match_is_settled(jobs: FakeJobs, clock: FakeClock) -> None:
     report = carry_out(jobs, clock)
     assert (report.status, report.jobs, report.reason) == ("SETTLED", (), "0 active jobs matched")
+    assert report.warnings == ()
 
 
 def test_named_jobs_are_not_listed(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -478,6 +479,20 @@ def test_dry_run_names_at_most_100_excluded_jobs(jobs: FakeJobs, clock: FakeCloc
     jobs.jobs |= {f"job-{number}": FakeJob(starts_at="2026-11-25T12:00") for number in range(101)}
     report = carry_out(jobs, clock, STALE | {"dryRun": True}, limits=replace(LIMITS, max_jobs=1000))
     assert len(report.excluded) == 100
+
+
+def test_rollout_that_has_not_begun_is_described_once_in_three_rounds(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= deepcopy(NOT_BEGUN) | {"stale": FakeJob()}
+    create_after_each_cancel(jobs, ["stale-2"])
+    report = carry_out(jobs, clock, STALE, trigger=Trigger.TEARDOWN)
+    assert (report.status, sorted(outcomes(report)), plain_listings(jobs)) == ("SETTLED", ["stale", "stale-2"], 3)
+    assert jobs.calls.count(("DescribeJob", "planned")) == 1
+
+
+def test_selection_of_jobs_of_another_service_is_rejected(jobs: FakeJobs, clock: FakeClock) -> None:
+    with pytest.raises(RequestRejected, match="matches only FreeRTOS over-the-air updates"):
+        carry_out(jobs, clock, {"select": {"jobIdGlob": "AFR_OTA-*"}})
+    assert jobs.calls == []
 
 
 def test_request_without_an_age_cancels_rollouts_that_have_not_begun(jobs: FakeJobs, clock: FakeClock) -> None:
