@@ -29,17 +29,17 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
     if isinstance(payload, Mapping) and (is_scheduled(payload) or at(payload, "detail", "canceler") is not None):
         stack = Stack(config().stack_name, sweep_request=config().sweep_request)
     match parse_event(payload, stack).content:
-        case IgnoredEvent() as ignored:
-            return ignored
         case RejectedEvent(reason):
             raise RequestRejected(*reason.split(": ", 1))
         case CancelEvent(document=cancel):
             document = read_object("cancel", cancel, KEYS)
-        case resource:
+        case CustomResourceRequest() as resource:
             teardown = _document_of(resource, config().limits)
             if isinstance(teardown, IgnoredEvent):
                 return teardown
             document = teardown
+        case ignored:
+            return ignored
     read_flag("dryRun", document.get("dryRun"), default=True)  # an invalid dryRun is rejected, although it is replaced
     return {"cancel": {**document, "dryRun": True}}
 
