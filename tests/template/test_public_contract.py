@@ -466,6 +466,8 @@ ATTRIBUTIONS = {
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
     ),
     "a teardown": ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}"),
+    "Terraform": ("STACK_TEARDOWN", "Deleted by Terraform"),
+    "Terraform with a selection": ("STACK_TEARDOWN", 'Deleted by Terraform: select {"jobIdGlob": "firmware-*"}'),
 }
 EVENTS = {
     "a direct request": {"cancel": {"jobId": "firmware-2026-11"}},
@@ -474,6 +476,11 @@ EVENTS = {
     "a deleted stack": event_file("stack-deleted.json"),
     "an alarm": event_file("alarm-to-alarm.json"),
     "a created job": event_file("cloudtrail-create-job.json"),
+    "Terraform": event_file("terraform-delete.json"),
+    "Terraform with a selection": {
+        "cancel": {"select": {"jobIdGlob": "firmware-*"}},
+        "tf": {"action": "delete", "prev_input": None},
+    },
 }
 
 
