@@ -125,7 +125,7 @@ def parse_leniently(
     """Parse the request of a deletion. Returns it without the options that cannot be read, and their rejections.
 
     A flag that cannot be read has its safe value. A named job need not have the prefix: it may be gone or finished, and
-    then there is nothing to refuse. Raises RequestRejected for what is not an option.
+    then there is nothing to refuse. Raises RequestRejected for any other fault.
     """
     limits = replace(limits, job_id_prefix="")
     readable = dict(document)

@@ -75,7 +75,7 @@ class Plan:
 
 
 def is_terraform_request(payload: Mapping[str, object]) -> bool:
-    """Return True for an invocation by Terraform, also under another key: only an error would tell Terraform."""
+    """Return True for an invocation by Terraform, also under another key: Terraform must get an error then."""
     return payload.keys().isdisjoint(("RequestType", "detail-type")) and bool(_lifecycle_keys(payload))
 
 
