@@ -7,7 +7,7 @@ parsers read it, and their result becomes a request with `dryRun`.
 from collections.abc import Callable, Mapping
 
 from handler.cancellation.report import RunStatus
-from handler.cancellation.request import KEYS, StackLimits
+from handler.cancellation.request import KEYS, CancelRequest, StackLimits
 from handler.cancellation.validation import read_flag, read_object
 from handler.cloudformation.properties import read_selection
 from handler.cloudformation.request import CustomResourceRequest
@@ -17,6 +17,7 @@ from handler.errors import RequestRejected
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack, at
 from handler.inbound.event import RejectedEvent, parse_event
 from handler.inbound.eventbridge import is_scheduled
+from handler.inbound.terraform import TerraformRequest, plan_action, with_continuous_jobs
 
 
 def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, object] | IgnoredEvent:
@@ -38,6 +39,11 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
             if isinstance(teardown, IgnoredEvent):
                 return teardown
             document = teardown
+        case TerraformRequest() as terraform:
+            action = _document_of_action(terraform, config().limits)
+            if isinstance(action, IgnoredEvent):
+                return action
+            document = action
         case ignored:
             return ignored
     read_flag("dryRun", document.get("dryRun"), default=True)  # an invalid dryRun is rejected, although it is replaced
@@ -58,6 +64,17 @@ def _document_of(resource: CustomResourceRequest, limits: StackLimits) -> Mappin
         if planned.report.status is RunStatus.REJECTED:
             raise RequestRejected("ResourceProperties", planned.report.reason)
         return IgnoredEvent(planned.report.reason)
-    request = planned.request
-    jobs = {"select": read_selection(resource.properties)} if request.criteria else {"jobIds": [*request.job_ids]}
+    return _document(planned.request, read_selection(resource.properties))
+
+
+def _document_of_action(terraform: TerraformRequest, limits: StackLimits) -> Mapping[str, object] | IgnoredEvent:
+    """Return what an action of Terraform would cancel. A create and most updates cancel nothing."""
+    plan = plan_action(terraform, limits)
+    if not plan.cancels:
+        return IgnoredEvent(plan.reason)
+    return _document(plan.request, at(with_continuous_jobs(terraform.document), "select"))
+
+
+def _document(request: CancelRequest, select: object) -> Mapping[str, object]:
+    jobs = {"select": select} if request.criteria else {"jobIds": [*request.job_ids]}
     return {**jobs, "force": request.force, "maxJobs": request.max_jobs}

@@ -8,9 +8,9 @@
 # CloudFormation stack contains the resource Teardown. Terraform deletes this stack, and continues when the job is
 # canceled. If the job could not be canceled, it fails with CloudFormation's reason.
 #
-# Instead of the stack: aws_lambda_invocation with lifecycle_scope = "CRUD" invokes a function on destroy, but puts a key of
-# its own into the event, which the canceler rejects as unknown. A destroy-time provisioner that runs `aws lambda invoke`
-# with {"cancel": {"jobId": ...}} cancels, but does not fail on a job that could not be: the report would have to be read.
+# Instead of the stack: invocation/main.tf invokes the canceler itself. It needs no second stack, but cannot wait for devices
+# and has no rollback. A destroy-time provisioner that runs `aws lambda invoke` with {"cancel": {"jobId": ...}} cancels, but
+# does not fail on a job that could not be canceled: the report would have to be read.
 
 terraform {
   required_version = ">= 1.5"

@@ -8,7 +8,7 @@ CancelerError
 ├── VisibilityUnchanged     SQS did not change the visibility timeout of a message
 │       └── MessageNotInFlight  it has expired: another invocation has the message, or will have it
 ├── ResponseUndelivered     CloudFormation did not accept the response, so the event must be redelivered
-├── TeardownFailed          the function that relays a custom resource request must fail, as the response does
+├── TeardownFailed          Terraform, or the function that relays a custom resource request, must fail
 └── JobsError               an error of the IoT Jobs API, translated
     ├── JobNotFound
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
@@ -73,7 +73,7 @@ class ResponseUndelivered(CancelerError):
 
 
 class TeardownFailed(CancelerError):
-    """A custom resource request failed that another function relays. That function reads no status, only errors."""
+    """A request of Terraform failed, or one of CloudFormation that another function relays. Both read only errors."""
 
 
 class JobsError(CancelerError):

@@ -10,7 +10,7 @@ from handler.aws.sqs import MAX_CALL_SECONDS as MAX_QUEUE_CALL_SECONDS
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
-from handler.cancellation.report import Report, RunStatus, Trigger
+from handler.cancellation.report import Report, RunStatus, Trigger, joined
 from handler.cancellation.request import CancelReason, CancelRequest, parse_request
 from handler.cancellation.run import run
 from handler.cancellation.session import Session
@@ -24,6 +24,7 @@ from handler.errors import EnqueueRefused, EnqueueUnavailable, MessageNotInFligh
 from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, at
 from handler.inbound.event import Event, RejectedEvent
+from handler.inbound.terraform import DRY_RUN, TerraformRequest, conclude, continues_dry_run, plan_action
 from handler.telemetry import Telemetry
 
 # Seconds that are left of the invocation.
@@ -70,9 +71,9 @@ class Result:
     """The report of a run, and what comes next.
 
     `delivery_error` says why CloudFormation received no response; empty if it did. `failure` is the error to raise for
-    the function that relays a custom resource request; empty if there is none. `physical_id` is that of the response.
-    `is_validation`: the event cancels nothing, even if it is not rejected. `is_repeated`: an earlier delivery has
-    reported the same rejection.
+    Terraform, or for the function that relays a custom resource request; empty if there is none. `physical_id` is that
+    of the response. `is_validation`: the event cancels nothing, even if it is not rejected. `is_repeated`: an earlier
+    delivery has reported the same rejection.
     """
 
     report: Report
@@ -136,11 +137,13 @@ class Invocation:
                     return self._rejected(reason, sender)
                 case CancelEvent() as cancel_event:
                     return self._cancel(cancel_event)
+                case TerraformRequest() as terraform:
+                    return self._apply(terraform)
                 case resource:
                     return self._respond(resource)
         except RequestRejected as rejection:
             content = self.event.content
-            sender = content.default_reason if isinstance(content, CancelEvent) else None
+            sender = content.default_reason if isinstance(content, CancelEvent | TerraformRequest) else None
             return self._rejected(str(rejection), sender)
 
     def _hand_over(self, following: Next) -> None:
@@ -181,9 +184,13 @@ class Invocation:
     def _rejected(self, reason: str, sender: CancelReason | None) -> Result:
         """Return the rejection. An event that was begun before is delivered again: its work is not lost."""
         content, is_teardown = self.event.content, self.event.trigger is Trigger.TEARDOWN
-        is_dry_run_requested = isinstance(content, CancelEvent) and at(content.document, "dryRun") is True
+        is_dry_run_requested = (
+            isinstance(content, CancelEvent | TerraformRequest) and at(content.document, "dryRun") is True
+        )
         is_dry_run = is_dry_run_requested or self.services.config.limits.dry_run
         report = Report(RunStatus.REJECTED, self.event.trigger, dry_run=is_dry_run, reason=reason, cancel_reason=sender)
+        if isinstance(content, TerraformRequest):
+            return self._concluded(content, report)
         if is_teardown or not self.delivery.was_begun:
             return Result(report, is_validation=is_dry_run and not is_teardown)
         return Result(report, self.delivery.next_after_rejection(), is_repeated=self.delivery.was_rejected)
@@ -196,6 +203,26 @@ class Invocation:
         report = self._run(request, self._until(EVENT_RESERVE))
         # A dry run changes nothing, so a redelivery would come no further.
         return Result(report, None if report.dry_run else self.delivery.next(report, self.services.now))
+
+    def _apply(self, terraform: TerraformRequest) -> Result:
+        """Carry out one action of Terraform, which waits for the result: nothing is left to a later delivery."""
+        telemetry = self.services.telemetry
+        plan = plan_action(terraform, self.services.config.limits)
+        for warning in plan.warnings:
+            telemetry.warn(warning)
+        request = plan.request
+        report = Report(RunStatus.SETTLED, Trigger.TEARDOWN, request.force, request.dry_run)
+        if plan.cancels:
+            report = self._run(request, self._until(EVENT_RESERVE))
+        report = replace(report, reason=joined(plan.reason, report.reason))
+        if continues_dry_run(report):
+            telemetry.warn(DRY_RUN)
+            telemetry.count("TeardownsContinued")
+        return self._concluded(terraform, report)
+
+    def _concluded(self, terraform: TerraformRequest, report: Report) -> Result:
+        report, failure = conclude(terraform, report)
+        return Result(report, failure=failure, is_validation=terraform.is_validation)
 
     def _respond(self, resource: CustomResourceRequest) -> Result:
         """Respond to CloudFormation, unless a later delivery of the request does."""

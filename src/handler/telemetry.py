@@ -5,6 +5,7 @@ No function here receives an event, and every line is redacted before it is writ
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TextIO
 
 from aws_lambda_powertools import Logger
@@ -15,6 +16,7 @@ from handler.redaction import redact
 from handler.version import VERSION
 
 _MAX_JOBS_IN_LINE = 1000
+_MAX_DESCRIPTION_LENGTH = 500  # `_json` escapes some characters, which then take up to 12 bytes each
 _JOBS_METRIC = {
     Outcome.CANCELED: "JobsCanceled",
     Outcome.ALREADY_CANCELED: "JobsAlreadyCanceled",
@@ -44,8 +46,9 @@ _FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.G
 def _for_one_line(report: Report) -> dict[str, object]:
     """CloudWatch Logs accepts lines of up to 1 MB: a longer list is reduced to the jobs that need attention."""
     if len(report.jobs) <= _MAX_JOBS_IN_LINE:
-        return report.as_dict()
-    unsettled = [result.as_dict() for result in report.jobs if not result.outcome.settled]
+        jobs = [replace(result, description=result.description[:_MAX_DESCRIPTION_LENGTH]) for result in report.jobs]
+        return replace(report, jobs=tuple(jobs)).as_dict()
+    unsettled = [result.as_dict(is_described=False) for result in report.jobs if not result.outcome.settled]
     return report.as_dict() | {"jobs": unsettled[:_MAX_JOBS_IN_LINE]}
 
 

@@ -234,6 +234,7 @@ def test_a_read_of_the_payload_is_found(statement: str) -> None:
         ("read_delivery", ["app", "misconfigured"]),
         ("parse_event", ["app", "misconfigured"]),
         ("parse_custom_resource_request", ["inbound/event"]),
+        ("parse_terraform_request", ["inbound/event"]),
         ("parse_eventbridge_event", ["inbound/event"]),
     ],
 )

@@ -64,8 +64,9 @@ REASONS = {
 def test_without_force_a_started_execution_continues_and_is_counted(canceler: Canceler, trigger: str) -> None:
     job_id = canceler.job(trigger.lower(), queued=2, started=1)
     TRIGGERS[trigger](canceler, job_id)
+    arn = canceler.described(job_id)["jobArn"]
     assert canceler.report_on(job_id)["jobs"] == [
-        JobReport(jobId=job_id, outcome="CANCELED", detail="", executionsLeftInProgress=1)
+        JobReport(jobId=job_id, outcome="CANCELED", detail="", executionsLeftInProgress=1, jobArn=arn)
     ]
     assert canceler.fleet.state(job_id).executions == {"CANCELED": 2, "IN_PROGRESS": 1}
     described = canceler.described(job_id)

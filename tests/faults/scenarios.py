@@ -48,6 +48,7 @@ class Scenario:
         reason: reasonCode and comment that they have then; `other_reason` if another caller requests the same.
         response: what CloudFormation gets, for a teardown.
         status: that of the last report.
+        raises: the function raises a result that is not settled.
     """
 
     event: dict[str, Any]
@@ -63,6 +64,7 @@ class Scenario:
     limits: StackLimits = LIMITS
     sweep: Mapping[str, Any] = field(default_factory=dict)
     reports_at: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    raises: bool = False
 
     @property
     def matching(self) -> tuple[str, ...]:
@@ -363,6 +365,15 @@ SCENARIOS: dict[str, Scenario] = {
         reason=("SCHEDULED_CLEANUP", "Requested by schedule event event-1"),
         limits=replace(LIMITS, job_id_prefix="firm"),
         sweep={"sweep_job_id_glob": "*old*"},
+    ),
+    # Lambda retries the event of a run that is not settled, as the user of Terraform does.
+    "deletion by Terraform": Scenario(
+        {"cancel": {"jobId": "firmware"}, "tf": {"action": "delete", "prev_input": {"cancel": {"jobId": "firmware"}}}},
+        calls="CancelJob/- DescribeJob/- " + REPORT,
+        jobs={"firmware": RUNNING},
+        ends={"firmware": RUNS_ON},
+        reason=("STACK_TEARDOWN", "Deleted by Terraform"),
+        raises=True,
     ),
     "bare request": Scenario(
         {"cancel": {"jobId": "firmware"}},

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from handler.cancellation.request import StackLimits
-from handler.errors import ResponseUndelivered
+from handler.errors import ResponseUndelivered, TeardownFailed
 from tests.conftest import Log
 from tests.support.aws_lambda import Lambda
 from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, config
@@ -144,7 +144,17 @@ attributes = any_json | st.fixed_dictionaries(
         "WaitsSince": st.fixed_dictionaries({"stringValue": texts | st.sampled_from(["0", "nan", "1795521600.0"])}),
     },
 )
-hostile = any_json | near_requests.map(lambda request: {"cancel": request}) | envelopes | custom_resources
+terraform = st.fixed_dictionaries(
+    {
+        "cancel": near_requests | any_json,
+        "tf": st.fixed_dictionaries(
+            {"action": st.sampled_from(["create", "update", "delete"]) | any_json},
+            optional={"prev_input": st.fixed_dictionaries({"cancel": near_requests}) | any_json},
+        )
+        | any_json,
+    }
+)
+hostile = any_json | near_requests.map(lambda request: {"cancel": request}) | envelopes | custom_resources | terraform
 messages = st.builds(
     on_the_backlog,
     hostile | whole_custom_resources | mutated(),
@@ -177,7 +187,7 @@ class Run:
             replace(config(limits=limits), sweep_job_id_glob="*", sweep_older_than_hours=1), self.jobs.behind, self.pool
         )
         self.report: Any = None
-        with redirect_stdout(StringIO()) as metrics, suppress(ResponseUndelivered):
+        with redirect_stdout(StringIO()) as metrics, suppress(ResponseUndelivered, TeardownFailed):
             self.report = function.invoke(event)
         self.metrics = metrics.getvalue()
         self.reports = function.reports
@@ -261,6 +271,9 @@ EXAMPLES: list[tuple[StackLimits, Any]] = [
     (LIMITS, on_the_backlog(on_the_backlog({"cancel": {"jobId": NAMED}}))),
     (LIMITS, on_the_backlog({"cancel": {"jobId": NAMED}}, {"WaitsFor": {"stringValue": ","}})),
     (LIMITS, on_the_backlog(DELETE, WAITS, arn=FakeSqs.teardown_arn)),
+    (ONE_JOB, {"cancel": {"jobId": NAMED}, "tf": {"action": "update", "prev_input": {"cancel": {"jobIds": TWO}}}}),
+    (DRY, {"cancel": {"jobId": NAMED}, "tf": {"action": "delete"}}),
+    (LIMITS, {"cancel": {"select": NESTED}, "tf": {"action": "delete"}}),
     (PREFIXED, NESTED),
     (PREFIXED, on_the_backlog({"cancel": {"jobId": NAMED}}, ADMITTED, receives="9" * 400)),
     (PREFIXED, {**DELETE, "ResourceProperties": {"ServiceTimeout": 10**400}}),

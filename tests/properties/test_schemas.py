@@ -147,6 +147,8 @@ reports = st.builds(
             outcome=st.sampled_from(Outcome),
             detail=st.text(),
             executions_left_in_progress=st.integers(0, 10_000),
+            arn=st.text(),
+            description=st.text(),
         )
     ).map(tuple),
     excluded=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
@@ -158,6 +160,9 @@ def test_every_report_matches_the_schema(report: Report) -> None:
     REPORT.validate(report.as_dict())
     for detail in event_details(report, "event-1"):
         REPORT.validate(json.loads(detail))
+
+
+JOB = {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0}
 
 
 def published_report(**changes: Any) -> dict[str, Any]:
@@ -177,6 +182,9 @@ def published_report(**changes: Any) -> dict[str, Any]:
         {"counts": {"CANCELED": 0}},
         {"executionsLeftInProgress": -1},
         {"jobs": [{"jobId": "a"}]},
+        {"jobs": [JOB | {"jobArn": ""}]},
+        {"jobs": [JOB | {"description": ""}]},
+        {"jobs": [JOB | {"description": None}]},
         {"jobs": None},
         {"leftOut": []},
         {"part": 0},

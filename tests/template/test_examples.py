@@ -27,6 +27,7 @@ USED_BY = {
     "stacksets/publish.py": "e2e/nightly/test_stacksets.py",
     "stacksets/sharing.yaml": "template/test_examples.py",
     "teardown.yaml": "e2e/test_examples.py",
+    "terraform/invocation/main.tf": "e2e/test_terraform.py",
     "terraform/main.tf": "e2e/nightly/test_examples.py",
     "unapproved-jobs.yaml": "e2e/nightly/test_example_rules.py",
     "weekly-sweep.yaml": "e2e/nightly/test_example_rules.py",

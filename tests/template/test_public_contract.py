@@ -349,13 +349,13 @@ def test_the_runs_count_every_metric() -> None:
 # The report: returned, logged and published, with its keys in this order
 
 REPORT_KEYS = ["status", "trigger", "force", "dryRun", "reason", "counts", "executionsLeftInProgress", "jobs"]
-JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress"]
+JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress", "jobArn", "description"]
 LEFT_OUT_KEYS = ["jobId", "why"]
 PUBLISHED_KEYS = ["correlationId", "part", "parts", *REPORT_KEYS]
 
 
 def test_keys_of_a_report(stack: Stack) -> None:
-    stack.create({"a": job()})
+    stack.create({"a": job(description="October image")})
     report = stack.invoke(request_event({"jobId": "a"}))
     assert list(report) == REPORT_KEYS
     assert list(report["jobs"][0]) == JOB_KEYS
@@ -363,6 +363,14 @@ def test_keys_of_a_report(stack: Stack) -> None:
     assert list(detail) == PUBLISHED_KEYS
     assert list(detail["jobs"][0]) == JOB_KEYS
     assert detail == {"correlationId": "e-3", "part": 1, "parts": 1} | report
+    assert report["jobs"][0]["jobArn"] == "arn:aws:iot:eu-west-1:123456789012:job/a"
+    assert report["jobs"][0]["description"] == "October image"
+
+
+def test_keys_of_a_job_that_has_no_description_or_is_gone(stack: Stack) -> None:
+    stack.create({"a": job()})
+    report = stack.invoke({"cancel": {"jobIds": ["a", "b"]}})
+    assert [list(each) for each in report["jobs"]] == [JOB_KEYS[:5], JOB_KEYS[:4]]
 
 
 def test_keys_of_a_plan(stack: Stack) -> None:
@@ -376,6 +384,7 @@ def test_the_schema_of_the_report_has_the_same_keys() -> None:
     schema = SCHEMAS["report"]
     assert set(schema["properties"]) == {*PUBLISHED_KEYS, "leftOut"}
     assert schema["required"] == REPORT_KEYS
+    assert schema["properties"]["jobs"]["items"]["required"] == JOB_KEYS[:4]
     assert list(schema["properties"]["jobs"]["items"]["properties"]) == JOB_KEYS
     assert list(schema["properties"]["leftOut"]["items"]["properties"]) == LEFT_OUT_KEYS
 
@@ -427,12 +436,13 @@ def test_the_saved_query_finds_a_job_in_the_line_of_a_report(stack: Stack) -> No
     assert [parameter["Name"] for parameter in query["Parameters"]] == ["jobId"]
     assert query["LogGroupNames"] == [{"Ref": "LogGroup"}]
     stack.deploy(JOB_ID_PREFIX="firmware-")
-    stack.create({"a": job()})
+    stack.create({"a": job(description='"jobId": "ab", "outcome": "CANCELED", "detail": "", "executions')})
     stack.invoke(stack.request("Delete", "a", JobId="a"))
     line = stack.log[-1]
     found, parsed = re.findall(r"/(.+)/", QUERY.replace("{{jobId}}", "a").replace("(?<", "(?P<"))
     assert re.search(found, line)
-    assert not re.search(found, line.replace('"a"', '"ab"'))
+    assert not re.search(found, line.replace('"a"', '"ac"'))
+    assert not re.search(found.replace('"a"', '"ab"'), line)  # of the description
     match = re.search(parsed, line)
     assert match
     assert match.groupdict() == {
@@ -456,6 +466,8 @@ ATTRIBUTIONS = {
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
     ),
     "a teardown": ("STACK_TEARDOWN", f"Teardown was deleted in {STACK_ID}"),
+    "Terraform": ("STACK_TEARDOWN", "Deleted by Terraform"),
+    "Terraform with a selection": ("STACK_TEARDOWN", 'Deleted by Terraform: select {"jobIdGlob": "firmware-*"}'),
 }
 EVENTS = {
     "a direct request": {"cancel": {"jobId": "firmware-2026-11"}},
@@ -464,6 +476,11 @@ EVENTS = {
     "a deleted stack": event_file("stack-deleted.json"),
     "an alarm": event_file("alarm-to-alarm.json"),
     "a created job": event_file("cloudtrail-create-job.json"),
+    "Terraform": event_file("terraform-delete.json"),
+    "Terraform with a selection": {
+        "cancel": {"select": {"jobIdGlob": "firmware-*"}},
+        "tf": {"action": "delete", "prev_input": None},
+    },
 }
 
 

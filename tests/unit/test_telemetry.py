@@ -320,6 +320,30 @@ def test_a_line_is_smaller_than_a_megabyte(log: Log) -> None:
     assert len(log.text.encode()) < 1_000_000
 
 
+def test_a_line_of_the_longest_descriptions_is_smaller_than_a_megabyte(log: Log) -> None:
+    """A character that the line escapes takes up to twelve bytes."""
+    job = JobResult("x" * 64, Outcome.FAILED, "d" * 400, arn="x" * 128, description="\U000e0100" * 2028)
+    log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.SCHEDULE, jobs=(job,) * 100))
+    jobs = log.lines[0]["report"]["jobs"]
+    assert (len(jobs), {each["description"] for each in jobs}) == (100, {"\U000e0100" * 500})
+    assert len(log.text.encode()) < 1_000_000
+
+
+def test_a_description_in_a_line_is_redacted(log: Log) -> None:
+    jobs = (JobResult("a", Outcome.CANCELED, arn="arn:a", description=f"image of {SIGNED}"),)
+    log.telemetry.report(Report(RunStatus.SETTLED, Trigger.EVENT, jobs=jobs))
+    (job,) = log.lines[0]["report"]["jobs"]
+    assert (job["jobArn"], job["description"]) == ("arn:a", f"image of {REDACTED}")
+
+
+def test_a_line_of_more_than_a_hundred_jobs_has_no_descriptions(log: Log) -> None:
+    jobs = tuple(JobResult("a", Outcome.FAILED, "no", arn="arn:a", description="image") for _ in range(1001))
+    for number in (101, 1000, 1001):
+        log.telemetry.report(Report(RunStatus.UNSETTLED, Trigger.EVENT, jobs=jobs[:number]))
+    keys = {tuple(job) for line in log.lines for job in line["report"]["jobs"]}
+    assert keys == {("jobId", "outcome", "detail", "executionsLeftInProgress")}
+
+
 @pytest.mark.parametrize(
     ("wait", "level"), [(Wait(("a",), 1_795_521_600.0, poll_seconds=20), "INFO"), (None, "WARNING")]
 )

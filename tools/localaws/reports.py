@@ -19,6 +19,8 @@ class JobReport(TypedDict):
     outcome: str
     detail: str
     executionsLeftInProgress: int
+    jobArn: NotRequired[str]
+    description: NotRequired[str]
 
 
 class ExcludedJob(TypedDict):

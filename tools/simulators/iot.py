@@ -178,6 +178,7 @@ class IotSimulator:
             "namespaceId": job.namespace,
             "reasonCode": job.reason_code,
             "comment": job.comment,
+            "description": job.description,
             "schedulingConfig": None if job.starts_at is None else {"startTime": job.starts_at},
             "jobProcessDetails": {name: counted[status] for status, name in COUNTERS.items()},
         }

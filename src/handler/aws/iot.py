@@ -107,6 +107,7 @@ class IotJobs:
             comment=described.get("comment", ""),
             is_draining=described.get("isConcurrent", False) or counts.get("numberOfQueuedThings", 0) > 0,
             starts_at=described.get("schedulingConfig", {}).get("startTime", ""),
+            description=described.get("description", ""),
         )
 
     def tags(self, arn: str) -> Mapping[str, str]:

@@ -207,4 +207,12 @@ def _terminal(job: Job, if_canceled: Outcome) -> JobResult:
 
 def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
     is_draining = job.status == JobStatus.CANCELED and job.is_draining
-    return JobResult(job.job_id, outcome, detail, job.executions_in_progress, is_draining)
+    return JobResult(
+        job.job_id,
+        outcome,
+        detail,
+        job.executions_in_progress,
+        is_draining,
+        job.arn,
+        job.description,
+    )

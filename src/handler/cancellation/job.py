@@ -39,7 +39,7 @@ class Job:
 
     `targets` are ARNs of things and thing groups; `namespace` is empty for most jobs. `reason_code` and `comment` are
     those of its cancellation. `is_draining`: the service has not canceled all of its queued executions yet. `starts_at`
-    is the startTime of its schedule as the service returns it, or empty.
+    is the startTime of its schedule as the service returns it, or empty. `description` is what its creator gave it.
     """
 
     job_id: str
@@ -52,6 +52,7 @@ class Job:
     comment: str = ""
     is_draining: bool = False
     starts_at: str = ""
+    description: str = ""
 
     @property
     def has_running_executions(self) -> bool:

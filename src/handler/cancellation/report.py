@@ -6,6 +6,11 @@ from enum import StrEnum
 
 from handler.cancellation.request import CancelReason
 
+# A report of more jobs has neither their ARNs nor their descriptions, of up to 2,028 characters each: the return value
+# of the function may have 6 MB, and a log line 1 MB.
+MAX_DESCRIBED_JOBS = 100
+_MAX_JOBS_IN_REASON = 5
+
 
 class Trigger(StrEnum):
     """What started a run."""
@@ -49,6 +54,7 @@ class JobResult:
     """One job's outcome. `detail` says why, where the outcome alone does not.
 
     `is_draining`: it is canceled, and queued executions are still being canceled. Not part of the published report.
+    `arn` and `description` are those that DescribeJob returned, or empty.
     """
 
     job_id: str
@@ -56,20 +62,31 @@ class JobResult:
     detail: str = ""
     executions_left_in_progress: int = 0
     is_draining: bool = False
+    arn: str = ""
+    description: str = ""
 
     @property
     def has_running_executions(self) -> bool:
         """True while a device runs the settled job, or may still start an execution that is not canceled yet."""
         return self.outcome.settled and (self.executions_left_in_progress > 0 or self.is_draining)
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the job in the published shape of the report."""
-        return {
+    def as_dict(self, *, is_described: bool = True) -> dict[str, object]:
+        """Return the job in the published shape of the report.
+
+        `is_described`: with ARN and description, if they are known. The other keys come first and keep their order,
+        which the saved query in template.yaml parses.
+        """
+        job: dict[str, object] = {
             "jobId": self.job_id,
             "outcome": self.outcome.value,
             "detail": self.detail,
             "executionsLeftInProgress": self.executions_left_in_progress,
         }
+        if is_described and self.arn:
+            job["jobArn"] = self.arn
+        if is_described and self.description:
+            job["description"] = self.description
+        return job
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +152,7 @@ class Report:
             "reason": self.reason,
             "counts": self.counts,
             "executionsLeftInProgress": self.executions_left_in_progress,
-            "jobs": [result.as_dict() for result in self.jobs],
+            "jobs": [result.as_dict(is_described=len(self.jobs) <= MAX_DESCRIBED_JOBS) for result in self.jobs],
         }
         if self.excluded:  # only a dry run lists them
             report["leftOut"] = [{"jobId": job.job_id, "why": job.why} for job in self.excluded]
@@ -145,6 +162,20 @@ class Report:
 def counted(number: int, noun: str) -> str:
     """Return the number and the noun, which has an s in the plural."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def joined(*reasons: str) -> str:
+    """Return the reasons that are not empty as one."""
+    return "; ".join(filter(None, reasons))
+
+
+def unsettled_reason(report: Report) -> str:
+    """Return the reason of the report, and the first jobs that are not settled, each with its detail."""
+    unsettled = [result for result in report.jobs if not result.outcome.settled]
+    jobs = [f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_MAX_JOBS_IN_REASON]]
+    if len(unsettled) > _MAX_JOBS_IN_REASON:
+        jobs.append(f"and {len(unsettled) - _MAX_JOBS_IN_REASON} more")
+    return joined(report.reason, *jobs)
 
 
 def status_of(results: tuple[JobResult, ...]) -> RunStatus:

@@ -7,7 +7,7 @@ opposite, steps out of the prefix or exceeds the job limit is rejected as a whol
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Self
 
@@ -33,7 +33,10 @@ KEYS = (
     *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
     *("reasonCode", "comment", "waitForExecutionsMinutes"),
 )
-_SCOPES = ("jobId", "jobIds", "select")
+SCOPES = ("jobId", "jobIds", "select")
+_OPTIONS = tuple(key for key in KEYS if key not in SCOPES)
+# The value of a flag on a deletion, if it cannot be read or asks for more than the stack allows now.
+SAFE_VALUES = {"force": False, "dryRun": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,8 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     Raises RequestRejected, which names the field and what it allows.
     """
     fields = read_object("cancel", document, KEYS)
-    if sum(key in fields for key in _SCOPES) != 1:
-        raise RequestRejected("cancel", f"must have exactly one of {', '.join(_SCOPES)}")
+    if sum(key in fields for key in SCOPES) != 1:
+        raise RequestRejected("cancel", f"must have exactly one of {', '.join(SCOPES)}")
     wait_minutes = _wait_minutes(fields.get("waitForExecutionsMinutes"))
     max_jobs = _max_jobs(fields.get("maxJobs"), limits)
     if wait_minutes:
@@ -114,6 +117,39 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
         ),
         wait_minutes=wait_minutes,
     )
+
+
+def parse_leniently(
+    document: Mapping[str, object], limits: StackLimits, default: CancelReason
+) -> tuple[CancelRequest, tuple[RequestRejected, ...]]:
+    """Parse the request of a deletion. Returns it without the options that cannot be read, and their rejections.
+
+    A flag that cannot be read has its safe value. A named job need not have the prefix: it may be gone or finished, and
+    then there is nothing to refuse. Raises RequestRejected for any other fault.
+    """
+    limits = replace(limits, job_id_prefix="")
+    readable = dict(document)
+    ignored: list[RequestRejected] = []
+    while True:
+        try:
+            return parse_request(readable, limits, default), tuple(ignored)
+        except RequestRejected as rejection:
+            option = rejection.field
+            if option not in _OPTIONS:
+                raise
+            ignored.append(rejection)
+            if option in SAFE_VALUES:
+                readable[option] = SAFE_VALUES[option]
+            else:
+                del readable[option]
+
+
+def warning_of(ignored: RequestRejected) -> str:
+    """Return the warning that `parse_leniently` ignored an option, in the spelling of the rejection."""
+    option = ignored.field[:1].lower() + ignored.field[1:]
+    if option in SAFE_VALUES:
+        return f"treating {ignored.field} as {str(SAFE_VALUES[option]).lower()}: {ignored.allowed}"
+    return f"ignored property {ignored}"
 
 
 def check_job_limit(

@@ -9,7 +9,15 @@ from dataclasses import replace
 
 from handler.cancellation import criteria
 from handler.cancellation import request as cancel_request
-from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, parse_request
+from handler.cancellation.request import (
+    SCOPES,
+    CancelReason,
+    CancelRequest,
+    StackLimits,
+    parse_leniently,
+    parse_request,
+    warning_of,
+)
 from handler.cancellation.validation import most_similar, quoted
 from handler.errors import RequestRejected
 
@@ -19,8 +27,6 @@ _MAX_DIGITS = 9  # int() is slow for long text
 _SCOPES = ("JobId", "Select")
 _LIFECYCLE_PROPERTIES = ("ServiceToken", "ServiceTimeout", "OnIncomplete")
 _TIMES = ("WaitForExecutionsMinutes", "ServiceTimeout")
-# The value of a flag on Delete, if it cannot be read or asks for more than the stack allows now.
-_SAFE_VALUES = {"force": False, "dryRun": True}
 _DEFAULT_SERVICE_TIMEOUT_SECONDS = 3600  # CloudFormation's default and maximum
 _MIN_SERVICE_TIMEOUT_SECONDS = 30  # with less, there is no time for a call that may fail once
 _MIN_SECONDS_BESIDE_WAIT = 120  # of ServiceTimeout: to cancel, to poll once more, and to respond in time
@@ -189,22 +195,9 @@ def read_leniently(
     `scope` says which jobs. A named job need not have the prefix: it may be gone or finished, and then there is nothing
     to refuse. Raises RequestRejected for `scope` alone.
     """
-    lenient_limits = replace(limits, job_id_prefix="")
-    document = dict(scope)
-    warnings = []
-    for key, value in _document(properties).items():
-        if key in ("jobId", "select"):
-            continue
-        try:
-            parse_request({**scope, key: value}, lenient_limits, reason)
-            document[key] = value
-        except RequestRejected as rejection:
-            ignored = rejection.in_template_spelling()
-            warnings.append(f"ignored property {ignored}")
-            if key in _SAFE_VALUES:
-                document[key] = _SAFE_VALUES[key]
-                warnings[-1] = f"treating {ignored.field} as {str(_SAFE_VALUES[key]).lower()}: {ignored.allowed}"
-    return parse_request(document, lenient_limits, reason), tuple(warnings)
+    options = {key: value for key, value in _document(properties).items() if key not in SCOPES}
+    request, ignored = parse_leniently({**scope, **options}, limits, reason)
+    return request, tuple(warning_of(each.in_template_spelling()) for each in ignored)
 
 
 def read_selection(properties: Properties) -> object:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from handler.cancellation.criteria import check_owner
-from handler.cancellation.report import Outcome, Report, RunStatus, Trigger
+from handler.cancellation.report import Outcome, Report, RunStatus, Trigger, joined, unsettled_reason
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.cancellation.validation import is_job_id
 from handler.cloudformation.properties import read_changes, read_leniently, read_selection, read_strictly
 from handler.cloudformation.request import CustomResourceRequest
 from handler.errors import RequestRejected
 
-_MAX_JOBS_IN_REASON = 5
 _MAX_SHOWN_ID_LENGTH = 128
 
 
@@ -39,9 +38,9 @@ class Response:
 
     def as_final(self, why: str = "") -> Self:
         """Return the response to send if no later delivery continues the run. `why` says why none does."""
-        report = replace(self.report, status=RunStatus.UNSETTLED, wait=None, reason=_joined(self.report.reason, why))
+        report = replace(self.report, status=RunStatus.UNSETTLED, wait=None, reason=joined(self.report.reason, why))
         warnings = (*self.warnings, why) if why else self.warnings
-        return replace(self, report=report, reason=_joined(self.reason, why), warnings=warnings)
+        return replace(self, report=report, reason=joined(self.reason, why), warnings=warnings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +127,11 @@ def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, rep
         if Outcome.WOULD_CANCEL in report.counts:
             warnings = (*warnings, "dry run: the deletion continues, and its active jobs were not canceled")
         if mismatch:  # other jobs may be active
-            report = replace(report, status=RunStatus.UNSETTLED, reason=_joined(report.reason, mismatch))
+            report = replace(report, status=RunStatus.UNSETTLED, reason=joined(report.reason, mismatch))
         return Response("SUCCESS", resource.fallback_id, report, mismatch, data, warnings)
-    reason = _joined(_unsettled_reason(report), mismatch)
+    reason = joined(unsettled_reason(report), mismatch)
     if report.dry_run and report.status is RunStatus.UNFINISHED:
-        reason = _joined("dry run: the deletion continues, and its plan is incomplete", reason)
+        reason = joined("dry run: the deletion continues, and its plan is incomplete", reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
     if resource.continues_if_incomplete:
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
@@ -196,18 +195,6 @@ def _cancel_reason(resource: CustomResourceRequest) -> CancelReason:
     return CancelReason.default("STACK_TEARDOWN", f"{resource.logical_id} was deleted in {resource.stack_id}")
 
 
-def _joined(*reasons: str) -> str:
-    return "; ".join(filter(None, reasons))
-
-
 def _data(request: CancelRequest) -> dict[str, str]:
     force = {"Force": "true" if request.force else "false"}
     return force if request.criteria else {"JobId": request.job_ids[0], **force}
-
-
-def _unsettled_reason(report: Report) -> str:
-    unsettled = [result for result in report.jobs if not result.outcome.settled]
-    jobs = [f"job {result.job_id} {result.outcome}: {result.detail}" for result in unsettled[:_MAX_JOBS_IN_REASON]]
-    if len(unsettled) > _MAX_JOBS_IN_REASON:
-        jobs.append(f"and {len(unsettled) - _MAX_JOBS_IN_REASON} more")
-    return _joined(report.reason, *jobs)

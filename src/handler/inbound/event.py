@@ -11,6 +11,7 @@ from handler.cloudformation.request import CustomResourceRequest, parse_custom_r
 from handler.errors import RequestRejected
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.eventbridge import is_scheduled, parse_eventbridge_event, sender_of
+from handler.inbound.terraform import TerraformRequest, is_terraform_request, parse_terraform_request
 
 _MAX_CORRELATION_ID_LENGTH = 128
 
@@ -23,7 +24,7 @@ class RejectedEvent:
     sender: CancelReason | None = None
 
 
-type Content = CustomResourceRequest | CancelEvent | IgnoredEvent | RejectedEvent
+type Content = CustomResourceRequest | TerraformRequest | CancelEvent | IgnoredEvent | RejectedEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def parse_event(payload: object, stack: Stack) -> Event:
     """Parse a payload for the function of `stack`. Raises nothing: an unreadable payload is a RejectedEvent."""
     if not isinstance(payload, Mapping):
         return Event(Trigger.DIRECT, "", RejectedEvent(_NOT_AN_EVENT))
+    if is_terraform_request(payload):
+        return Event(Trigger.TEARDOWN, "", parse_terraform_request(payload))
     message = _sns_message(payload)
     if isinstance(message, Mapping) and _trigger(message) is Trigger.TEARDOWN:
         return _refused(_parse(message, stack))

@@ -160,8 +160,9 @@ def test_the_weekly_sweep_cancels_matching_old_jobs(canceler: Canceler) -> None:
         "Schedule": f"at({due:%Y-%m-%dT%H:%M:%S})",
     }
     with stack_of(canceler.aws, "weekly-sweep.yaml", name, parameters) as outputs:
+        arn = canceler.described(stale)["jobArn"]
         assert canceler.report_on(stale)["jobs"] == [
-            {"jobId": stale, "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0}
+            {"jobId": stale, "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 0, "jobArn": arn}
         ]
         assert may_invoke(canceler.aws, outputs["Role"], canceler.service_token)
         assert not may_invoke(canceler.aws, outputs["Role"], f"{canceler.service_token}-2")

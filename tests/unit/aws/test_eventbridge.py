@@ -108,6 +108,15 @@ def test_no_event_is_too_large_for_the_bus() -> None:
     assert sum(len(detail["jobs"]) for detail in bus.details) == 25_000
 
 
+def test_the_longest_descriptions_fit_into_events() -> None:
+    """A character beyond the Basic Multilingual Plane takes twelve bytes."""
+    job = JobResult("a", Outcome.CANCELED, arn="arn:a", description="\U0001f4e6" * 2028)
+    bus = FakeBus()
+    assert publish(bus, Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(job,) * 100)) == ""
+    assert [len(detail["jobs"]) for detail in bus.details] == [8] * 12 + [4]
+    assert {job["description"] for detail in bus.details for job in detail["jobs"]} == {"\U0001f4e6" * 2028}
+
+
 def test_a_long_job_is_an_event_of_its_own() -> None:
     details = [json.loads(detail) for detail in event_details(many(3, "x" * 199_000), "event-1")]
     assert [len(detail["jobs"]) for detail in details] == [1, 1, 1]
@@ -122,11 +131,12 @@ def test_a_long_job_is_an_event_of_its_own() -> None:
     ],
 )
 def test_no_secret_is_published(text: str, redacted: str) -> None:
-    jobs = (JobResult("a", Outcome.FAILED, text),)
+    jobs = (JobResult("a", Outcome.FAILED, text, arn="arn:a", description=text),)
     (detail,) = map(
         json.loads, event_details(Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason=text, jobs=jobs), "e")
     )
-    assert (detail["reason"], detail["jobs"][0]["detail"]) == (redacted, redacted)
+    (job,) = detail["jobs"]
+    assert (detail["reason"], job["detail"], job["description"]) == (redacted, redacted, redacted)
 
 
 @pytest.mark.parametrize(

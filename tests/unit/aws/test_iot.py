@@ -413,6 +413,12 @@ def test_the_reason_code_and_comment_of_a_job_are_read(
     assert (job.reason_code, job.comment) == reason
 
 
+@pytest.mark.parametrize("fields", [{}, {"description": "October image"}])
+def test_the_description_of_a_job_is_read(fields: dict[str, str], iot: IotJobs, stub: Stubber) -> None:
+    stub.add_response("describe_job", {"job": {"jobArn": ARN, "status": "CANCELED", **fields}}, {"jobId": "a"})
+    assert iot.describe("a").description == fields.get("description", "")
+
+
 # Errors
 
 ERRORS: list[Any] = [

@@ -84,8 +84,8 @@ def cancel(
 
 def cancel_row(row: Row, clock: FakeClock) -> tuple[tuple[JobResult, ...], FakeJobs]:
     """Cancel the job `a` of the row."""
-    found = {} if row.status is None else {"a": FakeJob(row.status, dict(row.executions), row.tags)}
-    jobs = FakeJobs(found, clock)
+    job = FakeJob(row.status or "", dict(row.executions), row.tags, description="October image")
+    jobs = FakeJobs({} if row.status is None else {"a": job}, clock)
     jobs.fault, jobs.lost, jobs.lag = row.fault, row.lost, row.lag
     request = replace(REQUEST, force=row.force, dry_run=row.dry_run)
     return cancel(jobs, clock, request=request, limits=row.limits), jobs
@@ -441,12 +441,39 @@ ROWS: dict[str, Row] = {
 @pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items()])
 def test_job_has_the_expected_outcome(row: Row, clock: FakeClock) -> None:
     (result,), _ = cancel_row(row, clock)
-    assert result.as_dict() == {
+    assert result.as_dict(is_described=False) == {
         "jobId": "a",
         "outcome": row.outcome,
         "detail": row.detail,
         "executionsLeftInProgress": row.left,
     }
+
+
+# The status of these jobs did not decide: they are gone, or a call failed first.
+WITHOUT_ARN = {
+    "a cancel whose response is lost is DEFERRED",
+    "a denied job that is missing is GONE",
+    "a denied job whose tags are throttled is DEFERRED",
+    "a dry run reports a missing job",
+    "a dry run whose description is throttled is DEFERRED",
+    "a job deleted after the cancel is GONE",
+    "a missing job is GONE",
+    "a missing job outside the prefix is GONE",
+    "a refused job that is missing is GONE",
+    "a refused job whose description is unavailable is DEFERRED",
+    "a throttled cancel is DEFERRED",
+    "an accepted job whose description is denied is FAILED",
+    "an accepted job whose description is throttled is DEFERRED",
+    "an unavailable cancel is DEFERRED",
+    "with force, a job deleted before its executions are listed is GONE",
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_job_whose_status_decides_has_its_arn_and_description(name: str, clock: FakeClock) -> None:
+    (result,), _ = cancel_row(ROWS[name], clock)
+    described = ("arn:aws:iot:eu-west-1:123456789012:job/a", "October image")
+    assert (result.arn, result.description) == (("", "") if name in WITHOUT_ARN else described)
 
 
 NEVER_CANCELED = [name for name, row in ROWS.items() if row.dry_run or row.limits is PREFIXED]

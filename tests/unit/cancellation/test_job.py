@@ -12,7 +12,7 @@ def test_each_documented_status_is_active_or_terminal() -> None:
 
 
 def test_optional_fields_are_empty_by_default() -> None:
-    assert Job("a", "arn", "IN_PROGRESS", 0) == Job("a", "arn", "IN_PROGRESS", 0, (), "", "", "", False)
+    assert Job("a", "arn", "IN_PROGRESS", 0) == Job("a", "arn", "IN_PROGRESS", 0, (), "", "", "", False, "", "")
 
 
 @pytest.mark.parametrize(

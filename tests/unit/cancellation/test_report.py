@@ -1,8 +1,22 @@
 """The outcomes, the status of a run, and the published shape of the report."""
 
+import json
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from handler.cancellation.report import ExcludedJob, JobResult, Outcome, Report, RunStatus, Trigger, Wait, status_of
+from handler.cancellation.report import (
+    ExcludedJob,
+    JobResult,
+    Outcome,
+    Report,
+    RunStatus,
+    Trigger,
+    Wait,
+    status_of,
+    unsettled_reason,
+)
 
 SETTLED = {
     "CANCELED": True,
@@ -26,7 +40,7 @@ def test_triggers_and_statuses_are_the_published_ones() -> None:
 
 
 def test_optional_fields_are_empty_by_default() -> None:
-    assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False)
+    assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False, "", "")
     assert Wait(("a",), 12.5) == Wait(("a",), 12.5, False, 0)
     report = Report(RunStatus.SETTLED, Trigger.EVENT)
     assert report == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
@@ -112,6 +126,45 @@ def test_report_without_jobs_has_the_same_shape() -> None:
         "executionsLeftInProgress": 0,
         "jobs": [],
     }
+
+
+def described(number: int) -> tuple[JobResult, ...]:
+    arn = "arn:aws:iot:eu-west-1:123456789012:job/a"
+    return (JobResult("a", Outcome.CANCELED, arn=arn, description="October image"),) * number
+
+
+def test_arn_and_description_follow_the_other_keys_of_a_job() -> None:
+    (job,) = described(1)
+    keys = ["jobId", "outcome", "detail", "executionsLeftInProgress"]
+    assert list(job.as_dict()) == [*keys, "jobArn", "description"]
+    assert job.as_dict()["jobArn"] == "arn:aws:iot:eu-west-1:123456789012:job/a"
+    assert job.as_dict()["description"] == "October image"
+    assert list(replace(job, description="").as_dict()) == [*keys, "jobArn"]
+    assert list(JobResult("a", Outcome.GONE).as_dict()) == keys
+    assert list(job.as_dict(is_described=False)) == keys
+
+
+@pytest.mark.parametrize(("number", "is_described"), [(1, True), (100, True), (101, False)])
+def test_a_report_of_up_to_a_hundred_jobs_has_their_arns_and_descriptions(number: int, is_described: bool) -> None:
+    jobs: Any = Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=described(number)).as_dict()["jobs"]
+    assert len(jobs) == number
+    assert {("jobArn" in job, "description" in job) for job in jobs} == {(is_described, is_described)}
+
+
+@pytest.mark.parametrize("number", [100, 25_000])
+def test_a_return_value_is_smaller_than_six_megabytes(number: int) -> None:
+    """The longest ids, ARNs and descriptions. Lambda writes UTF-8, in which a character has up to four bytes."""
+    job = JobResult("x" * 64, Outcome.ALREADY_FINISHED, "", 10_000, arn="x" * 128, description="\U0001f4e6" * 2028)
+    report = Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(job,) * number)
+    assert len(json.dumps(report.as_dict(), ensure_ascii=False).encode()) < 6_000_000
+
+
+def test_the_reason_of_an_unsettled_report_names_five_jobs() -> None:
+    jobs = tuple(JobResult(f"job-{number}", Outcome.FAILED, "no") for number in range(7))
+    report = Report(RunStatus.UNSETTLED, Trigger.TEARDOWN, reason="7 active jobs matched", jobs=jobs)
+    named = "; ".join(f"job job-{number} FAILED: no" for number in range(5))
+    assert unsettled_reason(report) == f"7 active jobs matched; {named}; and 2 more"
+    assert unsettled_reason(replace(report, reason="", jobs=jobs[:1])) == "job job-0 FAILED: no"
 
 
 def test_report_has_plain_strings_for_any_serializer() -> None:

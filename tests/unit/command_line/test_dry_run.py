@@ -36,6 +36,7 @@ DRY_RUNS: dict[str, dict[str, Any]] = {
         "maxJobs": 100,
         "dryRun": True,
     },
+    "terraform-delete.json": {"jobIds": ["firmware-2026-11"], "force": False, "maxJobs": 100, "dryRun": True},
     "scheduled-rule.json": SWEEP,
     "scheduled-scheduler.json": SWEEP,
 }
@@ -81,6 +82,19 @@ def test_a_create_or_update_is_ignored(request_type: str) -> None:
     assert outcome(event(name)) == IgnoredEvent(
         f"{request_type}: the properties are valid; jobs are canceled only on Delete"
     )
+
+
+def test_an_action_of_terraform_becomes_the_dry_run_of_what_it_cancels() -> None:
+    payload = event("terraform-delete.json")
+    assert outcome({**payload, "cancel": {"select": {"jobIdGlob": "x*"}}}) == {
+        "select": {"targetSelection": ["SNAPSHOT", "CONTINUOUS"], "jobIdGlob": "x*"},
+        "force": False,
+        "maxJobs": 100,
+        "dryRun": True,
+    }
+    valid = "the input is valid; jobs are canceled only when it no longer names them, or on delete"
+    assert outcome({**payload, "tf": {"action": "create"}}) == IgnoredEvent(f"create: {valid}")
+    assert outcome({**payload, "tf": {"action": "read"}}) == "tf.action: must be one of create, update, delete"
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -11,6 +11,7 @@ from handler.cancellation.request import CancelReason
 from handler.cloudformation.request import CustomResourceRequest
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
 from handler.inbound.event import RejectedEvent, parse_event
+from handler.inbound.terraform import TerraformRequest
 from tools.simulators.events import STACK_ID, delete_request
 
 EVENTS = Path(__file__).parents[3] / "events"
@@ -36,7 +37,7 @@ def direct(document: object) -> CancelEvent:
 
 
 # File → trigger, and content: for a rejected event the reason, and None for a custom resource request.
-EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
+EXPECTED: dict[str, tuple[str, CancelEvent | TerraformRequest | IgnoredEvent | str | None]] = {
     "custom-resource-create.json": ("TEARDOWN", None),
     "custom-resource-update.json": ("TEARDOWN", None),
     "custom-resource-delete.json": ("TEARDOWN", None),
@@ -89,6 +90,10 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
         "DIRECT",
         direct(load("bare-request.json")["cancel"]),
     ),
+    "terraform-delete.json": (
+        "TEARDOWN",
+        TerraformRequest("delete", {"jobId": "firmware-2026-11"}, {"jobId": "firmware-2026-11"}),
+    ),
     "foreign/sns-record.json": ("DIRECT", NOT_AN_EVENT),
     "foreign/s3-object-created.json": ("DIRECT", NOT_AN_EVENT),
     "foreign/api-gateway-proxy.json": ("DIRECT", NOT_AN_EVENT),
@@ -100,7 +105,7 @@ EXPECTED: dict[str, tuple[str, CancelEvent | IgnoredEvent | str | None]] = {
 
 def parsed(
     payload: object, sweep_request: dict[str, object] | None = None
-) -> tuple[str, CancelEvent | IgnoredEvent | str | None]:
+) -> tuple[str, CancelEvent | TerraformRequest | IgnoredEvent | str | None]:
     """Return the trigger and the content, in the form of EXPECTED."""
     event = parse_event(payload, replace(STACK, sweep_request=sweep_request))
     match event.content:
