@@ -2,11 +2,11 @@
 
 import json
 import re
+import sysconfig
 from pathlib import Path
 from typing import Any
 
 import pytest
-from samcli.lib.generated_sample_events import events as sam_events
 
 from tests.conftest import Function
 from tests.support.fakes import FakeJob
@@ -16,7 +16,7 @@ ACCEPTED = (
     'notification with one of the last two, or {"cancel": {...}}; received '
 )
 JOB = "firmware-2026-11"
-SAM = Path(sam_events.__file__).parent / "events"
+SAM = Path(sysconfig.get_path("purelib")) / "samcli" / "lib" / "generated_sample_events" / "events"
 # What arrived → the files of `sam local generate-event`.
 RECEIVED = {
     "an Application Load Balancer event": ["alb/ALBRequest"],

@@ -88,7 +88,7 @@ def is_alarm_notification(message: Mapping[str, object]) -> bool:
 def parse_alarm_notification(message: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
     """Parse the message that CloudWatch publishes if an SNS topic is an action of the alarm. Raises RequestRejected.
 
-    No mute rule can apply to it: CloudWatch suppresses the actions of a muted alarm.
+    It is not checked for a mute rule: CloudWatch publishes no message of a muted alarm.
     """
     account, region = _home("AlarmArn", message.get("AlarmArn"))
     trigger, attributes = message.get("Trigger"), message.get("AlarmContributorAttributes")
@@ -110,7 +110,7 @@ def parse_alarm_notification(message: Mapping[str, object], stack: Stack) -> Can
 
 
 def sender_of_alarm(payload: Mapping[str, object]) -> CancelReason:
-    """Return the default reason of an alarm that is no EventBridge event, which names the alarm."""
+    """Return the default reason of an alarm that is not an EventBridge event, which names the alarm."""
     name = payload["AlarmName"] if is_alarm_notification(payload) else at(payload, "alarmData", "alarmName")
     return CancelEvent.from_event(None, f"alarm {text_or_unknown(name)}").default_reason
 

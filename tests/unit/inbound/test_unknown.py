@@ -1,4 +1,4 @@
-"""A payload that is no event is described in a few words, which are safe in a log line."""
+"""A payload that is not an event is described in a few words, which are safe in a log line."""
 
 import pytest
 
