@@ -18,7 +18,10 @@ from handler.pipeline import SEND_RESERVE, Result, responded
 from handler.telemetry import Telemetry
 
 _PARTITION_URL_SUFFIXES = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu")
-_WHAT_TO_DO = "the function is misconfigured, and canceled no job. Deploy its stack again, then repeat the operation"
+_WHAT_TO_DO = (
+    "the function is misconfigured, and this attempt canceled nothing. "
+    "Deploy its stack again, then repeat the operation"
+)
 
 
 @dataclass(frozen=True, slots=True)

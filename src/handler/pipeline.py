@@ -20,20 +20,20 @@ from handler.cloudformation.request import CustomResourceRequest
 from handler.cloudformation.response import Responder, is_allowed_url
 from handler.cloudformation.teardown import Response, plan_deletion, respond_to_deletion, validate
 from handler.config import Config
-from handler.errors import EnqueueRefused, EnqueueUnavailable, RequestRejected, VisibilityUnchanged
+from handler.errors import EnqueueRefused, EnqueueUnavailable, MessageNotInFlight, RequestRejected, VisibilityUnchanged
 from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, at
 from handler.inbound.event import Event, RejectedEvent
 from handler.telemetry import Telemetry
 
 # Seconds that are left of the invocation.
-EVENT_RESERVE = 12.0  # after a run: to enqueue the event takes at most 10, to publish its report a moment
-TEARDOWN_RESERVE = 17.0  # after a teardown's run: to enqueue it takes at most 10, and then the timer still has time
+EVENT_RESERVE = 12.0  # after a run: to enqueue the event takes at most 10; then its report is published
+TEARDOWN_RESERVE = 17.0  # after a teardown's run: to enqueue it takes at most 10; then a response still has time
 SEND_RESERVE = 1.0  # after the response to CloudFormation was sent
 
 MAX_REQUEST_AGE_SECONDS = 2 * 3600  # CloudFormation signs a ResponseURL for two hours (X-Amz-Expires=7200)
 _EXPIRED = (
-    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
+    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and this attempt canceled nothing; "
     "repeat the operation of the stack: for example, delete it again"
 )
 RELAYED = (
@@ -159,6 +159,8 @@ class Invocation:
             return False
         try:
             self.services.queues.change_visibility_timeout(self.delivery.message, seconds)
+        except MessageNotInFlight:
+            return True  # another invocation has the message, or will have it
         except VisibilityUnchanged as error:
             self.services.telemetry.warn(f"failed to change the visibility timeout of the message: {error}")
             return False

@@ -35,9 +35,9 @@ _RUNS_METRIC = {
 }
 
 
-# Outcomes of which an event has a final number only when it ends: an unfinished run tries these jobs again.
+# Counted only in the last delivery: an unfinished run tries these jobs again.
 _FINAL_OUTCOMES = (Outcome.PROTECTED, Outcome.FAILED)
-# What a later delivery of an event finds again, also of jobs that an earlier one has canceled.
+# Not counted after the first delivery, which may itself have canceled these jobs.
 _FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE)
 
 
@@ -108,8 +108,9 @@ class Telemetry:
     ) -> None:
         """Write the run's report as a log line, and its counts as metrics for each trigger.
 
-        `is_first`: no earlier delivery of the event has reported jobs. `is_last`: no later one follows. They let each
-        job be counted once, but for DEFERRED. `is_validation`: the rejection of an event that cancels nothing.
+        `is_first`: no earlier delivery of the event has reported jobs. `is_last`: no later one follows. So a job is not
+        counted at each delivery, except as DEFERRED. A retry by Lambda, which has no record of the attempt before, may
+        count jobs again. `is_validation`: the rejection of an event that cancels nothing.
         """
         metrics = self._metrics()
         is_rejected_validation = is_validation and report.status is RunStatus.REJECTED

@@ -782,7 +782,7 @@ def test_failed_invocation_raises_its_own_error_if_the_visibility_timeout_cannot
 # Requests for which CloudFormation no longer waits
 
 EXPIRED = (
-    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and nothing was canceled; "
+    "ResponseURL: has expired, so CloudFormation no longer waits for a response, and this attempt canceled nothing; "
     "repeat the operation of the stack: for example, delete it again"
 )
 

@@ -23,7 +23,8 @@ from tools.simulators.events import FAILED_CREATE_ID, custom_resource_request, s
 
 FORCE = "environment variable FORCE: must be true or false"
 REASON = (
-    f"{FORCE}; the function is misconfigured, and canceled no job. Deploy its stack again, then repeat the operation"
+    f"{FORCE}; the function is misconfigured, and this attempt canceled nothing. Deploy its stack again, "
+    "then repeat the operation"
 )
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id request-1)"
 BROKEN = ENVIRONMENT | {"FORCE": "yes", "BACKLOG_QUEUE_URL": FakeSqs.url, "TEARDOWN_QUEUE_URL": FakeSqs.teardown_url}

@@ -500,4 +500,4 @@ def test_deletion_succeeds_with_a_warning_in_an_account_with_more_canceled_jobs_
     simulation.run_all()
     assert [each[2] for each in simulation.timed_responses] == ["SUCCESS"]
     (warning,) = [line["message"] for line in simulation.log.lines if line["level"] == "WARNING"]
-    assert warning.startswith("the account has more canceled jobs than one run can search")
+    assert warning.startswith("this run could not search all canceled jobs of the account")

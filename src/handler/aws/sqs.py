@@ -26,13 +26,11 @@ if TYPE_CHECKING:
 
 MAX_CALL_SECONDS = 10.0  # two attempts of 2 s, and a wait of up to 6 s between them
 _VISIBILITY_MARGIN_SECONDS = 10  # by which a message stays invisible after the invocation has ended
-_VISIBILITY_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
-    ("InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"), MessageNotInFlight
-)
+_NOT_IN_FLIGHT = frozenset({"InvalidParameterValue", "MessageNotInflight", "ReceiptHandleIsInvalid"})
 # What only a person can change: the queue, its key, a permission, or the message itself. SQS spells the errors of its
 # key KmsDisabled or KMS.DisabledException, of which _code() returns KmsDisabled or Disabled.
-_SEND_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
-    (
+_REFUSALS = frozenset(
+    {
         "AccessDenied",
         "Disabled",
         "InvalidAddress",
@@ -52,8 +50,7 @@ _SEND_ERRORS: dict[str, type[CancelerError]] = dict.fromkeys(
         "OptInRequired",
         "QueueDoesNotExist",
         "UnsupportedOperation",
-    ),
-    EnqueueRefused,
+    }
 )
 
 
@@ -87,7 +84,7 @@ class Queues:
     def enqueue(self, payload: object, attributes: Mapping[str, str], delay_seconds: int) -> None:
         """Send an event to the queue Backlog. Raises EnqueueRefused, EnqueueUnavailable."""
         body = json.dumps(payload)
-        with _translated_errors(_SEND_ERRORS, EnqueueUnavailable):
+        with _translated_errors(_REFUSALS, EnqueueRefused, EnqueueUnavailable):
             self._client.send_message(
                 QueueUrl=self._backlog_url,
                 MessageBody=body,
@@ -105,16 +102,16 @@ class Queues:
         """Send a custom resource request to its queue, which sets the delay. Raises EnqueueRefused, EnqueueUnavailable.
 
         SQS drops a message that is at the same stage as one of the last five minutes, and delivers the messages of one
-        request one after the other, so that duplicates of a request do not run at the same time. A message that
-        replaces another one at the same stage, which is deleted then, is dropped only if it was sent twice.
+        request one after the other, so that duplicates of a request do not run at the same time. A replacement for a
+        message at the same stage has its own deduplication id; the caller's message is deleted.
         """
         body = json.dumps(payload)
         stage = f"admitted: {'Admitted' in attributes}, waits: {'WaitsFor' in attributes}"
-        if "WaitsAdmitted" in attributes:
-            stage += ", admitted after the wait"
+        if "WaitsLimitChecked" in attributes:
+            stage += ", limit checked after the wait"
         if replaced:
             stage += f", replaces: {replaced.message_id}"
-        with _translated_errors(_SEND_ERRORS, EnqueueUnavailable):
+        with _translated_errors(_REFUSALS, EnqueueRefused, EnqueueUnavailable):
             self._client.send_message(
                 QueueUrl=self._teardown_url,
                 MessageBody=body,
@@ -136,19 +133,21 @@ class Queues:
 
     def change_visibility_timeout(self, message: Message, seconds: int) -> None:
         """Let SQS redeliver the message after `seconds`. Raises MessageNotInFlight, VisibilityUnchanged."""
-        with _translated_errors(_VISIBILITY_ERRORS, VisibilityUnchanged):
+        with _translated_errors(_NOT_IN_FLIGHT, MessageNotInFlight, VisibilityUnchanged):
             self._client.change_message_visibility(
                 QueueUrl=message.queue_url, ReceiptHandle=message.receipt_handle, VisibilityTimeout=seconds
             )
 
 
 @contextmanager
-def _translated_errors(by_code: Mapping[str, type[CancelerError]], other: type[CancelerError]) -> Iterator[None]:
-    """Raise the error of the service's code, or `other` for any other code and for an unusable response."""
+def _translated_errors(
+    codes: frozenset[str], error_of_codes: type[CancelerError], other: type[CancelerError]
+) -> Iterator[None]:
+    """Raise `error_of_codes` for these codes of the service, and `other` for any other code or unusable response."""
     try:
         yield
     except ClientError as error:
-        raise by_code.get(_code(error), other)(str(error)) from error
+        raise (error_of_codes if _code(error) in codes else other)(str(error)) from error
     except (BotoCoreError, ResponseParserError) as error:
         raise other(str(error)) from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:  # of an unreadable body

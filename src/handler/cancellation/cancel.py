@@ -36,7 +36,7 @@ def cancel_jobs(
         if describe_first and (result := _result_without_cancel(session, job_id, request)):
             return result
         if request.criteria and request.criteria.older_than_hours:
-            why = request.criteria.why_not_begun(session.api.describe(job_id).starts_at, session.utc_now())
+            why = request.criteria.why_too_recent(session.api.describe(job_id).starts_at, session.utc_now())
             if why:
                 return ExcludedJob(job_id, why)
         return _cancel(session, job_id, request)
@@ -71,7 +71,7 @@ def _plan(session: Session, job_id: str, request: CancelRequest) -> JobResult | 
     job = session.api.describe(job_id)
     if job.status in TERMINAL_STATUSES:
         return _terminal(job, Outcome.ALREADY_CANCELED)
-    why = request.criteria.why_not_begun(job.starts_at, session.utc_now()) if request.criteria else ""
+    why = request.criteria.why_too_recent(job.starts_at, session.utc_now()) if request.criteria else ""
     if why:
         return ExcludedJob(job_id, why)
     if not job_id.startswith(session.limits.job_id_prefix):

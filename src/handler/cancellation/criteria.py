@@ -48,7 +48,7 @@ class Criteria:
         """Return True if a time is more than `older_than_hours` ago. Both times are timezone-aware."""
         return not self.older_than_hours or now - since > timedelta(hours=self.older_than_hours)
 
-    def why_not_begun(self, starts_at: str, now: datetime) -> str:
+    def why_too_recent(self, starts_at: str, now: datetime) -> str:
         """Return why a job with this startTime is not old enough, or an empty string.
 
         The age of a job never counts from before its scheduled start. An unreadable start could be in the future. A
@@ -58,9 +58,9 @@ class Criteria:
             return ""
         try:
             start = datetime.fromisoformat(starts_at)
-        except ValueError:
+            start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             return f"its scheduled start {quoted(starts_at)} is not a time"
-        start = start.astimezone(UTC) if start.tzinfo else start.replace(tzinfo=UTC)
         if self.is_older(start, now):
             return ""
         if start > now:
@@ -101,7 +101,7 @@ def check_prefix(criteria: Criteria, prefix: str) -> None:
 
 def check_owner(criteria: Criteria | None) -> None:
     """Raise RequestRejected for a glob that matches only jobs which a selection never takes."""
-    if criteria and re.split(r"[*?]", criteria.job_id_glob or "*")[0].startswith(OTA_PREFIX):
+    if criteria and (criteria.job_id_glob or "").startswith(OTA_PREFIX):
         raise RequestRejected(
             "select.jobIdGlob",
             f"matches only FreeRTOS over-the-air updates ({OTA_PREFIX}*), which a selection never takes; "

@@ -110,6 +110,10 @@ class Gate:
         """
         return self._calls_in(MAX_RUN_SECONDS / 2)
 
+    def has_half_of_a_run(self) -> bool:
+        """Return True if at least half of the longest run is left."""
+        return self._deadline.allows(MAX_RUN_SECONDS / 2)
+
     def share_of_time(self, share: float) -> tuple[Deadline, int]:
         """Return when this share of the time left will have passed, and how many calls of one operation fit into it."""
         seconds = self._deadline.remaining * share

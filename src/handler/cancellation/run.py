@@ -25,7 +25,7 @@ from handler.errors import JobsError, JobsUnavailable, RequestRejected
 # A teardown's selection is repeated until it finds nothing new, or this often.
 MAX_TEARDOWN_ROUNDS = 3
 _INCOMPLETE_SEARCH = (
-    "the account has more canceled jobs than one run can search: devices may still run jobs that an earlier attempt of "
+    "this run could not search all canceled jobs of the account: devices may still run jobs that an earlier attempt of "
     "this request canceled, beside those in the report"
 )
 
@@ -50,7 +50,7 @@ def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
 def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait) -> Report:
     """Read the jobs that the run waits for. A teardown's selection is repeated when no device runs them any more.
 
-    Another delivery may have canceled more jobs since; of a deleted stack, the selection decides.
+    Another delivery may have canceled more jobs. The selection decides which jobs belong to a deleted stack.
     """
     polled = _report(request, trigger, _cancel(session, wait.job_ids, request, describe_first=True)[0])
     if trigger is not Trigger.TEARDOWN or request.criteria is None or not _is_complete(polled):
@@ -64,10 +64,8 @@ def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait
     selected_ids = {job.job_id for job in selected.jobs}
     jobs = (*(job for job in polled.jobs if job.job_id not in selected_ids), *selected.jobs)
     # A report lists jobs only after the selection was checked against the job limit. It is not checked again.
-    limit_checked = wait.limit_checked or bool(selected.jobs)
-    status = _worse_status(selected.status, jobs)
-    wait_so_far = replace(wait, limit_checked=limit_checked) if status is RunStatus.UNFINISHED else None
-    return replace(selected, jobs=jobs, status=status, wait=wait_so_far)
+    wait = replace(wait, limit_checked=wait.limit_checked or bool(selected.jobs))
+    return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs), wait=wait)
 
 
 def _run_selection(
@@ -76,7 +74,7 @@ def _run_selection(
     """`limit_checked`: the selection was checked against the job limit before.
 
     The limit is checked once, before the first cancel. Jobs that appear in a later round of a teardown are not checked:
-    else throttling, which delays a round to another delivery, would decide.
+    otherwise the result would depend on throttling, which moves a round to another delivery.
     """
     check_prefix(criteria, session.limits.job_id_prefix)
     check_owner(criteria)
@@ -100,9 +98,9 @@ def _run_selection(
                 wait_minutes=request.wait_minutes,
                 canceled="none of the new ones" if session.wait else "none of them",
             )
-        new_results, not_begun = _cancel(session, new, request)
+        new_results, too_recent = _cancel(session, new, request)
         results |= {result.job_id: result for result in new_results}
-        excluded |= {job.job_id: job for job in (*selection.excluded, *not_begun)}
+        excluded |= {job.job_id: job for job in (*selection.excluded, *too_recent)}
         if not new or rounds == 1 or _has_deferred(results.values()):
             break
     else:

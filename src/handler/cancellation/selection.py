@@ -17,10 +17,10 @@ from handler.errors import JobNotFound, OutOfTime, RequestRejected
 
 GREENGRASS_NAMESPACE = "aws-gg-deployment"  # Greengrass deployments are jobs in it. Their own service cancels them.
 _UNUSED_NAMESPACE = "iot-job-canceler-probe"
-# Canceled jobs stay listed for two years: an account can have more than a run can list. Listing them, and describing
-# those that changed last, each have a quarter of the time left.
+# Canceled jobs stay listed for two years: an account can have more than a run can list. Of the time left, a quarter is
+# for listing them, and half for describing those that changed last.
 MAX_EARLIER_CANCELLATIONS = 500
-_SEARCH_SHARE = 0.25
+_LISTING_SHARE, _DESCRIBING_SHARE = 0.25, 0.5
 MAX_EXCLUDED = 100
 
 
@@ -44,10 +44,9 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
     """List the active jobs, and return those that match.
 
     With `max_jobs`, the job limit, the selection is the first one of an event. Then it raises RequestRejected if it
-    needs more calls for single jobs than half of the longest run has time for; and if it has more jobs than the limit,
-    jobs whose rollout has not begun long enough ago are removed. Otherwise they remain, and are removed when they
-    are described, before they are canceled. Raises JobsError: a listing or a call that failed is never an empty
-    selection.
+    needs more calls for single jobs than half of the longest run has time for. If it has more jobs than the limit, jobs
+    whose rollout is too recent are removed; else they are removed when they are described, before they are canceled.
+    Raises JobsError: a listing or a call that failed is never an empty selection.
     """
     call_budget = None if max_jobs is None else session.gate.call_budget()
     excluded: list[ExcludedJob] = []
@@ -56,8 +55,27 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
         if len(excluded) < MAX_EXCLUDED:
             excluded.append(ExcludedJob(job_id, why))
 
+    candidates, scheduled = _candidates(session, criteria, exclude)
+    for job_id in _greengrass_deployments(session.api, candidates, criteria, call_budget):
+        exclude(job_id, "owned by AWS IoT Greengrass")
+        del candidates[job_id]
+    matching = list(_with_tags_and_targets(session.api, candidates.values(), criteria, call_budget))
+    if max_jobs is not None and criteria.older_than_hours:
+        planned = [summary for summary in matching if summary.job_id in scheduled]
+        too_recent = _too_recent_for_the_limit(session, matching, planned, criteria, max_jobs)
+        for job_id, why in too_recent.items():
+            exclude(job_id, why)
+        matching = [summary for summary in matching if summary.job_id not in too_recent]
+    return Selection(tuple(matching), tuple(excluded))
+
+
+def _candidates(
+    session: Session, criteria: Criteria, exclude: Callable[[str, str], None]
+) -> tuple[dict[str, JobSummary], set[str]]:
+    """Return the active jobs that match by what a listing returns, and the ids of those that are SCHEDULED."""
     now = session.utc_now()
     candidates: dict[str, JobSummary] = {}
+    scheduled: set[str] = set()
     for status in criteria.statuses:
         for summary in session.api.list_jobs(status):
             if not _is_in_scope(summary, criteria, session.limits.job_id_prefix):
@@ -68,13 +86,8 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
                 exclude(summary.job_id, f"not older than {criteria.older_than_hours:g} h")
             else:
                 candidates[summary.job_id] = summary
-    for job_id in _greengrass_deployments(session.api, candidates, criteria, call_budget):
-        exclude(job_id, "owned by AWS IoT Greengrass")
-        del candidates[job_id]
-    matching = list(_with_tags_and_targets(session.api, candidates.values(), criteria, call_budget))
-    if call_budget is not None and max_jobs is not None and max_jobs < len(matching) <= call_budget:
-        matching = _begun(session.api, matching, criteria, now, exclude)
-    return Selection(tuple(matching), tuple(excluded))
+                (scheduled.add if status is JobStatus.SCHEDULED else scheduled.discard)(summary.job_id)
+    return candidates, scheduled
 
 
 def earlier_cancellations(
@@ -84,7 +97,8 @@ def earlier_cancellations(
 
     A canceled job no longer matches a selection, but a teardown that is retried has to wait for its devices, or end
     their executions, as the first delivery had to. Such a job has the request's reasonCode and comment. Jobs in `known`
-    are omitted. The search is bounded in time and in number. Raises JobsError.
+    are omitted. The search is bounded in time and in number, and raises OutOfTime if a later delivery may find more.
+    Raises JobsError.
     """
     now = session.utc_now()
 
@@ -106,7 +120,8 @@ def earlier_cancellations(
             and _matches_tags_and_targets(session.api, summary, criteria, job)
         )
 
-    deadline, calls = session.gate.share_of_time(_SEARCH_SHARE)
+    deadline, _ = session.gate.share_of_time(_LISTING_SHARE)
+    has_time, calls = session.gate.has_half_of_a_run(), session.gate.share_of_time(_DESCRIBING_SHARE)[1]
     if not calls:
         raise OutOfTime
     in_scope, is_listed = 0, True
@@ -122,8 +137,11 @@ def earlier_cancellations(
                 yield summary
 
     latest = nlargest(min(MAX_EARLIER_CANCELLATIONS, calls), canceled(), key=lambda summary: summary.last_updated_at)
+    is_complete = is_listed and in_scope == len(latest)
+    if not is_complete and not has_time:
+        raise OutOfTime  # a later delivery may have more time
     found = _filtered(was_canceled_by_request, latest)
-    return EarlierCancellations(tuple(summary.job_id for summary in found), is_listed and in_scope == len(latest))
+    return EarlierCancellations(tuple(summary.job_id for summary in found), is_complete)
 
 
 def _is_in_scope(summary: JobSummary, criteria: Criteria, prefix: str) -> bool:
@@ -177,24 +195,30 @@ def _with_tags_and_targets(
     return _filtered(lambda summary: _matches_tags_and_targets(api, summary, criteria), summaries)
 
 
-def _begun(
-    api: JobsApi, summaries: list[JobSummary], criteria: Criteria, now: datetime, exclude: Callable[[str, str], None]
-) -> list[JobSummary]:
-    """Return the jobs without those whose rollout has not begun long enough ago."""
-    if not criteria.older_than_hours:
-        return summaries
+def _too_recent_for_the_limit(
+    session: Session, matching: list[JobSummary], planned: list[JobSummary], criteria: Criteria, max_jobs: int
+) -> dict[str, str]:
+    """Return the jobs that do not count toward the job limit since their rollout is too recent, and why.
 
+    Below the limit none is described. `planned` are those that are SCHEDULED: they stay, and each delivery describes
+    them again, so there must be time for that. If there is no time for the others, the others count.
+    """
+    _check_call_budget(len(planned), session.gate.call_budget())
+    if len(matching) <= max_jobs:
+        return {}
+    has_time = len(matching) <= session.gate.call_budget()
+    return _too_recent(session.api, matching if has_time else planned, criteria, session.utc_now())
+
+
+def _too_recent(api: JobsApi, summaries: Iterable[JobSummary], criteria: Criteria, now: datetime) -> dict[str, str]:
+    """Return the ids of the jobs whose rollout has not begun, or too recently, and why each is excluded."""
     reasons: dict[str, str] = {}
 
-    def has_begun(summary: JobSummary) -> bool:
-        reasons[summary.job_id] = criteria.why_not_begun(api.describe(summary.job_id).starts_at, now)
-        return not reasons[summary.job_id]
+    def is_too_recent(summary: JobSummary) -> bool:
+        reasons[summary.job_id] = criteria.why_too_recent(api.describe(summary.job_id).starts_at, now)
+        return bool(reasons[summary.job_id])
 
-    begun = _filtered(has_begun, summaries)
-    for summary in summaries:
-        if why := reasons.get(summary.job_id):
-            exclude(summary.job_id, why)
-    return begun
+    return {summary.job_id: reasons[summary.job_id] for summary in _filtered(is_too_recent, summaries)}
 
 
 def _matches_tags_and_targets(api: JobsApi, summary: JobSummary, criteria: Criteria, job: Job | None = None) -> bool:
@@ -229,7 +253,7 @@ def _check_call_budget(number: int, call_budget: int | None) -> None:
     if call_budget is not None and number > call_budget:
         raise RequestRejected(
             "select",
-            f"needs {number} API calls for single jobs (tags, targets, namespace), but a run has time for {call_budget}"
-            "; narrow the selection with ",
+            f"needs {number} API calls for single jobs (tags, targets, namespace, scheduled start), "
+            f"but a run has time for {call_budget}; narrow the selection with ",
             "jobIdGlob",
         )

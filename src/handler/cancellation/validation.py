@@ -40,7 +40,7 @@ def most_similar(name: str, known: Sequence[str]) -> str | None:
     """Return the known name that differs from `name` by case or by a few letters, or None."""
     by_lower_case = {each.lower(): each for each in known}
     word = name.rpartition(".")[2][:_MAX_QUOTED_LENGTH].lower()
-    return next((by_lower_case[each] for each in get_close_matches(word, by_lower_case, n=1, cutoff=0.8)), None)
+    return next((by_lower_case[each] for each in get_close_matches(word, by_lower_case, cutoff=0.8)), None)
 
 
 def read_flag(field: str, value: object, *, default: bool) -> bool:

@@ -18,20 +18,24 @@ _MAX_JOBS_IN_REASON = 5
 def wait_for_devices(report: Report, request: CancelRequest, wait: Wait | None, now: float) -> Report:
     """Return the report of a run that waits: UNFINISHED while devices run a job, UNSETTLED when the time is over.
 
-    `wait` is the wait that has begun, if one has; `now` is in seconds since the epoch. The run does not wait for
-    devices that run a job which could not be canceled.
+    `wait` is the wait that has begun, if one has; `report.wait` is the same after another selection. `now` is in
+    seconds since the epoch. The run does not wait for devices that run a job which could not be canceled.
     """
     running = [result for result in report.jobs if result.has_running_executions]
-    if not request.wait_minutes or request.dry_run or not running or report.status is RunStatus.UNFINISHED:
+    if report.status is RunStatus.UNFINISHED:
         return report
+    if not request.wait_minutes or request.dry_run or not running:
+        return replace(report, wait=None)
     wait_seconds = request.wait_minutes * 60
     remaining = wait_seconds - (now - wait.since if wait else 0.0)
     if remaining <= 0:
         reason = f"timed out after {request.wait_minutes} min: {_devices(running)}"
-        return replace(report, status=RunStatus.UNSETTLED, reason=reason)
+        return replace(report, status=RunStatus.UNSETTLED, reason=reason, wait=None)
+    job_ids = [each.job_id for each in report.jobs if each.has_running_executions or not each.outcome.settled]
     if wait is None:
-        job_ids = (each.job_id for each in report.jobs if each.has_running_executions or not each.outcome.settled)
         wait = Wait(tuple(job_ids), now, report.force)
+    elif report.wait and not wait.limit_checked:  # the first selection since the wait began has canceled more jobs
+        wait = replace(report.wait, job_ids=tuple(dict.fromkeys([*wait.job_ids, *job_ids])))
     poll_seconds = min(max(MIN_POLL_SECONDS, ceil(wait_seconds / _MAX_POLLS)), ceil(remaining))
     return replace(
         report,

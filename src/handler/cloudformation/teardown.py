@@ -38,7 +38,7 @@ class Response:
         return self.status == "SUCCESS" and unsettled
 
     def as_final(self, why: str = "") -> Self:
-        """Return the response to send if no later delivery continues the run, and `why` none does."""
+        """Return the response to send if no later delivery continues the run. `why` says why none does."""
         report = replace(self.report, status=RunStatus.UNSETTLED, wait=None, reason=_joined(self.report.reason, why))
         warnings = (*self.warnings, why) if why else self.warnings
         return replace(self, report=report, reason=_joined(self.reason, why), warnings=warnings)

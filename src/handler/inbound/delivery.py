@@ -7,7 +7,7 @@ attributes, and is treated as a new event.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
 
 from handler.cancellation.rate import Deadline
@@ -88,9 +88,7 @@ class Delivery:
         if report.status is not RunStatus.UNFINISHED:
             return None
         first_seen_at = now if now - self.first_seen_at >= MAX_PROGRESS_SECONDS else self.first_seen_at
-        limit_checked, wait = self.limit_checked or bool(report.jobs), self.wait or report.wait
-        if wait and report.wait:
-            wait = replace(wait, limit_checked=report.wait.limit_checked)
+        limit_checked, wait = self.limit_checked or bool(report.jobs), report.wait or self.wait
         seconds = (report.wait and report.wait.poll_seconds) or self.retry_seconds
         if self.message and (limit_checked, _stage(wait)) == (self.limit_checked, _stage(self.wait)):
             return Next(seconds)
@@ -165,7 +163,7 @@ def _attributes(first_seen_at: float, wait: Wait | None, *, limit_checked: bool)
     if wait and wait.force:
         attributes["WaitsWithForce"] = "true"
     if wait and wait.limit_checked:
-        attributes["WaitsAdmitted"] = "true"
+        attributes["WaitsLimitChecked"] = "true"
     return attributes
 
 
@@ -173,11 +171,11 @@ def _wait(attributes: Mapping[str, str]) -> Wait | None:
     job_ids, since = attributes.get("WaitsFor", "").split(","), _seconds(attributes.get("WaitsSince"))
     if since is None or not all(map(is_job_id, job_ids)):
         return None
-    return Wait(tuple(job_ids), since, "WaitsWithForce" in attributes, limit_checked="WaitsAdmitted" in attributes)
+    return Wait(tuple(job_ids), since, "WaitsWithForce" in attributes, limit_checked="WaitsLimitChecked" in attributes)
 
 
-def _stage(wait: Wait | None) -> tuple[bool, bool]:
-    return wait is not None, wait is not None and wait.limit_checked
+def _stage(wait: Wait | None) -> bool | None:
+    return wait.limit_checked if wait else None
 
 
 def _texts(attributes: object) -> Mapping[str, str]:

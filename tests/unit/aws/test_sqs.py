@@ -133,7 +133,7 @@ OTHER = {"cancel": {"jobId": "another"}}
         (WEEKLY, ADMITTED, True),
         (WEEKLY, WAITS, True),
         (WEEKLY, NEW | WAIT, True),
-        (WEEKLY, NEW | {"WaitsAdmitted": "true"}, True),
+        (WEEKLY, NEW | {"WaitsLimitChecked": "true"}, True),
     ],
 )
 def test_sqs_drops_a_duplicate_at_the_same_stage(

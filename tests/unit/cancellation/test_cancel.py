@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from handler.cancellation.cancel import cancel_jobs
-from handler.cancellation.criteria import parse_criteria
-from handler.cancellation.report import JobResult
+from handler.cancellation.criteria import Criteria, parse_criteria
+from handler.cancellation.report import ExcludedJob, JobResult
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.errors import JobsError
 from tests.support.fakes import (
@@ -840,3 +840,13 @@ def test_repeated_read_back_takes_the_place_of_a_cancel(clock: FakeClock) -> Non
     assert (result.outcome, clock.slept) == ("CANCELED", [0.5, 0.5])
     run.gate.acquire("CancelJob")
     assert clock.slept == [0.5, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_selected_job_whose_rollout_is_too_recent_is_excluded_with_the_reason(dry_run: bool, clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("SCHEDULED", starts_at="2026-11-25T12:00"), "b": FakeJob()}, clock)
+    request = replace(REQUEST, criteria=Criteria(job_id_glob="*", older_than_hours=1), dry_run=dry_run)
+    (result,), excluded = cancel_jobs(session(jobs, clock), ["a", "b"], request)
+    assert result.job_id == "b"
+    assert excluded == (ExcludedJob("a", "its rollout is scheduled to begin at 2026-11-25T12:00Z"),)
+    assert jobs.canceled == ([] if dry_run else ["b"])

@@ -96,6 +96,7 @@ def test_selection_is_complete_before_the_first_cancel(jobs: FakeJobs, clock: Fa
 def test_selection_without_a_match_is_settled(jobs: FakeJobs, clock: FakeClock) -> None:
     report = carry_out(jobs, clock)
     assert (report.status, report.jobs, report.reason) == ("SETTLED", (), "0 active jobs matched")
+    assert report.warnings == ()
 
 
 def test_named_jobs_are_not_listed(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -480,6 +481,20 @@ def test_dry_run_names_at_most_100_excluded_jobs(jobs: FakeJobs, clock: FakeCloc
     assert len(report.excluded) == 100
 
 
+def test_rollout_that_has_not_begun_is_described_once_in_three_rounds(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= deepcopy(NOT_BEGUN) | {"stale": FakeJob()}
+    create_after_each_cancel(jobs, ["stale-2"])
+    report = carry_out(jobs, clock, STALE, trigger=Trigger.TEARDOWN)
+    assert (report.status, sorted(outcomes(report)), plain_listings(jobs)) == ("SETTLED", ["stale", "stale-2"], 3)
+    assert jobs.calls.count(("DescribeJob", "planned")) == 1
+
+
+def test_selection_of_jobs_of_another_service_is_rejected(jobs: FakeJobs, clock: FakeClock) -> None:
+    with pytest.raises(RequestRejected, match="matches only FreeRTOS over-the-air updates"):
+        carry_out(jobs, clock, {"select": {"jobIdGlob": "AFR_OTA-*"}})
+    assert jobs.calls == []
+
+
 def test_request_without_an_age_cancels_rollouts_that_have_not_begun(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs |= deepcopy(NOT_BEGUN)
     report = carry_out(jobs, clock)
@@ -634,7 +649,7 @@ def test_poll_of_selected_jobs_cancels_none(
 
 REASON: dict[str, Any] = {"reason_code": "STALE", "comment": "old"}
 INCOMPLETE_SEARCH = (
-    "the account has more canceled jobs than one run can search: devices may still run jobs that an earlier attempt of "
+    "this run could not search all canceled jobs of the account: devices may still run jobs that an earlier attempt of "
     "this request canceled, beside those in the report"
 )
 
@@ -669,7 +684,8 @@ def test_teardown_selects_again_when_no_device_runs_its_jobs(
     limits, wait = replace(LIMITS, job_id_prefix=prefix), begun(clock, 60, "a-1")
     report = carry_out(jobs, clock, document, limits=limits, trigger=Trigger.TEARDOWN, wait=wait)
     assert (report.status, [each.job_id for each in report.jobs]) == (status, reported)
-    assert report.wait == (replace(wait, poll_seconds=20) if status == "UNFINISHED" else None)
+    goes_on = replace(wait, job_ids=("a-1", "a-2"), poll_seconds=20, limit_checked=True)
+    assert report.wait == (goes_on if status == "UNFINISHED" else None)
     assert jobs.canceled == canceled
 
 
@@ -743,6 +759,21 @@ def test_selection_after_a_wait_is_checked_against_the_job_limit_once(jobs: Fake
     jobs.jobs["c"] = FakeJob()
     report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=report.wait, limit_checked=True)
     assert (report.status, sorted(jobs.canceled)) == ("SETTLED", ["a", "b", "c"])
+
+
+def test_throttling_does_not_decide_about_the_limit_of_a_wait_that_goes_on(jobs: FakeJobs, clock: FakeClock) -> None:
+    """The jobs that the selection after the wait has canceled are waited for, too."""
+    waiting = WAITING | {"maxJobs": 2}
+    jobs.jobs |= {"old": FakeJob("CANCELED"), "a": busy(), "b": busy()}
+    wait = begun(clock, 60, "old")
+    report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=wait, limit_checked=True)
+    assert (report.status, sorted(jobs.canceled)) == ("UNFINISHED", ["a", "b"])
+    assert report.wait == replace(wait, job_ids=("old", *jobs.canceled), limit_checked=True, poll_seconds=20)
+    jobs.jobs["a"].executions = jobs.jobs["b"].executions = {}
+    jobs.jobs |= {"c": FakeJob(), "d": FakeJob(), "e": FakeJob()}
+    report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=report.wait, limit_checked=True)
+    assert (report.status, report.wait) == ("SETTLED", None)
+    assert sorted(jobs.canceled) == ["a", "b", "c", "d", "e"]
 
 
 def test_running_protected_job_does_not_prevent_the_next_selection(jobs: FakeJobs, clock: FakeClock) -> None:

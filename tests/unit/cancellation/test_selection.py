@@ -423,8 +423,8 @@ def test_candidates_beyond_the_call_budget_are_rejected_after_the_listing(
     with pytest.raises(RequestRejected) as caught:
         select_jobs(jobs, document)
     assert str(caught.value) == (
-        f"select: needs {calls} API calls for single jobs (tags, targets, namespace), but a run has time for "
-        "100; narrow the selection with jobIdGlob"
+        f"select: needs {calls} API calls for single jobs (tags, targets, namespace, scheduled start), "
+        "but a run has time for 100; narrow the selection with jobIdGlob"
     )
     assert {operation for operation, _ in jobs.calls} == {"ListJobs"}
 
@@ -529,10 +529,36 @@ def test_more_jobs_than_the_call_budget_count_toward_the_limit_undescribed(
     assert len(select_jobs(jobs, STALE, max_jobs=2).jobs) == selected
 
 
-def test_job_deleted_before_its_start_is_read_is_not_selected(jobs: FakeJobs) -> None:
+def test_job_deleted_before_its_start_is_read_is_left_to_the_cancellation(jobs: FakeJobs) -> None:
     jobs.jobs |= STARTS
-    jobs.fault = failing("DescribeJob", not_found, job_id="old")
-    assert ids(select_jobs(jobs, STALE, max_jobs=2)) == []
+    jobs.fault = failing("DescribeJob", not_found, job_id="tomorrow")
+    assert ids(select_jobs(jobs, STALE, max_jobs=2)) == ["old", "tomorrow"]
+
+
+@pytest.mark.parametrize(("number", "is_rejected"), [(100, False), (101, True)])
+def test_more_planned_rollouts_than_each_delivery_can_describe_are_rejected(
+    number: int, is_rejected: bool, jobs: FakeJobs
+) -> None:
+    """They would stay, and be described by each of a hundred deliveries."""
+    jobs.jobs |= {f"job-{each}": FakeJob("SCHEDULED", starts_at="2026-11-25T12:00") for each in range(number)}
+    if not is_rejected:
+        assert len(select_jobs(jobs, STALE).jobs) == 100
+        return
+    with pytest.raises(RequestRejected, match="needs 101 API calls for single jobs"):
+        select_jobs(jobs, STALE)
+
+
+def test_planned_rollouts_do_not_count_toward_the_limit_beside_many_jobs(jobs: FakeJobs) -> None:
+    jobs.jobs |= {f"job-{each}": FakeJob() for each in range(150)}
+    jobs.jobs["planned"] = FakeJob("SCHEDULED", starts_at="2026-11-25T12:00")
+    selection = select_jobs(jobs, STALE, max_jobs=10)
+    assert (len(selection.jobs), [job.job_id for job in selection.excluded]) == (150, ["planned"])
+
+
+def test_job_that_begins_during_the_listing_is_not_planned(jobs: FakeJobs) -> None:
+    jobs.jobs |= {f"job-{each}": FakeJob("SCHEDULED") for each in range(101)}
+    jobs.throttle = becomes_in_progress("IN_PROGRESS/1", jobs)
+    assert len(select_jobs(jobs, STALE).jobs) == 101
 
 
 # Earlier cancellations
@@ -682,10 +708,9 @@ def test_search_of_500_jobs_is_complete(jobs: FakeJobs) -> None:
     assert (len(found.job_ids), found.is_complete) == (500, True)
 
 
-# One call per second, for a quarter of the time.
+# A hundredth of a call per second, for half of the time.
 @pytest.mark.parametrize(
-    ("seconds", "found", "is_complete"),
-    [(4.0, ("b",), False), (7.9, ("b",), False), (8.0, ("b", "a"), True), (12.0, ("b", "a"), True)],
+    ("seconds", "found", "is_complete"), [(399.0, ("b",), False), (401.0, ("b", "a"), True), (900.0, ("b", "a"), True)]
 )
 def test_only_jobs_for_which_there_is_time_are_described(
     seconds: float, found: tuple[str, ...], is_complete: bool, jobs: FakeJobs, clock: FakeClock
@@ -693,14 +718,23 @@ def test_only_jobs_for_which_there_is_time_are_described(
     """Each delivery would start again and come no further."""
     jobs.jobs["a"] = canceled_job(last_updated_at=NOW - timedelta(hours=2))
     jobs.jobs["b"] = canceled_job(last_updated_at=NOW - timedelta(hours=1))
-    assert find_earlier(jobs, clock=clock, seconds=seconds, per_second=1) == EarlierCancellations(found, is_complete)
+    found_in_time = find_earlier(jobs, clock=clock, seconds=seconds, per_second=0.01)
+    assert found_in_time == EarlierCancellations(found, is_complete)
 
 
-def test_search_without_time_for_one_call_is_not_an_empty_search(jobs: FakeJobs, clock: FakeClock) -> None:
-    jobs.jobs["a"] = canceled_job()
+@pytest.mark.parametrize("seconds", [1.0, 3.9, 139.9])
+def test_incomplete_search_is_left_to_a_delivery_with_more_time(
+    seconds: float, jobs: FakeJobs, clock: FakeClock
+) -> None:
+    jobs.jobs |= {f"job-{number}": canceled_job() for number in range(2)}
     with pytest.raises(OutOfTime):
-        find_earlier(jobs, clock=clock, seconds=3.9, per_second=1)
-    assert jobs.calls == []
+        find_earlier(jobs, clock=clock, seconds=seconds, per_second=0.02)
+    assert "DescribeJob" not in {operation for operation, _ in jobs.calls}
+
+
+def test_complete_search_does_not_need_half_of_a_run(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = canceled_job()
+    assert find_earlier(jobs, clock=clock, seconds=20) == EarlierCancellations(("a",), is_complete=True)
 
 
 def test_listing_of_canceled_jobs_ends_after_a_quarter_of_the_time(jobs: FakeJobs, clock: FakeClock) -> None:

@@ -312,6 +312,10 @@ def test_tags_are_a_map_or_a_list_of_key_and_value() -> None:
     for written in (tags, {"env": "dev", "team": ""}):
         request = read_strictly({"Select": {"Tags": written}}, LIMITS, REASON)
         assert request.criteria == Criteria(tags={"env": "dev", "team": ""}, target_selections=BOTH)
+    assert read_selection({"Select": {"Tags": 5, "TargetSelection": ["SNAPSHOT"]}}) == {
+        "targetSelection": ["SNAPSHOT"],
+        "tags": 5,
+    }
     assert read_selection({"Select": {"Tags": tags, "TargetSelection": ["SNAPSHOT"]}}) == {
         "targetSelection": ["SNAPSHOT"],
         "tags": {"env": "dev", "team": ""},

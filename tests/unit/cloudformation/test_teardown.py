@@ -9,7 +9,7 @@ from handler.cancellation.criteria import Criteria
 from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, Wait, status_of
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.cloudformation.request import CustomResourceRequest
-from handler.cloudformation.teardown import Deletion, Response, plan_deletion, respond_to_deletion, validate
+from handler.cloudformation.teardown import Deletion, Response, plan_deletion, refuse, respond_to_deletion, validate
 from tests.support.fakes import LIMITS
 from tools.simulators.events import FAILED_CREATE_ID, SELECTION_ID, STACK_ID
 
@@ -318,6 +318,23 @@ def test_a_dry_run_deletes_the_resource_and_warns_that_its_jobs_stay_active() ->
     assert (response.status, response.reason) == ("SUCCESS", "")
     assert response.warnings == ("dry run: the deletion continues, and its active jobs were not canceled",)
     assert response.leaves_active_jobs
+
+
+def test_an_unfinished_dry_run_deletes_the_resource_and_warns_that_the_plan_is_incomplete() -> None:
+    """Another delivery would change nothing, and come no further."""
+    jobs = (JobResult("job-1", Outcome.DEFERRED, "OutOfTime"), JobResult("job-2", Outcome.WOULD_CANCEL))
+    report = Report(RunStatus.UNFINISHED, Trigger.TEARDOWN, dry_run=True, jobs=jobs)
+    reason = "dry run: the deletion continues, and its plan is incomplete; job job-1 DEFERRED: OutOfTime"
+    expected = Response("SUCCESS", "job-1", report, reason, {"JobId": "job-1", "Force": "false"}, (reason,))
+    assert respond_to_deletion(DELETE, deletion_of(DELETE), report) == expected
+    unsettled = replace(report, status=RunStatus.UNSETTLED)
+    assert respond_to_deletion(DELETE, deletion_of(DELETE), unsettled).status == "FAILED"
+
+
+@pytest.mark.parametrize(("physical_id", "reason"), [(FAILED_CREATE_ID, NO_JOB), ("f-T-1", GENERATED)])
+def test_a_refused_delete_without_a_job_succeeds(physical_id: str, reason: str) -> None:
+    response = refuse(replace(DELETE, physical_id=physical_id), "no")
+    assert response == Response("SUCCESS", physical_id, Report(RunStatus.SETTLED, Trigger.TEARDOWN, reason=reason))
 
 
 UNSETTLED: list[Any] = [("PROTECTED", "UNSETTLED"), ("FAILED", "UNSETTLED"), ("DEFERRED", "UNFINISHED")]

@@ -408,11 +408,11 @@ WAITS_FOR_A = ADMITTED | {"WaitsFor": "a", "WaitsSince": "1795500781.000"}
         (
             replace(CHECKED, wait=WAIT.wait),
             replace(WAIT, wait=Wait(("a",), NOW, limit_checked=True)),
-            WAITS_FOR_A | {"WaitsAdmitted": "true"},
+            WAITS_FOR_A | {"WaitsLimitChecked": "true"},
         ),
         (SENT, WAIT, WAITS_FOR_A),
-        # A wait that is under way keeps its jobs and its beginning.
-        (replace(WAITING, message=None), WAIT, ADMITTED | {"WaitsFor": "a,b", "WaitsSince": "1795500751.000"}),
+        # A wait that is under way keeps its jobs and its beginning, unless the run has another one.
+        (replace(WAITING, message=None), WAIT, WAITS_FOR_A),
         (replace(WAITING, message=None), JOBS, ADMITTED | {"WaitsFor": "a,b", "WaitsSince": "1795500751.000"}),
         (replace(WAITING, message=None), NO_JOBS, ADMITTED | {"WaitsFor": "a,b", "WaitsSince": "1795500751.000"}),
         (

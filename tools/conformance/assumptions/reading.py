@@ -20,7 +20,7 @@ def _status_of_scheduled(testbed: IotTestbed) -> Callable[[], str]:
 
 def _start_of_scheduled(testbed: IotTestbed) -> str:
     starts_at = testbed.jobs.describe(testbed.job(scheduled=True)).starts_at
-    why = Criteria(older_than_hours=1).why_not_begun(starts_at, datetime.now(UTC))
+    why = Criteria(older_than_hours=1).why_too_recent(starts_at, datetime.now(UTC))
     return "a later time" if "scheduled to begin" in why else f"{starts_at!r}: {why}"
 
 
