@@ -92,12 +92,12 @@ class Deliveries:
 
 
 DELIVERIES: dict[str, Deliveries] = {
-    "twice": Deliveries(twice, 263),
-    "twice, the second one late": Deliveries(twice_and_late, 249),
-    "another request in between": Deliveries(with_another_request, 226),
-    "a message after its visibility timeout": Deliveries(once, 203, message_late=True),
-    "again in the middle of a call, before it acts": Deliveries(once, 163, middle="before it acts"),
-    "again in the middle of a call, after it acted": Deliveries(once, 163, middle="after it acted"),
+    "twice": Deliveries(twice, 280),
+    "twice, the second one late": Deliveries(twice_and_late, 266),
+    "another request in between": Deliveries(with_another_request, 240),
+    "a message after its visibility timeout": Deliveries(once, 219, message_late=True),
+    "again in the middle of a call, before it acts": Deliveries(once, 171, middle="before it acts"),
+    "again in the middle of a call, after it acted": Deliveries(once, 171, middle="after it acted"),
     "with another RequestId in the middle of a call, before it acts": Deliveries(
         once, 83, middle="before it acts", other_request=True
     ),
