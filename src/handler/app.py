@@ -18,7 +18,7 @@ from handler.config import Config
 from handler.errors import InvalidConfiguration, ResponseUndelivered, TeardownFailed, VisibilityUnchanged
 from handler.inbound.delivery import Message, read_delivery
 from handler.inbound.envelope import Stack
-from handler.inbound.event import parse_event
+from handler.inbound.event import RejectedEvent, parse_event
 from handler.misconfigured import Misconfigured
 from handler.pipeline import Invocation, Result, Services
 from handler.telemetry import Telemetry
@@ -60,7 +60,7 @@ def _misconfigured(error: InvalidConfiguration, responder: Responder) -> Misconf
 def lambda_handler(
     payload: object, context: LambdaContext, services: Services | Misconfigured | None = None
 ) -> dict[str, object]:
-    """Return the report of the run in its published shape; for a queue message, the batch response for SQS.
+    """Return the report of the run in its published shape; for SQS messages, the batch response.
 
     The report of a custom resource request that got its response also has its PhysicalResourceId, which frameworks
     such as CDK's Provider read. A rejected event is reported and not raised: a retry would be rejected again. Raises
@@ -72,7 +72,9 @@ def lambda_handler(
         return _returned(*services.handle_event(payload, context), is_done=True)
     delivery = read_delivery(payload, services.queues.urls, services.now)
     config = services.config
-    stack = Stack.of_function(context.invoked_function_arn, config.stack_name, config.sweep_request)
+    stack = Stack.of_function(
+        context.invoked_function_arn, config.stack_name, config.sweep_request, config.alarm_name_prefix
+    )
     event = parse_event(delivery.payload, stack)  # no other code reads the payload
     correlation_id = event.correlation_id or context.aws_request_id
     services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
@@ -81,10 +83,12 @@ def lambda_handler(
         services.telemetry.warn(
             "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"
         )
-        return _batch_response(message, is_done=False)
+        return _batch_response(message.message_id)
     result = Invocation(event, delivery, context, services).handle()
     if not result.is_repeated:
         _publish(result.report, correlation_id, context, services)
+    if not message and isinstance(event.content, RejectedEvent) and event.content.kept_messages:
+        return _batch_response(*event.content.kept_messages)
     return _returned(result, message, is_done=not result.keeps_message)
 
 
@@ -107,13 +111,13 @@ def _returned(result: Result, message: Message | None, *, is_done: bool) -> dict
     if result.failure:
         raise TeardownFailed(result.failure)
     if message:
-        return _batch_response(message, is_done=is_done)
+        return _batch_response(*[] if is_done else [message.message_id])
     return result.report.as_dict() | ({"PhysicalResourceId": result.physical_id} if result.physical_id else {})
 
 
-def _batch_response(message: Message, *, is_done: bool) -> dict[str, object]:
-    """Return the response to a batch of one: SQS deletes a message that is done, and redelivers one that is not."""
-    return {"batchItemFailures": [] if is_done else [{"itemIdentifier": message.message_id}]}
+def _batch_response(*failed: str) -> dict[str, object]:
+    """Return the response to a batch: SQS redelivers the messages with these ids, and deletes all others."""
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
 def _publish(report: Report, correlation_id: str, context: LambdaContext, services: Services) -> None:

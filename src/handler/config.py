@@ -14,7 +14,8 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 class Config:
     """The function's configuration.
 
-    An empty `sweep_job_id_glob` means that the stack has no sweep. `endpoint_url` is set only on a local AWS.
+    An empty `sweep_job_id_glob` means that the stack has no sweep, and an empty `alarm_name_prefix` that no alarm
+    cancels jobs. `endpoint_url` is set only on a local AWS.
     """
 
     stack_name: str
@@ -22,6 +23,7 @@ class Config:
     cancels_per_second: float
     sweep_job_id_glob: str
     sweep_older_than_hours: int
+    alarm_name_prefix: str
     backlog_queue_url: str
     teardown_queue_url: str
     event_bus_name: str
@@ -52,6 +54,7 @@ class Config:
             cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
             sweep_job_id_glob=env.get("SWEEP_JOB_ID_GLOB", ""),
             sweep_older_than_hours=_positive(env, "SWEEP_OLDER_THAN_HOURS"),
+            alarm_name_prefix=env.get("ALARM_NAME_PREFIX", ""),
             backlog_queue_url=_filled(env, "BACKLOG_QUEUE_URL"),
             teardown_queue_url=_filled(env, "TEARDOWN_QUEUE_URL"),
             event_bus_name=_filled(env, "EVENT_BUS_NAME"),

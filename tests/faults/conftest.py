@@ -77,7 +77,7 @@ def new_simulation(new_log: Callable[[], Log]) -> Iterator[NewSimulation]:
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = new_services(
-                replace(config(limits=scenario.limits), **scenario.sweep),
+                replace(config(limits=scenario.limits), **scenario.parameters),
                 clock,
                 log.telemetry,
                 jobs_api=partial(IotJobs, iot),

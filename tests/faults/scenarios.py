@@ -15,9 +15,11 @@ from tools.simulators.events import (
     cancel_event,
     custom_resource_request,
     eventbridge_event,
+    sns_event,
 )
 
 RESPONSE_URL = f"https://{RESPONSE_HOST}/response?X-Amz-Date=20261124T120000Z&X-Amz-Signature={SECRET}"
+ALARM_ARN = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:failures"
 FORCED = replace(LIMITS, force=True)
 OLD, YOUNG = {"created_at": NOW - timedelta(days=30)}, {"created_at": NOW - timedelta(hours=1)}
 
@@ -49,6 +51,7 @@ class Scenario:
         response: what CloudFormation gets, for a teardown.
         status: that of the last report.
         raises: the function raises a result that is not settled.
+        parameters: of the stack, as fields of the function's configuration.
     """
 
     event: dict[str, Any]
@@ -62,7 +65,7 @@ class Scenario:
     response: Mapping[str, Any] | None = None
     status: str = "SETTLED"
     limits: StackLimits = LIMITS
-    sweep: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     reports_at: Mapping[tuple[str, str], float] = field(default_factory=dict)
     raises: bool = False
 
@@ -330,6 +333,39 @@ SCENARIOS: dict[str, Scenario] = {
         ends={"firmware": RUNS_ON},
         reason=("EVENT_REMEDIATION", "Requested by alarm failures"),
     ),
+    "alarm by its action": Scenario(
+        {
+            "source": "aws.cloudwatch",
+            "alarmArn": ALARM_ARN,
+            "alarmData": {
+                "alarmName": "failures",
+                "state": {"value": "ALARM"},
+                "configuration": {"metrics": [{"metricStat": {"metric": {"dimensions": {"JobId": "firmware"}}}}]},
+            },
+        },
+        calls=ONE_JOB + REPORT,
+        later=BACKLOG + ONE_JOB + REPORT,
+        jobs={"firmware": RUNNING},
+        ends={"firmware": RUNS_ON},
+        reason=("EVENT_REMEDIATION", "Requested by alarm failures"),
+        parameters={"alarm_name_prefix": "fail"},
+    ),
+    "alarm by SNS": Scenario(
+        sns_event(
+            {
+                "AlarmName": "failures",
+                "AlarmArn": ALARM_ARN,
+                "NewStateValue": "ALARM",
+                "Trigger": {"Dimensions": [{"name": "JobId", "value": "firmware"}]},
+            }
+        ),
+        calls=ONE_JOB + REPORT,
+        later=BACKLOG + ONE_JOB + REPORT,
+        jobs={"firmware": RUNNING},
+        ends={"firmware": RUNS_ON},
+        reason=("EVENT_REMEDIATION", "Requested by alarm failures"),
+        parameters={"alarm_name_prefix": "fail"},
+    ),
     "CreateJob in CloudTrail": Scenario(
         eventbridge_event(
             "aws.iot",
@@ -364,7 +400,7 @@ SCENARIOS: dict[str, Scenario] = {
         ends={"firm-old": RUNS_ON},
         reason=("SCHEDULED_CLEANUP", "Requested by schedule event event-1"),
         limits=replace(LIMITS, job_id_prefix="firm"),
-        sweep={"sweep_job_id_glob": "*old*"},
+        parameters={"sweep_job_id_glob": "*old*"},
     ),
     # Lambda retries the event of a run that is not settled, as the user of Terraform does.
     "deletion by Terraform": Scenario(

@@ -32,7 +32,14 @@ from tests.support.sqs import FakeMessage
 from tools.simulators.events import STACK_ID
 
 EVENTS = Path(__file__).parents[2] / "events"
-UNKNOWN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+UNKNOWN_EVENT = (
+    "event: must be a CloudFormation custom resource request, an EventBridge event, a CloudWatch alarm, an SNS "
+    'notification with one of the last two, or {"cancel": {...}}; received '
+)
+HALF_A_REQUEST = (
+    f"{UNKNOWN_EVENT}an object with the keys LogicalResourceId, PhysicalResourceId, RequestId, RequestType, "
+    "ResourceProperties, 2 more"
+)
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 TWO_JOBS = (
     "detail.configuration.metrics: must name one job in their JobId dimensions, but name 2; use one alarm for each "
@@ -78,6 +85,16 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
         [],
     ),
     "alarm-to-alarm.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "alarm-action.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "alarm-by-sns.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "alarm-of-contributor.json": ("EVENT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "alarm-with-contributors.json": (
+        "EVENT",
+        "IGNORED",
+        "the alarm has contributors, each of which sends its own event",
+        {},
+        [],
+    ),
     "alarm-to-ok.json": ("EVENT", "IGNORED", "the alarm went to OK", {}, []),
     "alarm-muted.json": ("EVENT", "IGNORED", "the alarm is muted by a mute rule", {}, []),
     "alarm-of-two-jobs.json": ("EVENT", "REJECTED", TWO_JOBS, {}, []),
@@ -112,12 +129,25 @@ REPORTS: dict[str, tuple[str, str, str, dict[str, str], list[str]]] = {
         {"firmware-2026-11": "CANCELED"},
         ["firmware-2026-11"],
     ),
-    "foreign/sns-record.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
-    "foreign/s3-object-created.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
-    "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
-    "foreign/sqs-batch.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
-    "foreign/empty.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
-    "foreign/request-type-without-response-url.json": ("DIRECT", "REJECTED", UNKNOWN_EVENT, {}, []),
+    "request-by-sns.json": ("DIRECT", "SETTLED", "", {"firmware-2026-11": "CANCELED"}, ["firmware-2026-11"]),
+    "foreign/sns-record.json": ("DIRECT", "REJECTED", f"{UNKNOWN_EVENT}an SNS notification with a string", {}, []),
+    "foreign/s3-object-created.json": ("DIRECT", "REJECTED", f"{UNKNOWN_EVENT}records of aws:s3", {}, []),
+    "foreign/api-gateway-proxy.json": ("DIRECT", "REJECTED", f"{UNKNOWN_EVENT}an API Gateway event", {}, []),
+    "foreign/sqs-batch.json": (
+        "DIRECT",
+        "REJECTED",
+        f"{UNKNOWN_EVENT}records of aws:sqs from a queue that is not the stack's own; the messages stay in that queue",
+        {},
+        [],
+    ),
+    "foreign/empty.json": ("DIRECT", "REJECTED", f"{UNKNOWN_EVENT}an empty object", {}, []),
+    "foreign/request-type-without-response-url.json": (
+        "DIRECT",
+        "REJECTED",
+        HALF_A_REQUEST,
+        {},
+        [],
+    ),
 }
 
 
@@ -138,6 +168,9 @@ def load(name: str, server: ResponseUrl) -> Any:
 
 
 MESSAGES = {"backlog-message.json": "", "teardown-message.json": "0f3a"}  # and their groups
+KEPT = {"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661975830a7d"}]}
+DELETED: dict[str, Any] = {"batchItemFailures": []}
+RETURNED = {"backlog-message.json": DELETED, "teardown-message.json": DELETED, "foreign/sqs-batch.json": KEPT}
 
 
 def deliver(name: str, function: Function) -> Any:
@@ -161,12 +194,13 @@ def test_every_file_of_events_has_its_report() -> None:
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_event_has_its_report(name: str, function: Function) -> None:
+    function.configure(alarm_name_prefix="iot-job-failures-")
     function.jobs.jobs["firmware-2026-11"] = firmware()
     returned = deliver(name, function)
     (report,) = function.reports
     physical_ids = [{"PhysicalResourceId": each["PhysicalResourceId"]} for each in function.responses]
     returned_id = physical_ids[0] if physical_ids else {}
-    assert returned == ({"batchItemFailures": []} if name in MESSAGES else report | returned_id)
+    assert returned == RETURNED.get(name, report | returned_id)
     trigger, status, reason, outcomes, canceled = REPORTS[name]
     assert (report["trigger"], report["status"], report["reason"]) == (trigger, status, reason)
     assert {job["jobId"]: job["outcome"] for job in report["jobs"]} == outcomes
@@ -176,7 +210,7 @@ def test_event_has_its_report(name: str, function: Function) -> None:
 
 
 def test_dry_run_of_the_stack_applies_to_every_trigger(function: Function) -> None:
-    function.configure(limits=replace(LIMITS, dry_run=True))
+    function.configure(limits=replace(LIMITS, dry_run=True), alarm_name_prefix="iot-job-failures-")
     function.jobs.jobs["firmware-2026-11"] = firmware()
     names = [name for name, (*_, canceled) in REPORTS.items() if canceled]
     for name in names:
@@ -328,6 +362,51 @@ def test_event_of_another_account_or_region_cancels_no_job(
     function.jobs.jobs["firmware-2026-11"] = firmware()
     report = function(load(name, function.server) | place)
     assert (report["status"], function.jobs.calls) == ("IGNORED", [])
+
+
+@pytest.mark.parametrize("name", ["alarm-action.json", "alarm-by-sns.json"])
+@pytest.mark.parametrize("arn", ["cloudwatch:eu-west-1:999999999999", "cloudwatch:us-east-1:123456789012"])
+def test_alarm_of_another_account_or_region_cancels_no_job(name: str, arn: str, function: Function) -> None:
+    function.configure(alarm_name_prefix="iot-job-failures-")
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    event = json.loads((EVENTS / name).read_text().replace("cloudwatch:eu-west-1:123456789012", arn))
+    assert (function(event)["status"], function.jobs.calls) == ("IGNORED", [])
+
+
+@pytest.mark.parametrize("name", ["alarm-action.json", "alarm-by-sns.json"])
+@pytest.mark.parametrize(("prefix", "status"), [("", "REJECTED"), ("cancel-job-", "IGNORED")])
+def test_alarm_without_the_prefix_cancels_no_job(name: str, prefix: str, status: str, function: Function) -> None:
+    function.configure(alarm_name_prefix=prefix)
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    assert (function(load(name, function.server))["status"], function.jobs.calls) == (status, [])
+
+
+def test_alarm_of_the_stack_raises_no_further_alarm(function: Function) -> None:
+    """Its notification topic may have the function as a subscriber."""
+    function.configure(alarm_name_prefix="canceler")
+    text = (
+        (EVENTS / "alarm-by-sns.json").read_text().replace("iot-job-failures-firmware-2026-11", "canceler/RunsRejected")
+    )
+    report = function(json.loads(text))
+    assert (report["status"], report["reason"]) == ("IGNORED", "the alarm is one of the stack's own")
+
+
+def test_messages_of_another_queue_stay_in_it_and_are_reported_at_each_delivery(function: Function) -> None:
+    function.jobs.jobs["firmware-2026-11"] = firmware()
+    (record,) = load("foreign/sqs-batch.json", function.server)["Records"]
+    batch = {"Records": [record | {"messageId": "m-1"}, record | {"messageId": "m-2"}]}
+    kept = {"batchItemFailures": [{"itemIdentifier": "m-1"}, {"itemIdentifier": "m-2"}]}
+    assert [function(batch), function(batch)] == [kept, kept]
+    assert [report["status"] for report in function.reports] == ["REJECTED", "REJECTED"]
+    assert function.jobs.calls == []
+
+
+def test_message_of_another_queue_in_the_backlog_is_deleted(function: Function) -> None:
+    """Otherwise it would be rejected 100 times."""
+    foreign = load("foreign/sqs-batch.json", function.server)
+    function.sqs.messages.append(FakeMessage("m-1", json.dumps(foreign), {}, sent_at=990.0, visible_at=990.0))
+    assert function.poll() == {"batchItemFailures": []}
+    assert [report["status"] for report in function.reports] == ["REJECTED"]
 
 
 # Rejected requests

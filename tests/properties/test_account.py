@@ -32,7 +32,14 @@ from tests.support.account import (
     totals,
 )
 from tests.support.fakes import FakeJob
-from tools.simulators.events import SELECTION_ID, STACK_ID, cancel_event, custom_resource_request, eventbridge_event
+from tools.simulators.events import (
+    SELECTION_ID,
+    STACK_ID,
+    cancel_event,
+    custom_resource_request,
+    eventbridge_event,
+    sns_event,
+)
 
 SOAK = int(os.environ.get("SOAK_EXAMPLES", "0"))
 STEPS = 40
@@ -283,16 +290,17 @@ class AccountMachine(RuleBasedStateMachine):
 
     @rule(
         kind=st.sampled_from(["bad", "alarm", "ok", "sweep", "stack", "other"]),
+        shape=st.sampled_from(["event", "action", "message"]),
         job_id=job_ids,
         document=bad_requests,
         plan=plans,
     )
-    def another_event(self, kind: str, job_id: str, document: dict[str, Any], plan: Plans) -> None:
+    def another_event(self, kind: str, shape: str, job_id: str, document: dict[str, Any], plan: Plans) -> None:
         match kind:
             case "bad":
                 self.bad_request(document, plan)
             case "alarm" | "ok":
-                self.alarm(job_id, "ALARM" if kind == "alarm" else "OK", plan)
+                self.alarm(job_id, "ALARM" if kind == "alarm" else "OK", plan, shape)
             case "sweep":
                 self.schedule_fires(plan)
             case _:
@@ -301,11 +309,19 @@ class AccountMachine(RuleBasedStateMachine):
     def bad_request(self, document: dict[str, Any], plan: Plans) -> None:
         self.deliver(EventModel(cancel_event(**document) | {"id": self.next_id("event")}, is_bad=True), plan)
 
-    def alarm(self, job_id: str, state: str, plan: Plans) -> None:
+    def alarm(self, job_id: str, state: str, plan: Plans, shape: str) -> None:
         metric = {"id": "m1", "metricStat": {"metric": {"dimensions": {"JobId": job_id}}}}
         detail = {"alarmName": "failures", "state": {"value": state}, "configuration": {"metrics": [metric]}}
-        event = eventbridge_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail)
-        event["id"] = self.next_id("alarm")
+        arn, name = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:failures", self.next_id("alarm")
+        match shape:
+            case "event":
+                event = eventbridge_event("aws.cloudwatch", "CloudWatch Alarm State Change", detail) | {"id": name}
+            case "action":
+                event = {"source": "aws.cloudwatch", "alarmArn": arn, "time": name, "alarmData": detail}
+            case _:
+                trigger = {"Dimensions": [{"name": "JobId", "value": job_id}]}
+                message = {"AlarmName": "failures", "AlarmArn": arn, "NewStateValue": state, "Trigger": trigger}
+                event = sns_event(message | {"StateChangeTime": name})
         self.deliver(EventModel(event, "alarm", (job_id,) if state == "ALARM" else ()), plan)
 
     def schedule_fires(self, plan: Plans) -> None:

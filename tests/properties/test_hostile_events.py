@@ -22,7 +22,7 @@ from tests.support.aws_lambda import Lambda
 from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, config
 from tests.support.response_url import FakePool
 from tests.support.sqs import FakeSqs
-from tools.simulators.events import delete_request, sqs_event
+from tools.simulators.events import delete_request, sns_event, sqs_event
 
 EVENTS = [json.loads(path.read_text()) for path in sorted((Path(__file__).parents[2] / "events").rglob("*.json"))]
 ENVELOPES = [event for event in EVENTS if "detail-type" in event]
@@ -85,6 +85,60 @@ custom_resources = st.fixed_dictionaries(
         | any_json,
     },
 )
+# Alarms that are nearly one, in each shape.
+ALARM_ARN = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:iot-job-failures-fleet"
+states = st.sampled_from(["ALARM", "ALARM", "OK"]) | any_json
+alarm_names = st.sampled_from(["iot-job-failures-fleet", "night", "canceler/RunsRejected"]) | any_json
+alarm_arns = st.sampled_from([ALARM_ARN, ALARM_ARN.replace("eu-west-1", "us-east-1"), "arn:aws:cloudwatch"]) | any_json
+job_ids = st.sampled_from([NAMED, "ota-1", "a b"]) | any_json
+expressions = st.sampled_from(["m1 + m2", "SELECT MAX(x) FROM y GROUP BY JobId"]) | any_json
+metrics = st.lists(
+    job_ids.map(lambda job_id: {"metricStat": {"metric": {"dimensions": {"JobId": job_id}}}})
+    | expressions.map(lambda expression: {"expression": expression})
+    | any_json,
+    max_size=3,
+)
+contributors = job_ids.map(lambda job_id: {"attributes": {"JobId": job_id}}) | any_json
+alarm_data = st.fixed_dictionaries(
+    {
+        "alarmName": alarm_names,
+        "state": states.map(lambda state: {"value": state}) | any_json,
+        "configuration": metrics.map(lambda each: {"metrics": each}) | any_json,
+    },
+    optional={"alarmContributor": contributors, "muteDetail": any_json},
+)
+alarm_actions = st.builds(
+    lambda arn, data: {"source": "aws.cloudwatch", "alarmArn": arn, "alarmData": data},
+    alarm_arns,
+    alarm_data | any_json,
+)
+dimensions = st.lists(job_ids.map(lambda job_id: {"name": "JobId", "value": job_id}) | any_json, max_size=2)
+triggers = st.fixed_dictionaries(
+    {},
+    optional={
+        "Dimensions": dimensions | any_json,
+        "Metrics": st.lists(
+            dimensions.map(lambda each: {"MetricStat": {"Metric": {"Dimensions": each}}})
+            | expressions.map(lambda expression: {"Expression": expression})
+            | any_json,
+            max_size=2,
+        ),
+    },
+)
+alarm_messages = st.fixed_dictionaries(
+    {"AlarmName": alarm_names, "AlarmArn": alarm_arns, "NewStateValue": states, "Trigger": triggers | any_json},
+    optional={"AlarmContributorAttributes": job_ids.map(lambda job_id: {"JobId": job_id}) | any_json},
+)
+alarm_events = st.builds(
+    lambda kind, data: {
+        "source": "aws.cloudwatch",
+        "detail-type": f"CloudWatch Alarm {kind}State Change",
+        "detail": data,
+    },
+    st.sampled_from(["", "Contributor "]),
+    alarm_data | any_json,
+)
+alarms = alarm_events | alarm_actions | alarm_messages.map(sns_event)
 whole_custom_resources = st.fixed_dictionaries(
     {
         "RequestType": st.sampled_from(["Create", "Update", "Delete"]),
@@ -154,7 +208,16 @@ terraform = st.fixed_dictionaries(
         | any_json,
     }
 )
-hostile = any_json | near_requests.map(lambda request: {"cancel": request}) | envelopes | custom_resources | terraform
+requests = near_requests.map(lambda request: {"cancel": request})
+hostile = (
+    any_json
+    | requests
+    | envelopes
+    | custom_resources
+    | alarms
+    | terraform
+    | (requests | envelopes | any_json).map(sns_event)
+)
 messages = st.builds(
     on_the_backlog,
     hostile | whole_custom_resources | mutated(),
@@ -184,7 +247,14 @@ class Run:
         running = {"thing": "IN_PROGRESS"}
         self.jobs = FakeJobs({job_id: FakeJob(executions=dict(running)) for job_id in (NAMED, "ota-1", "ota-2")})
         function.wire(
-            replace(config(limits=limits), sweep_job_id_glob="*", sweep_older_than_hours=1), self.jobs.behind, self.pool
+            replace(
+                config(limits=limits),
+                sweep_job_id_glob="*",
+                sweep_older_than_hours=1,
+                alarm_name_prefix="iot-job-failures-",
+            ),
+            self.jobs.behind,
+            self.pool,
         )
         self.report: Any = None
         with redirect_stdout(StringIO()) as metrics, suppress(ResponseUndelivered, TeardownFailed):
@@ -274,6 +344,14 @@ EXAMPLES: list[tuple[StackLimits, Any]] = [
     (ONE_JOB, {"cancel": {"jobId": NAMED}, "tf": {"action": "update", "prev_input": {"cancel": {"jobIds": TWO}}}}),
     (DRY, {"cancel": {"jobId": NAMED}, "tf": {"action": "delete"}}),
     (LIMITS, {"cancel": {"select": NESTED}, "tf": {"action": "delete"}}),
+    (LIMITS, sns_event("[" * 200_000)),
+    (LIMITS, sns_event(sns_event({"cancel": {"jobId": NAMED}}))),
+    (LIMITS, sns_event(on_the_backlog({"cancel": {"jobId": NAMED}}))),
+    (PREFIXED, sns_event({"cancel": {"jobId": NAMED}})),
+    (DRY, sns_event({"cancel": {"jobIds": TWO}})),
+    (LIMITS, {"Records": [{"eventSource": "aws:sqs", "messageId": "\ud800"}]}),
+    (LIMITS, {"source": "aws.cloudwatch", "alarmArn": ALARM_ARN, "alarmData": NESTED}),
+    (LIMITS, {"\ud800\n": 1, "\x1b[0m": 2}),
     (PREFIXED, NESTED),
     (PREFIXED, on_the_backlog({"cancel": {"jobId": NAMED}}, ADMITTED, receives="9" * 400)),
     (PREFIXED, {**DELETE, "ResourceProperties": {"ServiceTimeout": 10**400}}),

@@ -343,7 +343,7 @@ class Run(Process):
     def _services(self) -> Services:
         account = self.account
         return new_services(
-            replace(config(limits=self.limits), sweep_job_id_glob="ota-*"),
+            replace(config(limits=self.limits), sweep_job_id_glob="ota-*", alarm_name_prefix="fail"),
             account.clock,
             self.log.telemetry,
             jobs_api=partial(IotJobs, cast("IoTClient", Intercepted(SimulatedIotClient(account.jobs), self._call_iot))),

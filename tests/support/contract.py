@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "CANCELS_PER_SECOND": "8",
     "SWEEP_JOB_ID_GLOB": "",
     "SWEEP_OLDER_THAN_HOURS": "168",
+    "ALARM_NAME_PREFIX": "",
     "BACKLOG_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Backlog-1ABC",
     "TEARDOWN_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo",
     "EVENT_BUS_NAME": "operations",

@@ -51,6 +51,7 @@ def config(endpoint_url: str | None = None, limits: StackLimits = LIMITS) -> Con
         cancels_per_second=8,
         sweep_job_id_glob="",
         sweep_older_than_hours=168,
+        alarm_name_prefix="",
         backlog_queue_url=FakeSqs.url,
         teardown_queue_url=FakeSqs.teardown_url,
         event_bus_name="operations",

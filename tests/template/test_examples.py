@@ -17,9 +17,12 @@ EXAMPLES = ROOT / "examples"
 README = "README.md"
 # File → the test that deploys or runs it.
 USED_BY = {
+    "alarm-action.yaml": "e2e/test_roads.py",
     "alarm.yaml": "e2e/nightly/test_example_rules.py",
     "cdk/app.py": "e2e/nightly/test_examples.py",
+    "failed-executions.yaml": "e2e/test_roads.py",
     "firmware-rollout.yaml": "e2e/test_waits.py",
+    "fleet-alarm.yaml": "e2e/test_roads.py",
     "sam/template.yaml": "e2e/nightly/test_examples.py",
     "stacksets/artifacts.yaml": "e2e/nightly/test_stacksets.py",
     "stacksets/canceler.yaml": "e2e/nightly/test_stacksets.py",

@@ -75,6 +75,7 @@ VARIABLES = {
     "CANCELS_PER_SECOND": {"Ref": "CancelsPerSecond"},
     "SWEEP_JOB_ID_GLOB": {"Ref": "SweepJobIdGlob"},
     "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
+    "ALARM_NAME_PREFIX": {"Ref": "AlarmNamePrefix"},
     "BACKLOG_QUEUE_URL": {"Ref": "Backlog"},
     "TEARDOWN_QUEUE_URL": {"Ref": "Teardowns"},
     "EVENT_BUS_NAME": {"Ref": "EventBusName"},
@@ -144,7 +145,7 @@ print(json.dumps({"status": report["status"], "read": sorted(read)}))
 REQUESTED = "IoT Job Cancellation Requested"
 RULES = {
     "RequestRule": (None, REQUESTED),
-    "AlarmRule": (["aws.cloudwatch"], "CloudWatch Alarm State Change"),
+    "AlarmRule": (["aws.cloudwatch"], "CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change"),
     "StackRule": (["aws.cloudformation"], "CloudFormation Stack Status Change"),
 }
 PUBLISHED_AS = {"Source": "iot-job-canceler", "DetailType": "IoT Job Cancellation Report", "EventBusName": "operations"}
@@ -461,6 +462,10 @@ ATTRIBUTIONS = {
     "the sweep": ("SCHEDULED_CLEANUP", "Requested by schedule event e-1"),
     "a deleted stack": ("EVENT_REMEDIATION", f"Requested by the deletion of {STACK_ID}"),
     "an alarm": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
+    "an alarm by its action": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
+    "an alarm by SNS": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-firmware-2026-11"),
+    "a contributor of an alarm": ("EVENT_REMEDIATION", "Requested by alarm iot-job-failures-fleet"),
+    "a request by SNS": ("DIRECT_REQUEST", "Requested by a direct request"),
     "a created job": (
         "EVENT_REMEDIATION",
         "Requested by CreateJob in event 3c4d5e6f-7a8b-4c9d-8e0f-1a2b3c4d5e6f",
@@ -475,6 +480,10 @@ EVENTS = {
     "the sweep": SCHEDULED,
     "a deleted stack": event_file("stack-deleted.json"),
     "an alarm": event_file("alarm-to-alarm.json"),
+    "an alarm by its action": event_file("alarm-action.json"),
+    "an alarm by SNS": event_file("alarm-by-sns.json"),
+    "a contributor of an alarm": event_file("alarm-of-contributor.json"),
+    "a request by SNS": event_file("request-by-sns.json"),
     "a created job": event_file("cloudtrail-create-job.json"),
     "Terraform": event_file("terraform-delete.json"),
     "Terraform with a selection": {
@@ -487,7 +496,7 @@ EVENTS = {
 @pytest.mark.parametrize("trigger", ATTRIBUTIONS)
 def test_a_canceled_job_has_the_default_reason_of_its_trigger(trigger: str, stack: Stack) -> None:
     job_id = "firmware-2026-11"
-    stack.deploy(SWEEP_JOB_ID_GLOB=job_id)
+    stack.deploy(SWEEP_JOB_ID_GLOB=job_id, ALARM_NAME_PREFIX="iot-job-failures-")
     stack.create({job_id: job(tags={"iot-job-canceler:stack-id": STACK_ID})})
     stack.invoke(EVENTS.get(trigger) or stack.request("Delete", job_id, JobId=job_id))
     assert stack.canceled == [job_id]

@@ -26,12 +26,20 @@ SERVICES = {
     },
     "teardown.yaml": {},
     "alarm.yaml": {},
+    "alarm-action.yaml": {},
+    "failed-executions.yaml": {},
+    "fleet-alarm.yaml": {},
     "unapproved-jobs.yaml": {("UndeliveredPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn"},
     "weekly-sweep.yaml": {("SweepRole", "scheduler.amazonaws.com"): "StringEquals aws:SourceAccount"},
     "sam/template.yaml": {},
     "stacksets/artifacts.yaml": {},
     "stacksets/canceler.yaml": {},
     "stacksets/sharing.yaml": {},
+}
+# Principal of each permission to invoke the function that is not for a rule of EventBridge.
+OTHER_INVOKERS = {
+    "template.yaml": {"AlarmActionPermission": "lambda.alarms.cloudwatch.amazonaws.com"},
+    "failed-executions.yaml": {"RuleMayInvoke": "iot.amazonaws.com"},
 }
 # Actions that every principal of one organization may take.
 FOR_AN_ORGANIZATION = {
@@ -108,12 +116,18 @@ def test_every_service_principal_is_in_the_table_with_its_condition(name: str) -
 
 @EACH
 def test_every_permission_to_invoke_is_for_one_source(name: str) -> None:
-    for permission in resources(name, "AWS::Lambda::Permission").values():
-        assert permission["Principal"] == "events.amazonaws.com"
-        assert "Fn::GetAtt" in permission["SourceArn"]
-        assert "FunctionUrlAuthType" not in permission
-    sources = [each["SourceArn"]["Fn::GetAtt"] for each in resources(name, "AWS::Lambda::Permission").values()]
+    permissions = dict(resources(name, "AWS::Lambda::Permission"))
+    # Those of another principal than EventBridge are compared as a whole, with the tests of their template.
+    others = {
+        logical_id: permissions.pop(logical_id)
+        for logical_id, each in tuple(permissions.items())
+        if each["Principal"] != "events.amazonaws.com"
+    }
+    assert {logical_id: each["Principal"] for logical_id, each in others.items()} == OTHER_INVOKERS.get(name, {})
+    assert all(each["SourceAccount"] == {"Ref": "AWS::AccountId"} for each in others.values())
+    sources = [each["SourceArn"]["Fn::GetAtt"] for each in permissions.values()]
     assert sorted(sources) == sorted([rule, "Arn"] for rule in resources(name, "AWS::Events::Rule"))
+    assert all("SourceArn" in each and "FunctionUrlAuthType" not in each for each in (permissions | others).values())
     assert not resources(name, "AWS::Lambda::Url")
     for function in resources(name, "AWS::Serverless::Function").values():
         assert "FunctionUrlConfig" not in function

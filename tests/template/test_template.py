@@ -176,9 +176,23 @@ def test_each_rule_has_its_own_permission_to_invoke_the_function(rule: str) -> N
     }
 
 
-def test_only_the_rules_of_the_stack_may_invoke_the_function() -> None:
+def test_only_rules_of_the_stack_and_alarms_may_invoke_the_function() -> None:
     permissions = [name for name, each in RESOURCES.items() if each["Type"] == "AWS::Lambda::Permission"]
-    assert sorted(permissions) == [f"{rule}Permission" for rule in RULES]
+    assert sorted(permissions) == sorted(["AlarmActionPermission", *(f"{rule}Permission" for rule in RULES)])
+
+
+def test_an_alarm_with_the_prefix_may_invoke_the_function_as_its_action() -> None:
+    permission = RESOURCES["AlarmActionPermission"]
+    assert permission["Condition"] == RESOURCES["AlarmRule"]["Condition"] == "HasAlarms"
+    assert permission["Properties"] == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": {"Ref": "Function"},
+        "Principal": "lambda.alarms.cloudwatch.amazonaws.com",
+        "SourceAccount": {"Ref": "AWS::AccountId"},
+        "SourceArn": {
+            "Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AlarmNamePrefix}*"
+        },
+    }
 
 
 def event_file(name: str) -> Any:
@@ -194,7 +208,10 @@ def matches(rule: str, event: Any) -> bool:
 # The files of events/ that each rule matches. EventBridge delivers an envelope, which a request of another kind lacks.
 EVENTS = {
     "RequestRule": ["request-event.json"],
-    "AlarmRule": ["alarm-muted.json", "alarm-of-two-jobs.json", "alarm-to-alarm.json"],
+    "AlarmRule": [
+        *("alarm-muted.json", "alarm-of-contributor.json", "alarm-of-two-jobs.json", "alarm-to-alarm.json"),
+        "alarm-with-contributors.json",
+    ],
     "StackRule": ["stack-deleted.json"],
 }
 EVENTBRIDGE_FILES = [

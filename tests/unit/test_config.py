@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "CANCELS_PER_SECOND": "8",
     "SWEEP_JOB_ID_GLOB": "",
     "SWEEP_OLDER_THAN_HOURS": "168",
+    "ALARM_NAME_PREFIX": "",
     "BACKLOG_QUEUE_URL": BACKLOG_QUEUE,
     "TEARDOWN_QUEUE_URL": TEARDOWN_QUEUE,
     "EVENT_BUS_NAME": "default",
@@ -37,6 +38,7 @@ def test_defaults_of_template_yaml_are_read() -> None:
         cancels_per_second=8,
         sweep_job_id_glob="",
         sweep_older_than_hours=168,
+        alarm_name_prefix="",
         backlog_queue_url=BACKLOG_QUEUE,
         teardown_queue_url=TEARDOWN_QUEUE,
         event_bus_name="default",
@@ -57,6 +59,7 @@ def test_every_variable_is_read() -> None:
         "CANCELS_PER_SECOND": "20",
         "SWEEP_JOB_ID_GLOB": "ota-*",
         "SWEEP_OLDER_THAN_HOURS": "72",
+        "ALARM_NAME_PREFIX": "night-",
         "BACKLOG_QUEUE_URL": "http://localhost:4566/000000000000/backlog",
         "TEARDOWN_QUEUE_URL": "http://localhost:4566/000000000000/teardowns.fifo",
         "EVENT_BUS_NAME": "operations",
@@ -73,6 +76,7 @@ def test_every_variable_is_read() -> None:
         cancels_per_second=20,
         sweep_job_id_glob="ota-*",
         sweep_older_than_hours=72,
+        alarm_name_prefix="night-",
         backlog_queue_url="http://localhost:4566/000000000000/backlog",
         teardown_queue_url="http://localhost:4566/000000000000/teardowns.fifo",
         event_bus_name="operations",
@@ -82,7 +86,9 @@ def test_every_variable_is_read() -> None:
     )
 
 
-@pytest.mark.parametrize("variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB", "POWERTOOLS_LOG_LEVEL"])
+@pytest.mark.parametrize(
+    "variable", ["JOB_ID_PREFIX", "SWEEP_JOB_ID_GLOB", "ALARM_NAME_PREFIX", "POWERTOOLS_LOG_LEVEL"]
+)
 def test_variable_that_may_be_empty_may_be_omitted(variable: str) -> None:
     """Some local AWS emulators omit a variable without a value."""
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}

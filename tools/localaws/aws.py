@@ -11,7 +11,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Literal, Self, overload
+from typing import Any, Literal, Self, overload
 
 import boto3
 from botocore.config import Config
@@ -166,6 +166,8 @@ class LocalAws:
     def client(self, service: Literal["s3"]) -> S3Client: ...
     @overload
     def client(self, service: Literal["scheduler"]) -> EventBridgeSchedulerClient: ...
+    @overload
+    def client(self, service: Literal["sns"]) -> Any: ...  # only tests use it: no stubs
     @overload
     def client(self, service: Literal["sqs"]) -> SQSClient: ...
     @overload

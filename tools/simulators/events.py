@@ -62,3 +62,9 @@ def sqs_event(queue_arn: str, body: object, **fields: object) -> dict[str, Any]:
         "awsRegion": "eu-west-1",
     }
     return {"Records": [record | fields]}
+
+
+def sns_event(message: object) -> dict[str, Any]:
+    """Build the invocation with an SNS notification. A message that is not text becomes JSON."""
+    text = message if isinstance(message, str) else json.dumps(message)
+    return {"Records": [{"EventSource": "aws:sns", "Sns": {"MessageId": "notification-1", "Message": text}}]}

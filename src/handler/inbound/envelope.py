@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from handler.cancellation.request import CancelReason
+from handler.cancellation.validation import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,21 +13,29 @@ class Stack:
     """The stack of the function, as far as the parsers need it.
 
     `account` and `region` are empty if they are unknown. `sweep_request` is the request of the stack's own scheduled
-    sweep, or None if it has none.
+    sweep, or None if it has none. An empty `alarm_name_prefix` means that no alarm cancels jobs.
     """
 
     name: str
     account: str = ""
     region: str = ""
     sweep_request: Mapping[str, object] | None = None
+    alarm_name_prefix: str = ""
 
     @classmethod
-    def of_function(cls, function_arn: str, name: str, sweep_request: Mapping[str, object] | None) -> Self:
+    def of_function(
+        cls,
+        function_arn: str,
+        name: str,
+        sweep_request: Mapping[str, object] | None,
+        alarm_name_prefix: str,
+    ) -> Self:
         """Return the stack, with the account and Region of the function's ARN."""
+        account = region = ""
         match function_arn.split(":"):
-            case ["arn", _, "lambda", region, account, *_]:
-                return cls(name, account, region, sweep_request)
-        return cls(name, sweep_request=sweep_request)
+            case ["arn", _, "lambda", function_region, function_account, *_]:
+                account, region = function_account, function_region
+        return cls(name, account, region, sweep_request, alarm_name_prefix)
 
     def is_home_of(self, event: Mapping[str, object]) -> bool:
         """Return False if the event names another account or Region than the stack's."""
@@ -55,6 +64,14 @@ class IgnoredEvent:
     """A valid event that asks for nothing."""
 
     reason: str
+
+
+def ignored_elsewhere(stack: Stack, event: Mapping[str, object]) -> IgnoredEvent | None:
+    """Return why an event of another account or Region is ignored, or None: a bus may receive such events."""
+    if stack.is_home_of(event):
+        return None
+    place = " in ".join(quoted(text_or_unknown(event.get(key))) for key in ("account", "region"))
+    return IgnoredEvent(f"the event is from account {place}, not from {stack.account} in {stack.region}")
 
 
 def at(value: object, *path: str) -> object:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from handler.cancellation.request import CancelReason
 from handler.cancellation.validation import quoted, read_job_id, read_object
 from handler.errors import RequestRejected
-from handler.inbound.alarm import parse_alarm
-from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack, at, text_or_unknown
+from handler.inbound.alarm import ALARM_DETAIL_TYPES, parse_alarm_event
+from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack, at, ignored_elsewhere, text_or_unknown
 
 STACK_TAG = "iot-job-canceler:stack-id"
 REQUEST_DETAIL_TYPE = "IoT Job Cancellation Requested"
@@ -28,8 +28,13 @@ def sender_of(event: Mapping[str, object]) -> CancelReason:
     return CancelReason.default("EVENT_REMEDIATION", f"Requested by event {event_id} from {source}{of_alarm}")
 
 
-def parse_eventbridge_event(event: Mapping[str, object], stack: Stack) -> CancelEvent | IgnoredEvent:
-    """Parse an event with a detail-type. Raises RequestRejected."""
+def parse_eventbridge_event(
+    event: Mapping[str, object], stack: Stack, *, is_filtered: bool = True
+) -> CancelEvent | IgnoredEvent:
+    """Parse an event with a detail-type. Raises RequestRejected.
+
+    `is_filtered` is False for an event that does not come from a rule, but through SNS.
+    """
     if is_scheduled(event):
         return _parse_scheduled(event, stack.sweep_request)
     source, detail_type = text_or_unknown(event.get("source")), text_or_unknown(event["detail-type"])
@@ -37,13 +42,16 @@ def parse_eventbridge_event(event: Mapping[str, object], stack: Stack) -> Cancel
         return IgnoredEvent("the event is a report of an iot-job-canceler stack")
     if detail_type == REQUEST_DETAIL_TYPE:
         return _parse_request(event, stack)
+    if source == "aws.cloudwatch" and detail_type in ALARM_DETAIL_TYPES:
+        return parse_alarm_event(event, stack, is_filtered=is_filtered)
     if parse := _PARSERS.get((source, detail_type)):
-        if not stack.is_home_of(event):  # a bus may receive events of other accounts and Regions
-            place = " in ".join(quoted(text_or_unknown(event.get(key))) for key in ("account", "region"))
-            return IgnoredEvent(f"the event is from account {place}, not from {stack.account} in {stack.region}")
-        return parse(event)
-    known = sorted({REQUEST_DETAIL_TYPE, *(name for _, name in _PARSERS)})
-    raise RequestRejected("detail-type", f"must be one of {', '.join(known)}, sent by the matching source")
+        return ignored_elsewhere(stack, event) or parse(event)
+    known = sorted({REQUEST_DETAIL_TYPE, *ALARM_DETAIL_TYPES, *(name for _, name in _PARSERS)})
+    raise RequestRejected(
+        "detail-type",
+        f"must be one of {', '.join(known)}, sent by the matching source; "
+        f"received {quoted(detail_type)} from {quoted(source)}",
+    )
 
 
 def _parse_scheduled(event: Mapping[str, object], sweep_request: Mapping[str, object] | None) -> CancelEvent:
@@ -96,7 +104,6 @@ def _parse_stack_status(event: Mapping[str, object]) -> CancelEvent | IgnoredEve
 
 
 _PARSERS: dict[tuple[str, str], Callable[[Mapping[str, object]], CancelEvent | IgnoredEvent]] = {
-    ("aws.cloudwatch", "CloudWatch Alarm State Change"): parse_alarm,
     ("aws.iot", "AWS API Call via CloudTrail"): _parse_cloudtrail,
     ("aws.cloudformation", "CloudFormation Stack Status Change"): _parse_stack_status,
 }

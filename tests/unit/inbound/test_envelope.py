@@ -33,14 +33,16 @@ FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:canceler-Function-k2J
 
 @pytest.mark.parametrize("arn", [FUNCTION, f"{FUNCTION}:live"])
 def test_a_stack_has_the_account_and_region_of_its_function(arn: str) -> None:
-    assert Stack.of_function(arn, "canceler", {"select": {}}) == Stack(
-        "canceler", "123456789012", "eu-west-1", {"select": {}}
+    assert Stack.of_function(arn, "canceler", {"select": {}}, "night-") == Stack(
+        "canceler", "123456789012", "eu-west-1", {"select": {}}, "night-"
     )
 
 
 @pytest.mark.parametrize("arn", ["", "canceler", "arn:aws:lambda:eu-west-1", "arn:aws:iam::123456789012:role/canceler"])
 def test_a_stack_with_an_unreadable_function_has_no_account_and_region(arn: str) -> None:
-    assert Stack.of_function(arn, "canceler", {"select": {}}) == Stack("canceler", "", "", {"select": {}})
+    assert Stack.of_function(arn, "canceler", {"select": {}}, "night-") == Stack(
+        "canceler", "", "", {"select": {}}, "night-"
+    )
 
 
 def test_the_default_reason_of_an_event_names_its_origin() -> None:

@@ -15,9 +15,19 @@ from handler.inbound.terraform import TerraformRequest
 from tools.simulators.events import STACK_ID, delete_request
 
 EVENTS = Path(__file__).parents[3] / "events"
-STACK = Stack("canceler", "123456789012", "eu-west-1")
+STACK = Stack("canceler", "123456789012", "eu-west-1", alarm_name_prefix="iot-job-failures-")
 
-NOT_AN_EVENT = 'event: must be a CloudFormation custom resource request, an EventBridge event or {"cancel": {...}}'
+NOT_AN_EVENT = (
+    "event: must be a CloudFormation custom resource request, an EventBridge event, a CloudWatch alarm, an SNS "
+    'notification with one of the last two, or {"cancel": {...}}; received '
+)
+FOREIGN_QUEUE = (
+    f"{NOT_AN_EVENT}records of aws:sqs from a queue that is not the stack's own; the messages stay in that queue"
+)
+HALF_A_REQUEST = (
+    f"{NOT_AN_EVENT}an object with the keys LogicalResourceId, PhysicalResourceId, RequestId, RequestType, "
+    "ResourceProperties, 2 more"
+)
 NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an Input of {"cancel": {...}}'
 
 TWO_JOBS = (
@@ -52,6 +62,22 @@ EXPECTED: dict[str, tuple[str, CancelEvent | TerraformRequest | IgnoredEvent | s
         "EVENT",
         CancelEvent.from_event({"jobId": "firmware-2026-11"}, "alarm iot-job-failures-firmware-2026-11"),
     ),
+    "alarm-action.json": (
+        "EVENT",
+        CancelEvent.from_event({"jobId": "firmware-2026-11"}, "alarm iot-job-failures-firmware-2026-11"),
+    ),
+    "alarm-by-sns.json": (
+        "EVENT",
+        CancelEvent.from_event({"jobId": "firmware-2026-11"}, "alarm iot-job-failures-firmware-2026-11"),
+    ),
+    "alarm-of-contributor.json": (
+        "EVENT",
+        CancelEvent.from_event({"jobId": "firmware-2026-11"}, "alarm iot-job-failures-fleet"),
+    ),
+    "alarm-with-contributors.json": (
+        "EVENT",
+        IgnoredEvent("the alarm has contributors, each of which sends its own event"),
+    ),
     "alarm-muted.json": ("EVENT", IgnoredEvent("the alarm is muted by a mute rule")),
     "alarm-of-two-jobs.json": ("EVENT", TWO_JOBS),
     "alarm-to-ok.json": ("EVENT", IgnoredEvent("the alarm went to OK")),
@@ -84,8 +110,8 @@ EXPECTED: dict[str, tuple[str, CancelEvent | TerraformRequest | IgnoredEvent | s
     ),
     "custom-resource-select-delete.json": ("TEARDOWN", None),
     # read_delivery unwraps the messages of the function's own queues first.
-    "backlog-message.json": ("DIRECT", NOT_AN_EVENT),
-    "teardown-message.json": ("DIRECT", NOT_AN_EVENT),
+    "backlog-message.json": ("DIRECT", FOREIGN_QUEUE),
+    "teardown-message.json": ("DIRECT", FOREIGN_QUEUE),
     "bare-request.json": (
         "DIRECT",
         direct(load("bare-request.json")["cancel"]),
@@ -94,12 +120,16 @@ EXPECTED: dict[str, tuple[str, CancelEvent | TerraformRequest | IgnoredEvent | s
         "TEARDOWN",
         TerraformRequest("delete", {"jobId": "firmware-2026-11"}, {"jobId": "firmware-2026-11"}),
     ),
-    "foreign/sns-record.json": ("DIRECT", NOT_AN_EVENT),
-    "foreign/s3-object-created.json": ("DIRECT", NOT_AN_EVENT),
-    "foreign/api-gateway-proxy.json": ("DIRECT", NOT_AN_EVENT),
-    "foreign/sqs-batch.json": ("DIRECT", NOT_AN_EVENT),
-    "foreign/empty.json": ("DIRECT", NOT_AN_EVENT),
-    "foreign/request-type-without-response-url.json": ("DIRECT", NOT_AN_EVENT),
+    "request-by-sns.json": ("DIRECT", direct({"jobId": "firmware-2026-11"})),
+    "foreign/sns-record.json": ("DIRECT", f"{NOT_AN_EVENT}an SNS notification with a string"),
+    "foreign/s3-object-created.json": ("DIRECT", f"{NOT_AN_EVENT}records of aws:s3"),
+    "foreign/api-gateway-proxy.json": ("DIRECT", f"{NOT_AN_EVENT}an API Gateway event"),
+    "foreign/sqs-batch.json": ("DIRECT", FOREIGN_QUEUE),
+    "foreign/empty.json": ("DIRECT", f"{NOT_AN_EVENT}an empty object"),
+    "foreign/request-type-without-response-url.json": (
+        "DIRECT",
+        HALF_A_REQUEST,
+    ),
 }
 
 
@@ -132,10 +162,26 @@ def test_no_file_of_events_contains_a_valid_response_url(name: str) -> None:
     assert "Expires" not in text
 
 
-@pytest.mark.parametrize("payload", [None, True, 0, "cancel", "", [], [{"cancel": {"jobId": "a"}}], 1.5])
-def test_a_payload_that_is_not_an_object_is_rejected(payload: object) -> None:
+@pytest.mark.parametrize(
+    ("payload", "received"),
+    [
+        (None, "null"),
+        (True, "a boolean"),
+        (0, "a number"),
+        (1.5, "a number"),
+        ("cancel", "a string"),
+        ("", "an empty string"),
+        ([], "an empty list"),
+        ([{"cancel": {"jobId": "a"}}], "a list of 1"),
+    ],
+)
+def test_a_payload_that_is_not_an_object_is_rejected(payload: object, received: str) -> None:
     event = parse_event(payload, STACK)
-    assert (event.trigger, event.correlation_id, event.content) == ("DIRECT", "", RejectedEvent(NOT_AN_EVENT))
+    assert (event.trigger, event.correlation_id, event.content) == (
+        "DIRECT",
+        "",
+        RejectedEvent(f"{NOT_AN_EVENT}{received}"),
+    )
 
 
 # Direct requests
@@ -151,7 +197,7 @@ def test_a_payload_that_is_not_an_object_is_rejected(payload: object) -> None:
             "event: unknown key 'dryRun'; the keys are cancel",
             id="dryRun beside cancel",
         ),
-        pytest.param({}, NOT_AN_EVENT, id="empty"),
+        pytest.param({}, f"{NOT_AN_EVENT}an empty object", id="empty"),
     ],
 )
 def test_a_direct_request_has_the_single_key_cancel(payload: object, content: CancelEvent | str) -> None:
@@ -221,8 +267,8 @@ def test_a_custom_resource_request_takes_precedence(others: dict[str, object]) -
 
 
 @pytest.mark.parametrize("payload", [{"RequestType": "Delete"}, {"ResponseURL": "https://x"}])
-def test_half_a_custom_resource_request_is_rejected(payload: object) -> None:
-    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
+def test_half_a_custom_resource_request_is_rejected(payload: dict[str, object]) -> None:
+    assert parsed(payload) == ("DIRECT", f"{NOT_AN_EVENT}an object with the key {next(iter(payload))}")
 
 
 def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> None:
@@ -231,44 +277,151 @@ def test_a_custom_resource_request_that_cannot_be_responded_to_is_rejected() -> 
     assert parsed(REQUEST | {"RequestType": "Read"}) == ("TEARDOWN", "RequestType: must be Create, Update or Delete")
 
 
-# A custom resource request through an SNS topic
+# SNS notifications
 
 BY_SNS = "ServiceToken: must be the ARN of the canceler's function, not of an SNS topic; no job was canceled"
 
 
-def by_sns(message: str, source: str = "aws:sns") -> dict[str, Any]:
-    return {"Records": [{"EventSource": source, "Sns": {"Type": "Notification", "Message": message}}]}
+def by_sns(message: object, source: str = "aws:sns", **fields: object) -> dict[str, Any]:
+    text = message if isinstance(message, str) else json.dumps(message)
+    notification = {"Type": "Notification", "MessageId": "n-1", "Message": text, **fields}
+    return {"Records": [{"EventSource": source, "Sns": notification}]}
+
+
+def message_of(name: str) -> Any:
+    return json.loads(load(name)["Records"][0]["Sns"]["Message"])
 
 
 def test_a_custom_resource_request_through_sns_is_refused() -> None:
-    direct, event = parse_event(REQUEST, STACK), parse_event(by_sns(json.dumps(REQUEST)), STACK)
+    direct, event = parse_event(REQUEST, STACK), parse_event(by_sns(REQUEST), STACK)
     assert isinstance(direct.content, CustomResourceRequest)
     assert direct.content.refusal == ""
     assert event == replace(direct, content=replace(direct.content, refusal=BY_SNS))
 
 
 def test_a_custom_resource_request_through_sns_that_cannot_be_responded_to_is_rejected() -> None:
-    assert parsed(by_sns(json.dumps(REQUEST | {"StackId": ""}))) == (
-        "TEARDOWN",
-        "StackId: must be a string that is not empty",
+    assert parsed(by_sns(REQUEST | {"StackId": ""})) == ("TEARDOWN", "StackId: must be a string that is not empty")
+
+
+@pytest.mark.parametrize(
+    "name", ["request-event.json", "alarm-to-alarm.json", "alarm-of-contributor.json", "bare-request.json"]
+)
+def test_a_message_is_parsed_like_the_event_in_it(name: str) -> None:
+    event = load(name)
+    expected = parse_event(event, STACK)
+    assert isinstance(expected.content, CancelEvent)
+    by_topic = parse_event(by_sns(event), STACK)
+    assert by_topic == replace(expected, correlation_id=event.get("id", "n-1"))
+
+
+def test_a_schedule_through_sns_requests_the_sweep_of_the_stack() -> None:
+    sweep: dict[str, object] = {"select": {"jobIdGlob": "ota-*"}}
+    trigger, content = parsed(by_sns(load("scheduled-scheduler.json")), sweep)
+    assert isinstance(content, CancelEvent)
+    assert (trigger, content.document) == ("SCHEDULE", sweep)
+
+
+OUTSIDE = "the alarm's name 'night' does not start with AlarmNamePrefix 'iot-job-failures-'"
+
+
+def test_an_alarm_through_sns_must_have_the_prefix() -> None:
+    alarm, message = load("alarm-to-alarm.json"), message_of("alarm-by-sns.json") | {"AlarmName": "night"}
+    alarm["detail"]["alarmName"] = "night"
+    assert parsed(by_sns(message)) == ("EVENT", IgnoredEvent(OUTSIDE))
+    assert parsed(by_sns(alarm)) == ("EVENT", IgnoredEvent(OUTSIDE))
+    assert isinstance(parsed(alarm)[1], CancelEvent)
+
+
+@pytest.mark.parametrize(
+    ("payload", "received"),
+    [
+        pytest.param(by_sns("no JSON"), "an SNS notification with a string", id="text"),
+        pytest.param(by_sns(""), "an SNS notification with an empty string", id="empty"),
+        pytest.param(by_sns("[" * 200_000), "an SNS notification with a string", id="deep"),
+        pytest.param(by_sns([REQUEST]), "an SNS notification with a list of 1", id="list"),
+        pytest.param(by_sns({}), "an SNS notification with an empty object", id="empty object"),
+        pytest.param(
+            by_sns({"RequestType": "Delete"}), "an SNS notification with an object with the key RequestType", id="half"
+        ),
+        pytest.param(
+            by_sns(by_sns({"cancel": {"jobId": "a"}})), "an SNS notification with records of aws:sns", id="twice"
+        ),
+        pytest.param(
+            by_sns(load("foreign/sqs-batch.json")), "an SNS notification with records of aws:sqs", id="of a queue"
+        ),
+        pytest.param(by_sns(REQUEST, source="aws:sqs"), "records of aws:sqs", id="another source"),
+        pytest.param({"Records": by_sns(REQUEST)["Records"] * 2}, "records of aws:sns", id="two"),
+        pytest.param({"Records": [{"EventSource": "aws:sns", "Sns": {}}]}, "records of aws:sns", id="no message"),
+        pytest.param(
+            message_of("alarm-by-sns.json"),
+            "an object with the keys AWSAccountId, AlarmActions, AlarmArn, AlarmConfigurationUpdatedTimestamp, "
+            "AlarmDescription, 9 more",
+            id="the message of an alarm, without its notification",
+        ),
+    ],
+)
+def test_any_other_notification_is_rejected(payload: object, received: str) -> None:
+    assert parsed(payload) == ("DIRECT", f"{NOT_AN_EVENT}{received}")
+
+
+def test_a_rejected_alarm_names_its_sender() -> None:
+    message, reason = (
+        message_of("alarm-by-sns.json") | {"NewStateValue": "?"},
+        "Requested by alarm iot-job-failures-fleet",
     )
+    action = load("alarm-action.json")
+    action["alarmData"] |= {"alarmName": "iot-job-failures-fleet", "state": {}}
+    for payload in (by_sns(message | {"AlarmName": "iot-job-failures-fleet"}), action):
+        content = parse_event(payload, STACK).content
+        assert isinstance(content, RejectedEvent)
+        assert content.sender == CancelReason(reason, "EVENT_REMEDIATION", reason)
+
+
+@pytest.mark.parametrize(
+    ("payload", "correlation_id"),
+    [
+        (load("alarm-by-sns.json"), "4c4e5f60-7182-4394-a5b6-c7d8e9f00112"),
+        (by_sns({"cancel": {}}), "n-1"),
+        (by_sns("no JSON"), "n-1"),
+        (by_sns({"cancel": {}, "id": "e-1"}), "e-1"),
+        (by_sns({"cancel": {}}, MessageId="x" * 129), ""),
+        (by_sns({"cancel": {}}, MessageId=5), ""),
+        (load("alarm-action.json"), ""),
+    ],
+)
+def test_the_correlation_id_of_a_notification_is_its_message_id(payload: object, correlation_id: str) -> None:
+    assert parse_event(payload, STACK).correlation_id == correlation_id
+
+
+# Messages of other queues
+
+
+def of_queue(*message_ids: object) -> dict[str, Any]:
+    (record,) = load("foreign/sqs-batch.json")["Records"]
+    return {"Records": [record | {"messageId": message_id} for message_id in message_ids]}
+
+
+@pytest.mark.parametrize("message_ids", [("m-1",), ("m-1", "m-2", "m-3")])
+def test_messages_of_another_queue_stay_in_it(message_ids: tuple[str, ...]) -> None:
+    event = parse_event(of_queue(*message_ids), STACK)
+    assert (event.trigger, event.content) == ("DIRECT", RejectedEvent(FOREIGN_QUEUE, kept_messages=message_ids))
 
 
 @pytest.mark.parametrize(
     "payload",
     [
-        by_sns("no JSON"),
-        by_sns("[" * 200_000),
-        by_sns(json.dumps([REQUEST])),
-        by_sns(json.dumps({"cancel": {"jobId": "a"}})),
-        by_sns(json.dumps({"RequestType": "Delete"})),
-        by_sns(json.dumps(REQUEST), source="aws:sqs"),
-        {"Records": by_sns(json.dumps(REQUEST))["Records"] * 2},
+        of_queue("m-1", None),
+        {"Records": [*of_queue("m-1")["Records"], {"eventSource": "aws:s3", "messageId": "m-2"}]},
+        {"Records": [{"eventSource": "aws:sqs"}]},
+        {"Records": ["aws:sqs"]},
+        {"Records": []},
+        {"Records": {"eventSource": "aws:sqs", "messageId": "m-1"}},
     ],
-    ids=["text", "deep", "list", "request", "half", "source", "two"],
 )
-def test_any_other_notification_is_rejected(payload: object) -> None:
-    assert parsed(payload) == ("DIRECT", NOT_AN_EVENT)
+def test_other_records_are_not_messages(payload: object) -> None:
+    content = parse_event(payload, STACK).content
+    assert isinstance(content, RejectedEvent)
+    assert content.kept_messages == ()
 
 
 # The trigger

@@ -14,7 +14,8 @@ NO_SWEEP = 'SweepJobIdGlob: must be set on the stack, or give the schedule an In
 NOT_EMPTY = "detail: must be empty in a Scheduled Event: a request goes into the schedule's Input"
 UNKNOWN_TYPE = (
     "detail-type: must be one of AWS API Call via CloudTrail, CloudFormation Stack Status Change, "
-    "CloudWatch Alarm State Change, IoT Job Cancellation Requested, sent by the matching source"
+    "CloudWatch Alarm Contributor State Change, CloudWatch Alarm State Change, IoT Job Cancellation Requested, "
+    "sent by the matching source; received "
 )
 
 
@@ -107,16 +108,36 @@ EVENTS: list[Any] = [
     pytest.param(
         envelope("Scheduled Event", "aws.events", detail={"cancel": {}}), NOT_EMPTY, id="a schedule with a detail"
     ),
-    pytest.param(envelope("Scheduled Event", "fleet.console", detail={}), UNKNOWN_TYPE, id="a forged schedule"),
-    pytest.param(envelope("CloudWatch Alarm State Change", "fleet.console"), UNKNOWN_TYPE, id="a forged alarm"),
-    pytest.param(envelope("AWS API Call via CloudTrail", "aws.s3"), UNKNOWN_TYPE, id="a trail of another service"),
     pytest.param(
-        envelope("EC2 Instance State-change Notification", "aws.ec2"), UNKNOWN_TYPE, id="an event of another service"
+        envelope("Scheduled Event", "fleet.console", detail={}),
+        f"{UNKNOWN_TYPE}'Scheduled Event' from 'fleet.console'",
+        id="a forged schedule",
     ),
-    pytest.param(envelope(None, "aws.iot"), UNKNOWN_TYPE, id="no detail-type"),
-    pytest.param(envelope(["Scheduled Event"], ["aws.events"]), UNKNOWN_TYPE, id="a detail-type that is not text"),
     pytest.param(
-        {"detail-type": "Scheduled Event", "cancel": {"jobId": "a"}}, UNKNOWN_TYPE, id="cancel in an envelope"
+        envelope("CloudWatch Alarm State Change", "fleet.console"),
+        f"{UNKNOWN_TYPE}'CloudWatch Alarm State Change' from 'fleet.console'",
+        id="a forged alarm",
+    ),
+    pytest.param(
+        envelope("AWS API Call via CloudTrail", "aws.s3"),
+        f"{UNKNOWN_TYPE}'AWS API Call via CloudTrail' from 'aws.s3'",
+        id="a trail of another service",
+    ),
+    pytest.param(
+        envelope("EC2 Instance State-change Notification", "aws.ec2"),
+        f"{UNKNOWN_TYPE}'EC2 Instance State-change Notification' from 'aws.ec2'",
+        id="an event of another service",
+    ),
+    pytest.param(envelope(None, "aws.iot"), f"{UNKNOWN_TYPE}'?' from 'aws.iot'", id="no detail-type"),
+    pytest.param(
+        envelope(["Scheduled Event"], ["aws.events"]),
+        f"{UNKNOWN_TYPE}'?' from '?'",
+        id="a detail-type that is not text",
+    ),
+    pytest.param(
+        {"detail-type": "Scheduled Event", "cancel": {"jobId": "a"}},
+        f"{UNKNOWN_TYPE}'Scheduled Event' from '?'",
+        id="cancel in an envelope",
     ),
     pytest.param(
         trail(eventName="CreateJob", requestParameters={"jobId": "a"}),
@@ -172,7 +193,9 @@ EVENTS: list[Any] = [
     pytest.param(stack("DELETE_COMPLETE", "firmware-dev"), NO_STACK, id="the name of a stack"),
     pytest.param(stack("DELETE_COMPLETE", ["arn:x"]), NO_STACK, id="a stack id that is not text"),
     pytest.param(
-        envelope("CloudFormation Stack Status Change", "fleet.console", detail={}), UNKNOWN_TYPE, id="a forged stack"
+        envelope("CloudFormation Stack Status Change", "fleet.console", detail={}),
+        f"{UNKNOWN_TYPE}'CloudFormation Stack Status Change' from 'fleet.console'",
+        id="a forged stack",
     ),
     pytest.param(
         envelope("IoT Job Cancellation Report", "anybody"),
@@ -293,4 +316,4 @@ def test_a_schedule_without_the_key_detail_never_starts_the_sweep() -> None:
 def test_a_forged_schedule_never_starts_the_sweep() -> None:
     event = envelope("Scheduled Event", "fleet.console", detail={})
     assert not is_scheduled(event)
-    assert parsed(event, SWEEP) == UNKNOWN_TYPE
+    assert parsed(event, SWEEP) == f"{UNKNOWN_TYPE}'Scheduled Event' from 'fleet.console'"
