@@ -27,8 +27,13 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
     RequestRejected with the function's own reason.
     """
     stack = Stack("")
-    if isinstance(payload, Mapping) and (is_scheduled(payload) or at(payload, "detail", "canceler") is not None):
-        stack = Stack(config().stack_name, sweep_request=config().sweep_request)
+    if isinstance(payload, Mapping) and _depends_on_stack(payload):
+        of_function = config()
+        stack = Stack(
+            of_function.stack_name,
+            sweep_request=of_function.sweep_request,
+            alarm_name_prefix=of_function.alarm_name_prefix,
+        )
     match parse_event(payload, stack).content:
         case RejectedEvent(reason):
             raise RequestRejected(*reason.split(": ", 1))
@@ -48,6 +53,12 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
             return ignored
     read_flag("dryRun", document.get("dryRun"), default=True)  # an invalid dryRun is rejected, although it is replaced
     return {"cancel": {**document, "dryRun": True}}
+
+
+def _depends_on_stack(payload: Mapping[str, object]) -> bool:
+    """Return True for a sweep, a request that names a canceler, and an alarm that no rule has selected."""
+    has_canceler = at(payload, "detail", "canceler") is not None
+    return is_scheduled(payload) or has_canceler or "alarmData" in payload or "Records" in payload
 
 
 def is_dry_run(request: Mapping[str, object]) -> bool:

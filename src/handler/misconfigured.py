@@ -20,7 +20,7 @@ from handler.telemetry import Telemetry
 _PARTITION_URL_SUFFIXES = ("amazonaws.com", "amazonaws.com.cn", "amazonaws.eu")
 _WHAT_TO_DO = (
     "the function is misconfigured, and this attempt canceled nothing. "
-    "Deploy its stack again, then repeat the operation"
+    "Set the variable to a valid value, then repeat the operation"
 )
 
 

@@ -775,6 +775,23 @@ def test_failed_change_of_the_visibility_timeout_of_an_event_is_a_warning(functi
     assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
 
 
+def test_message_that_another_invocation_has_is_left_to_it(function: Function) -> None:
+    function.jobs.jobs["a"] = FakeJob()
+    function.jobs.fault = failing("CancelJob", throttled, times=2)
+    function({"cancel": {"jobId": "a"}})
+    calls = 0
+
+    def expired_at_the_end(_call: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise ClientError({"Error": {"Code": "MessageNotInflight", "Message": "no"}}, "ChangeMessageVisibility")
+
+    function.sqs.fault = expired_at_the_end
+    assert function.poll() == {"batchItemFailures": [{"itemIdentifier": "message-1"}]}
+    assert [line["message"] for line in function.log.lines if line["message"] != "report"] == []
+
+
 def test_failed_invocation_raises_its_own_error_if_the_visibility_timeout_cannot_be_changed(
     function: Function,
 ) -> None:

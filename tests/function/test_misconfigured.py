@@ -23,7 +23,7 @@ from tools.simulators.events import FAILED_CREATE_ID, custom_resource_request, s
 
 FORCE = "environment variable FORCE: must be true or false"
 REASON = (
-    f"{FORCE}; the function is misconfigured, and this attempt canceled nothing. Deploy its stack again, "
+    f"{FORCE}; the function is misconfigured, and this attempt canceled nothing. Set the variable to a valid value, "
     "then repeat the operation"
 )
 LOG_LOCATION = " (log group /aws/lambda/canceler, correlation_id request-1)"
