@@ -153,7 +153,7 @@ def warning_of(ignored: RequestRejected) -> str:
 
 
 def check_job_limit(
-    field: str, number: int, max_jobs: int, *, wait_minutes: int, canceled: str = "none of them"
+    field: str, number: int, max_jobs: int, *, wait_minutes: int = 0, canceled: str = "none of them"
 ) -> None:
     """Raise RequestRejected if a run that may cancel `max_jobs` matches more; it says which jobs were `canceled`."""
     if number <= max_jobs:

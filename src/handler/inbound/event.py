@@ -72,7 +72,7 @@ def _parse_notification(text: str, notification: Mapping[object, object], stack:
         message = text
     if not isinstance(message, Mapping):
         event = Event(Trigger.DIRECT, "", RejectedEvent(_not_a_message(message)))
-    elif _trigger(message) is Trigger.TEARDOWN:
+    elif _trigger(message, is_by_sns=True) is Trigger.TEARDOWN:
         return _refused(_parse(message, stack))
     else:
         event = _parse(message, stack, is_by_sns=True)
@@ -107,7 +107,7 @@ def _refused(event: Event) -> Event:
     return replace(event, content=replace(event.content, refusal=_BY_SNS))
 
 
-def _trigger(payload: Mapping[str, object], *, is_by_sns: bool = False) -> Trigger:
+def _trigger(payload: Mapping[str, object], *, is_by_sns: bool) -> Trigger:
     if "RequestType" in payload and "ResponseURL" in payload:
         return Trigger.TEARDOWN
     if "detail-type" in payload:

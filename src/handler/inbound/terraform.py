@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from handler.cancellation.criteria import check_owner, check_prefix
 from handler.cancellation.report import Outcome, Report, RunStatus, counted, joined, unsettled_reason
 from handler.cancellation.request import (
+    KEYS,
     CancelReason,
     CancelRequest,
     StackLimits,
@@ -155,7 +156,7 @@ def plan_action(terraform: TerraformRequest, limits: StackLimits) -> Plan:
             f"the input no longer names {number}, such as {removed[0]}; they stay active unless select matches them"
         )
         return Plan(request, cancels=False, reason=valid, warnings=(warning,))
-    check_job_limit("tf.prev_input", len(removed), request.max_jobs, wait_minutes=0)
+    check_job_limit("tf.prev_input", len(removed), request.max_jobs)
     request = replace(request, job_ids=removed)
     return Plan(request, cancels=True, reason="update: the new input no longer names these jobs")
 
@@ -177,10 +178,9 @@ def _named(document: object) -> tuple[str, ...]:
 
 def _plan_deletion(document: object, limits: StackLimits, default: CancelReason) -> Plan:
     """The parameters of the stack may have become stricter since the input was validated."""
-    if not isinstance(document, Mapping):
-        return Plan(parse_request(document, limits, default), cancels=True)
-    request, ignored = parse_leniently({**document, _WAIT: 0}, limits, default)
-    if document.get(_WAIT):
+    fields = document if isinstance(document, Mapping) else read_object("cancel", document, KEYS)
+    request, ignored = parse_leniently({**fields, _WAIT: 0}, limits, default)
+    if fields.get(_WAIT):
         ignored = (*ignored, RequestRejected(_WAIT, _NO_WAIT))
     return Plan(request, cancels=True, warnings=tuple(map(warning_of, ignored)))
 

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from handler.cancellation.criteria import Criteria
-from handler.cancellation.request import CancelReason, CancelRequest, StackLimits, check_job_limit, parse_request
+from handler.cancellation.request import (
+    CancelReason,
+    CancelRequest,
+    StackLimits,
+    check_job_limit,
+    parse_leniently,
+    parse_request,
+)
 from handler.errors import RequestRejected
 from tests.support.fakes import LIMITS
 
@@ -367,12 +374,12 @@ def test_request_does_not_wait_by_default() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_job_limit_allows_up_to_max_jobs(number: int) -> None:
-    check_job_limit("select", number, 2, wait_minutes=0)
+    check_job_limit("select", number, 2)
 
 
 def test_job_limit_rejects_one_job_more() -> None:
     with pytest.raises(RequestRejected) as caught:
-        check_job_limit("select", 3, 2, wait_minutes=0)
+        check_job_limit("select", 3, 2)
     assert str(caught.value) == (
         "select: matches 3 jobs, but the limit is 2, so this run canceled none of them"
         "; select fewer jobs, or raise MaxJobsPerRun or maxJobs"
@@ -402,3 +409,10 @@ def test_protection_tag_is_compared_without_case(tags: dict[str, str], is_protec
 
 def test_protection_names_the_tag() -> None:
     assert TAGGED.protection == "the job is tagged Keep-It=true"
+
+
+def test_unreadable_flag_of_a_deletion_has_its_safe_value() -> None:
+    limits = replace(LIMITS, force=True)
+    request, ignored = parse_leniently({"jobId": "a", "force": "?", "dryRun": "?", "maxJobs": "?"}, limits, DEFAULT)
+    assert (request.force, request.dry_run, request.max_jobs) == (False, True, 100)
+    assert [rejection.field for rejection in ignored] == ["maxJobs", "force", "dryRun"]

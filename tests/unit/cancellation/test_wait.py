@@ -182,3 +182,9 @@ def test_reason_names_five_jobs_and_counts_the_others(jobs: list[Any], reason: s
     before = report(*(result(job_id, left=left) for job_id, left in jobs))
     assert wait_for_devices(before, REQUEST, None, NOW).reason == reason
     assert wait_for_devices(before, REQUEST, begun(600), NOW).reason == f"timed out after 10 min: {reason}"
+
+
+def test_run_that_has_timed_out_after_another_selection_does_not_wait() -> None:
+    before = replace(report(result("a", left=1)), wait=begun(60.0))
+    after = wait_for_devices(before, replace(REQUEST, wait_minutes=1), begun(60.0), NOW)
+    assert (after.status, after.wait) == ("UNSETTLED", None)

@@ -341,6 +341,11 @@ MESSAGES: list[Any] = [
         id="a bad job id in an expression",
     ),
     pytest.param(
+        message(Trigger=watching(dimension("a")) | {"AccountId": "999999999999"}),
+        f"Trigger.AccountId: {OTHER}",
+        id="the metric of another account",
+    ),
+    pytest.param(
         message(Trigger=calculating(input_of(), input_of(dimension("a"), AccountId="999999999999"))),
         f"Trigger.Metrics[1].AccountId: {OTHER}",
         id="a metric of another account",

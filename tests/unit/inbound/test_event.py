@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from handler.cancellation.report import Trigger
 from handler.cancellation.request import CancelReason
 from handler.cloudformation.request import CustomResourceRequest
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, Stack
-from handler.inbound.event import RejectedEvent, parse_event
+from handler.inbound.event import Event, RejectedEvent, parse_event
 from handler.inbound.terraform import TerraformRequest
 from tools.simulators.events import STACK_ID, delete_request
 
@@ -364,6 +365,11 @@ def test_any_other_notification_is_rejected(payload: object, received: str) -> N
     assert parsed(payload) == ("DIRECT", f"{NOT_AN_EVENT}{received}")
 
 
+def test_events_without_an_id_have_no_correlation_id() -> None:
+    for payload in (load("terraform-delete.json"), [1]):
+        assert parse_event(payload, STACK).correlation_id == ""
+
+
 def test_a_rejected_alarm_names_its_sender() -> None:
     message, reason = (
         message_of("alarm-by-sns.json") | {"NewStateValue": "?"},
@@ -404,7 +410,7 @@ def of_queue(*message_ids: object) -> dict[str, Any]:
 @pytest.mark.parametrize("message_ids", [("m-1",), ("m-1", "m-2", "m-3")])
 def test_messages_of_another_queue_stay_in_it(message_ids: tuple[str, ...]) -> None:
     event = parse_event(of_queue(*message_ids), STACK)
-    assert (event.trigger, event.content) == ("DIRECT", RejectedEvent(FOREIGN_QUEUE, kept_messages=message_ids))
+    assert event == Event(Trigger.DIRECT, "", RejectedEvent(FOREIGN_QUEUE, kept_messages=message_ids))
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,11 @@ def test_an_update_to_a_selection_warns_about_the_jobs_that_are_no_longer_named(
     assert plan.warnings == (
         "the input no longer names 2 jobs, such as a; they stay active unless select matches them",
     )
+    assert plan.request.criteria is not None
+    assert (plan.cancels, plan.reason) == (
+        False,
+        "update: the input is valid; jobs are canceled only when it no longer names them, or on delete",
+    )
 
 
 def test_an_update_is_bound_by_the_job_limit() -> None:

@@ -23,6 +23,7 @@ def records(*sources: object, key: str = "eventSource") -> dict[str, object]:
         ({}, "an empty object"),
         ({"a": 1}, "an object with the key a"),
         ({"c": 1, "a": 2, "b": 3}, "an object with the keys a, b, c"),
+        (dict.fromkeys("edcba"), "an object with the keys a, b, c, d, e"),
         (dict.fromkeys("gfedcba"), "an object with the keys a, b, c, d, e, 2 more"),
         ({"a b": 1, "\n\ud800": 2}, r"an object with the keys '\n\ud800', 'a b'"),
         ({"": 1}, "an object with the key ''"),
