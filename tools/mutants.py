@@ -8,17 +8,19 @@ import ast
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import libcst as cst
+import pytest
 from mutmut.mutation.data import SourceFileMutationData
 from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.mutation.file_mutation import create_mutations, deep_replace
@@ -50,11 +52,10 @@ def main() -> int:
     subprocess.run([sys.executable, "-m", "mutmut", "run"], check=True)
     paths = sorted(walk_mutatable_files())
     mutants = [mutant for path in paths for mutant in _in_functions(path)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        if not all(pool.map(_passes, paths, [path.read_text() for path in paths])):
-            raise SystemExit("the tests fail without a change")
-        changes = [(path, changed) for path in paths for changed in _changed_outside_functions(path)]
-        mutants += pool.map(_test_change, *zip(*changes, strict=True))
+    if not all(_pass([(path, path.read_text()) for path in paths])):
+        raise SystemExit("the tests fail without a change")
+    changes = [(path, changed) for path in paths for changed in _changed_outside_functions(path)]
+    mutants += [_of_change(*change, killed=not passed) for change, passed in zip(changes, _pass(changes), strict=True)]
     return _report(mutants, set(_LISTED.findall(_LIST.read_text())))
 
 
@@ -83,12 +84,12 @@ def _comment(line: cst.EmptyLine) -> str:
     return line.comment.value if line.comment else ""
 
 
-def _test_change(path: Path, changed: str) -> Mutant:
+def _of_change(path: Path, changed: str, *, killed: bool) -> Mutant:
     source = path.read_text()
     diff = list(unified_diff(source.splitlines(), changed.splitlines(), n=0, lineterm=""))
     line = int(re.findall(r"-(\d+)", diff[2])[0])
     place = ".".join((_module(path), *_names_around(line, ast.parse(source).body)))
-    return Mutant(_module(path), place, _diff(diff), not _passes(path, changed))
+    return Mutant(_module(path), place, _diff(diff), killed)
 
 
 def _names_around(line: int, body: Iterable[ast.stmt]) -> Iterator[str]:
@@ -104,19 +105,47 @@ def _diff(lines: Iterable[str]) -> str:
     return "\n".join(f"{line[0]} {line[1:].strip()}" for line in changed)
 
 
-def _passes(path: Path, source: str) -> bool:
-    """Return True if the unit tests of the module pass with `source` instead of the content of `path`."""
+def _pass(changes: Sequence[tuple[Path, str]]) -> list[bool]:
+    """Return for each change, a path and its new content, whether the unit tests of the module pass with it.
+
+    Each runs in a fork of this process, which has imported what the tests need but not what they test: imports would
+    take most of the time.
+    """
+    for library in ("boto3", "crhelper", "hypothesis", "aws_lambda_powertools", "pytest", "urllib3"):
+        import_module(library)
+    passed = [False] * len(changes)
+    running: dict[int, int] = {}
+    for index, change in enumerate(changes):
+        if len(running) == os.cpu_count():
+            _collect(running, passed)
+        process = os.fork()
+        if not process:
+            os._exit(_exit_code(*change))
+        running[process] = index
+    while running:
+        _collect(running, passed)
+    return passed
+
+
+def _collect(running: dict[int, int], passed: list[bool]) -> None:
+    process, status = os.wait()
+    passed[running.pop(process)] = os.waitstatus_to_exitcode(status) == 0
+
+
+def _exit_code(path: Path, source: str) -> int:
+    signal.alarm(_MAX_TEST_SECONDS)  # which ends the process
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(null, stream)
     with TemporaryDirectory() as directory:
         package = Path(directory) / _HANDLER.name
         shutil.copytree(_HANDLER, package)
         module = path.relative_to(_HANDLER)
         (package / module).write_text(source)
+        sys.path[:0] = [directory, "."]
         options = ["-x", "-q", "-p", "no:cacheprovider", "-o", f"pythonpath={directory} ."]
-        command = [sys.executable, "-m", "pytest", *options, f"tests/unit/{module.parent}/test_{module.name}"]
-        try:
-            return not subprocess.run(command, capture_output=True, timeout=_MAX_TEST_SECONDS, check=False).returncode
-        except subprocess.TimeoutExpired:
-            return False
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of the imported hypothesis
+        return int(pytest.main([*options, f"tests/unit/{module.parent}/test_{module.name}"]))
 
 
 def _report(mutants: list[Mutant], listed: set[tuple[str, str]]) -> int:

@@ -72,7 +72,7 @@ def _parse_notification(text: str, notification: Mapping[object, object], stack:
         message = text
     if not isinstance(message, Mapping):
         event = Event(Trigger.DIRECT, "", RejectedEvent(_not_a_message(message)))
-    elif _trigger(message, is_by_sns=True) is Trigger.TEARDOWN:
+    elif _is_custom_resource_request(message):
         return _refused(_parse(message, stack))
     else:
         event = _parse(message, stack, is_by_sns=True)
@@ -107,8 +107,12 @@ def _refused(event: Event) -> Event:
     return replace(event, content=replace(event.content, refusal=_BY_SNS))
 
 
+def _is_custom_resource_request(payload: Mapping[str, object]) -> bool:
+    return "RequestType" in payload and "ResponseURL" in payload
+
+
 def _trigger(payload: Mapping[str, object], *, is_by_sns: bool) -> Trigger:
-    if "RequestType" in payload and "ResponseURL" in payload:
+    if _is_custom_resource_request(payload):
         return Trigger.TEARDOWN
     if "detail-type" in payload:
         return Trigger.SCHEDULE if is_scheduled(payload) else Trigger.EVENT

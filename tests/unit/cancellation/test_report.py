@@ -181,3 +181,8 @@ def test_dry_run_reports_excluded_jobs() -> None:
         {"jobId": "AFR_OTA-1", "why": "owned"},
         {"jobId": "new", "why": "not older than 72 h"},
     ]
+
+
+def test_wait_and_report_begin_without_a_checked_limit_and_without_warnings() -> None:
+    assert Wait(("a",), 1.0).limit_checked is False
+    assert Report(RunStatus.SETTLED, Trigger.DIRECT).warnings == ()

@@ -416,3 +416,8 @@ def test_unreadable_flag_of_a_deletion_has_its_safe_value() -> None:
     request, ignored = parse_leniently({"jobId": "a", "force": "?", "dryRun": "?", "maxJobs": "?"}, limits, DEFAULT)
     assert (request.force, request.dry_run, request.max_jobs) == (False, True, 100)
     assert [rejection.field for rejection in ignored] == ["maxJobs", "force", "dryRun"]
+
+
+def test_limit_of_500_jobs_is_that_of_the_stack_unless_the_request_waits() -> None:
+    with pytest.raises(RequestRejected, match="or raise MaxJobsPerRun or maxJobs"):
+        check_job_limit("select", 501, 500)

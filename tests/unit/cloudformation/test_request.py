@@ -223,3 +223,7 @@ OWN = "arn:aws:lambda:eu-west-1:123456789012:function:canceler"
 def test_a_request_to_another_function_is_relayed(service_token: object, function_arn: str, is_relayed: bool) -> None:
     properties = {"JobId": "job-1"} | ({} if service_token is None else {"ServiceToken": service_token})
     assert replace(DELETE, properties=properties).is_relayed(function_arn) is is_relayed
+
+
+def test_a_request_is_not_refused_by_itself() -> None:
+    assert DELETE.refusal == ""

@@ -7,6 +7,7 @@ import pytest
 
 from handler.errors import RequestRejected
 from handler.inbound.alarm import (
+    ALARM_DETAIL_TYPES,
     is_alarm_action,
     is_alarm_notification,
     parse_alarm_action,
@@ -480,3 +481,7 @@ def test_a_notification_has_its_name_and_state(missing: str) -> None:
 def test_the_sender_is_the_alarm(payload: dict[str, object], origin: str) -> None:
     sender = sender_of_alarm(payload)
     assert (sender.asked_by, sender.reason_code, sender.comment) == (origin, "EVENT_REMEDIATION", origin)
+
+
+def test_two_detail_types_are_alarms() -> None:
+    assert ALARM_DETAIL_TYPES == ("CloudWatch Alarm State Change", "CloudWatch Alarm Contributor State Change")

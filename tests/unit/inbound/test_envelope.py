@@ -48,3 +48,9 @@ def test_a_stack_with_an_unreadable_function_has_no_account_and_region(arn: str)
 def test_the_default_reason_of_an_event_names_its_origin() -> None:
     reason = CancelReason.default("EVENT_REMEDIATION", "Requested by alarm night")
     assert CancelEvent.from_event({"jobId": "a"}, "alarm night") == CancelEvent({"jobId": "a"}, reason)
+
+
+def test_a_stack_knows_only_its_name_at_least() -> None:
+    stack = Stack("canceler")
+    values = (stack.name, stack.account, stack.region, stack.sweep_request, stack.alarm_name_prefix)
+    assert values == ("canceler", "", "", None, "")

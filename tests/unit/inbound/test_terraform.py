@@ -9,6 +9,7 @@ from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, T
 from handler.cancellation.request import CancelReason
 from handler.errors import RequestRejected
 from handler.inbound.terraform import (
+    DRY_RUN,
     Plan,
     TerraformRequest,
     conclude,
@@ -417,3 +418,7 @@ def test_a_dry_run_lets_terraform_continue_with_active_jobs(planned: Report, con
     assert continues_dry_run(planned) is continues
     if continues:
         assert conclude(DELETE, planned) == (planned, "")
+
+
+def test_the_warning_of_a_dry_run_says_that_terraform_continues() -> None:
+    assert DRY_RUN == "dry run: Terraform continues, and the active jobs were not canceled"

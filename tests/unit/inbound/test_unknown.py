@@ -2,7 +2,7 @@
 
 import pytest
 
-from handler.inbound.unknown import described
+from handler.inbound.unknown import described, not_an_event
 
 
 def records(*sources: object, key: str = "eventSource") -> dict[str, object]:
@@ -48,3 +48,10 @@ def records(*sources: object, key: str = "eventSource") -> dict[str, object]:
 )
 def test_a_payload_is_described(payload: object, description: str) -> None:
     assert described(payload) == description
+
+
+def test_the_reason_says_what_is_accepted_and_what_arrived() -> None:
+    assert not_an_event("a string") == (
+        "event: must be a CloudFormation custom resource request, an EventBridge event, a CloudWatch alarm, an SNS "
+        'notification with one of the last two, or {"cancel": {...}}; received a string'
+    )
