@@ -134,9 +134,9 @@ def _collect(running: dict[int, int], passed: list[bool]) -> None:
 
 def _exit_code(path: Path, source: str) -> int:
     signal.alarm(_MAX_TEST_SECONDS)  # which ends the process
-    null = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(null, stream)
+    with Path(os.devnull).open("w") as null:
+        for stream in (1, 2):
+            os.dup2(null.fileno(), stream)
     with TemporaryDirectory() as directory:
         package = Path(directory) / _HANDLER.name
         shutil.copytree(_HANDLER, package)
