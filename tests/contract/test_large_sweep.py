@@ -78,8 +78,8 @@ def fill(backend: IotSimulator, number_of_jobs: int) -> set[str]:
 
 @pytest.fixture
 def function(client: "IoTClient", clock: FakeClock, log: Log) -> Lambda:
-    """The function with a timeout of 25 s, and a sweep of up to 1,000 jobs."""
-    made = Lambda(clock, log, 25)
+    """The function with a timeout of 35 s, and a sweep of up to 1,000 jobs."""
+    made = Lambda(clock, log, 35)
     sweep = replace(config(limits=replace(LIMITS, max_jobs=1000)), sweep_job_id_glob="ota-*")
     made.wire(sweep, partial(IotJobs, client), FakePool())
     return made
@@ -97,12 +97,12 @@ def test_sweep_killed_twice_cancels_each_matching_job_once(backend: IotSimulator
     matching = fill(backend, 2500)
     assert len(matching) == 300
     first: Any = function.invoke(SCHEDULED)
-    function.kill_at, backend.fault = {10, 61}, function.count_call
+    function.kill_at, backend.fault = {10, 60}, function.count_call
     assert first["status"] == "UNFINISHED"
     function.run()
     assert sorted(backend.canceled) == sorted(matching)
     assert untouched(backend, matching)
-    assert (function.calls[9], function.calls[60], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
+    assert (function.calls[9], function.calls[59], function.ended["killed"]) == ("ListJobs", "CancelJob", 2)
     assert function.ended["returned"] >= 4
     assert (function.sqs.messages, function.sqs.dead_letters) == ([], [])
     assert function.reports[-1]["status"] == "SETTLED"

@@ -68,9 +68,9 @@ def server() -> FakePool:
 
 @pytest.fixture
 def new_lambda(client: "IoTClient", clock: FakeClock, log: Log, server: FakePool) -> NewLambda:
-    """At the service's default quota, with a timeout of 25 s if it is given no other."""
+    """At the service's default quota, with a timeout of 35 s if it is given no other."""
 
-    def new(limits: StackLimits, seconds: float = 25) -> Lambda:
+    def new(limits: StackLimits, seconds: float = 35) -> Lambda:
         function = Lambda(clock, log, seconds)
         function.wire(replace(config(limits=limits), cancels_per_second=10), partial(IotJobs, client), server)
         return function
