@@ -58,7 +58,7 @@ def kill_workers(canceler: Canceler) -> int:
 
 def test_a_killed_sweep_finishes_from_the_queue(bulk: Canceler) -> None:
     matching = {f"stale-{number}" for number in range(150)}
-    with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=20):
+    with IotServer(REGION) as iot, bulk.environment(AWS_ENDPOINT_URL_IOT=iot.url), bulk.short_lived(seconds=30):
         for job_id in sorted(matching | {f"other-{number}" for number in range(850)}):
             iot.backend.add_job(job_id)
         iot.backend.throttle = TokenBuckets(QUOTA)
