@@ -501,3 +501,19 @@ def test_deletion_succeeds_with_a_warning_in_an_account_with_more_canceled_jobs_
     assert [each[2] for each in simulation.timed_responses] == ["SUCCESS"]
     (warning,) = [line["message"] for line in simulation.log.lines if line["level"] == "WARNING"]
     assert warning.startswith("this run could not search all canceled jobs of the account")
+
+
+def test_message_that_another_invocation_has_is_not_replaced(new_simulation: NewSimulation) -> None:
+    """SQS still has the message, so that a second one would give CloudFormation a second response."""
+    simulation = new_simulation()
+    simulation(deletion(simulation.server))
+    calls: list[str] = []
+
+    def expired_at_the_end(call: str) -> None:
+        calls.append(call)
+        if len(calls) == 2:
+            raise ClientError({"Error": {"Code": "MessageNotInflight", "Message": "no"}}, "ChangeMessageVisibility")
+
+    simulation.sqs.fault = expired_at_the_end
+    simulation.poll()
+    assert (len(calls), len(simulation.sqs.messages), simulation.timed_responses) == (2, 1, [])
