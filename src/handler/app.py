@@ -11,7 +11,7 @@ import urllib3
 from handler.aws.eventbridge import Publisher, events_client
 from handler.aws.iot import IotJobs, iot_client
 from handler.aws.sqs import Queues, sqs_client
-from handler.cancellation.rate import Deadline, LambdaContext
+from handler.cancellation.rate import Deadline, LambdaContext, RateLimits
 from handler.cancellation.report import Report, RunStatus
 from handler.cloudformation.response import Responder
 from handler.config import Config
@@ -37,6 +37,7 @@ def wire() -> Services | Misconfigured:
         return _misconfigured(error, responder)
     return Services(
         config=config,
+        rate_limits=RateLimits(config.cancels_per_second, time.monotonic, time.sleep),
         jobs_api=partial(IotJobs, iot_client()),
         queues=Queues(sqs_client, config.backlog_queue_url, config.teardown_queue_url),
         publisher=Publisher(events_client(), config.event_bus_name),
@@ -44,6 +45,7 @@ def wire() -> Services | Misconfigured:
         telemetry=Telemetry(),
         clock=time.monotonic,
         sleep=time.sleep,
+        uniform=random.uniform,
         utc_now=lambda: datetime.now(UTC),
     )
 

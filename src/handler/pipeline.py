@@ -9,7 +9,7 @@ from handler.aws.iot import MAX_CALL_SECONDS
 from handler.aws.sqs import MAX_CALL_SECONDS as MAX_QUEUE_CALL_SECONDS
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
-from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, Sleep
+from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, RateLimits, Sleep, Uniform
 from handler.cancellation.report import Report, RunStatus, Trigger, joined
 from handler.cancellation.request import CancelReason, CancelRequest, parse_request
 from handler.cancellation.run import run
@@ -47,10 +47,12 @@ RELAYED = (
 class Services:
     """Everything that the function works with: created once for each container, or by a test.
 
-    `jobs_api` returns the IoT Jobs API behind the gate of one run. `utc_now` is timezone-aware.
+    `jobs_api` returns the IoT Jobs API behind the gate of one run. `utc_now` is timezone-aware. `uniform(a, b)` draws
+    jitter.
     """
 
     config: Config
+    rate_limits: RateLimits
     jobs_api: Callable[[Gate], JobsApi]
     queues: Queues
     publisher: Publisher
@@ -58,6 +60,7 @@ class Services:
     telemetry: Telemetry
     clock: Clock
     sleep: Sleep
+    uniform: Uniform
     utc_now: Callable[[], datetime]
 
     @property
@@ -348,8 +351,7 @@ class Invocation:
 
     def _run(self, request: CancelRequest, deadline: Deadline) -> Report:
         services, delivery = self.services, self.delivery
-        per_second = services.config.cancels_per_second
-        gate = Gate(per_second, deadline, services.clock, services.sleep, call_seconds=MAX_CALL_SECONDS)
+        gate = Gate(services.rate_limits, deadline, services.uniform, call_seconds=MAX_CALL_SECONDS)
         session = Session(
             services.jobs_api(gate),
             gate,

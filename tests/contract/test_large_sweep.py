@@ -14,7 +14,7 @@ import pytest
 
 from handler.aws.iot import IotJobs
 from handler.cancellation.job import JobStatus, JobSummary
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Gate
 from handler.cancellation.report import Trigger
 from handler.cancellation.request import CancelReason, parse_request
 from handler.cancellation.run import run
@@ -22,7 +22,7 @@ from handler.cancellation.selection import select
 from handler.cancellation.session import Session
 from tests.conftest import Log
 from tests.support.aws_lambda import Lambda
-from tests.support.fakes import LIMITS, NOW, FakeClock, config
+from tests.support.fakes import LIMITS, NOW, FakeClock, config, new_gate
 from tests.support.quotas import REGION, Quotas, iot_client
 from tests.support.response_url import FakePool
 from tools.simulators.iot import IotSimulator
@@ -114,7 +114,7 @@ def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClie
         for number in range(300):
             backend.add_job(f"job-{number}", tags={"env": "dev"})
         limits = replace(LIMITS, max_jobs=300)
-        gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
+        gate = new_gate(clock, 3600, per_second=1_000_000, sleep=lambda _seconds: None)
         request = parse_request({"select": {"tags": {"env": "dev"}}}, limits, CancelReason.default("STALE", "old"))
         report = run(Session(IotJobs(client, gate), gate, limits, lambda: NOW), request, Trigger.DIRECT)
         assert report.counts == {"CANCELED": 300}
@@ -160,7 +160,7 @@ def test_memory_of_a_plan_does_not_grow_with_the_listing(clock: FakeClock, capsy
         document = {"select": {"jobIdGlob": "ota-*", "excludeJobIdGlobs": ["ota-keep-*"], "olderThanHours": 72}}
         criteria = parse_request(document, LIMITS, CancelReason.default("STALE", "old")).criteria
         assert criteria is not None
-        gate = Gate(1_000_000, Deadline(3600, clock), clock, lambda _seconds: None, call_seconds=1.0)
+        gate = new_gate(clock, 3600, per_second=1_000_000, sleep=lambda _seconds: None)
         listing = Listing(number, gate)
         plan = partial(select, Session(listing, gate, LIMITS, clock.utc_now), criteria)
         assert len(plan().jobs) == 50  # once before, so that what is made only once does not count

@@ -11,16 +11,16 @@ from botocore.retries.quota import RetryQuota
 from botocore.retries.standard import RetryContext
 
 from handler.aws.eventbridge import events_client
-from handler.aws.iot import IotJobs, iot_client
+from handler.aws.iot import iot_client
 from handler.aws.sqs import sqs_client
 from tests.conftest import Log
 from tests.faults.matrix import NewSimulation
 from tests.faults.scenarios import Scenario
-from tests.faults.simulation import Simulation
+from tests.faults.simulation import CountedJobs, Simulation
 from tests.faults.sockets import Request, all_served_by
 from tests.faults.tally import Tally
 from tests.support.aws_lambda import new_services
-from tests.support.fakes import FakeClock, config
+from tests.support.fakes import FakeClock, config, longest
 from tools.simulators.iot import IotSimulator
 
 
@@ -80,10 +80,11 @@ def new_simulation(new_log: Callable[[], Log]) -> Iterator[NewSimulation]:
                 replace(config(limits=scenario.limits), **scenario.parameters),
                 clock,
                 log.telemetry,
-                jobs_api=partial(IotJobs, iot),
+                jobs_api=partial(CountedJobs, iot),
                 sqs=sqs,
                 events=bus,
                 http=http,
+                uniform=longest,
             )
             simulation = Simulation(services, backend, clock, log)
             simulation.reports_at = dict(scenario.reports_at)

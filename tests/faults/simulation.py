@@ -2,12 +2,15 @@
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import dataclass
 from io import StringIO
+from itertools import count
 from typing import Any, override
 
+from handler.aws.iot import IotJobs
 from handler.pipeline import Services
 from tests.conftest import Log
 from tests.faults import endpoints
@@ -25,10 +28,32 @@ SECRET = "5e6e7a5f0c"
 OTHER_ID = "other"  # the id of another requester's event
 
 
+_CALL: ContextVar[str] = ContextVar("call", default="")
+_NUMBERS = count(1)
+
+
+class CountedJobs(IotJobs):
+    """The handler's adapter, which gives all attempts of one call the same id."""
+
+    @override
+    def _call[**Parameters, Result](
+        self,
+        operation: str,
+        call: Callable[Parameters, Result],
+        *arguments: Parameters.args,
+        **parameters: Parameters.kwargs,
+    ) -> Result:
+        token = _CALL.set(f"{operation} {next(_NUMBERS)}")
+        try:
+            return super()._call(operation, call, *arguments, **parameters)
+        finally:
+            _CALL.reset(token)
+
+
 class CountedProcess(Process):
     """The process of an invocation. One that begins in the middle of another invocation has no number.
 
-    `calls` are the numbers of its calls by the id that the SDK assigns to each, or by the operation.
+    `calls` are the numbers of its calls by the id of each, or by the operation.
     """
 
     def __init__(self, number: int) -> None:
@@ -172,7 +197,7 @@ class Simulation(Lambda):
 
     def _serve(self, process: CountedProcess, request: Request, timeout: float) -> bytes:
         operation, act = self._route(request)
-        call_id = request.headers.get("amz-sdk-invocation-id", operation)
+        call_id = _CALL.get() or request.headers.get("amz-sdk-invocation-id", operation)
         if process.number and not process.busy_call and process.number <= self.busy and request.url.hostname == IOT:
             process.busy_call = call_id
         if call_id == process.busy_call:

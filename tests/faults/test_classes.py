@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from handler.cancellation.job import JobsApi, JobStatus
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Report, RunStatus, Trigger
 from handler.errors import EnqueueUnavailable, JobNotCancelable, JobsUnavailable, VisibilityUnchanged
 from handler.inbound.delivery import read_delivery
@@ -19,13 +19,13 @@ from tests.faults.matrix import NewSimulation
 from tests.faults.scenarios import RESPONSE_URL, SCENARIOS
 from tests.faults.simulation import CountedProcess, Simulation
 from tests.support.aws_lambda import Killed
+from tests.support.fakes import new_gate
 
 JOB = "firmware-1"
 
 
 def api(simulation: Simulation) -> JobsApi:
-    gate = Gate(1000, Deadline(300, simulation.clock), simulation.clock, simulation.clock.sleep, call_seconds=1.0)
-    return simulation.services.jobs_api(gate)
+    return simulation.services.jobs_api(new_gate(simulation.clock, 300, per_second=1000))
 
 
 def extend(simulation: Simulation) -> bool:

@@ -20,13 +20,23 @@ from handler.app import lambda_handler, wire
 from handler.aws.iot import IotJobs
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Gate
 from handler.config import Config
 from handler.errors import EnqueueUnavailable, ResponseUndelivered
 from handler.pipeline import Services
 from tests.conftest import Function
 from tests.support.contract import ENVIRONMENT
-from tests.support.fakes import LIMITS, FakeContext, FakeJob, Hook, failing, refused, throttled
+from tests.support.fakes import (
+    LIMITS,
+    FakeClock,
+    FakeContext,
+    FakeJob,
+    Hook,
+    failing,
+    new_gate,
+    refused,
+    throttled,
+)
 from tests.support.response_url import ResponseUrl
 from tests.support.sqs import FakeMessage
 from tools.simulators.events import STACK_ID
@@ -269,8 +279,8 @@ def test_event_that_cannot_be_enqueued_is_raised_to_lambda(function: Function) -
     assert [report["counts"] for report in function.reports] == [{"DEFERRED": 1}]
 
 
-# The run of an event reserves 12 s, that of a teardown 17 s; a call may take 14 s.
-@pytest.mark.parametrize(("seconds", "starts"), [(26.0, True), (25.999, False)])
+# The run of an event reserves 12 s, that of a teardown 17 s; a call may take 4 s.
+@pytest.mark.parametrize(("seconds", "starts"), [(16.0, True), (15.999, False)])
 def test_run_of_an_event_ends_12_s_before_the_invocation(seconds: float, starts: bool, function: Function) -> None:
     function.jobs.jobs["a"] = FakeJob()
     function({"cancel": {"jobId": "a"}}, seconds)
@@ -278,7 +288,7 @@ def test_run_of_an_event_ends_12_s_before_the_invocation(seconds: float, starts:
     assert len(function.sqs.messages) == (0 if starts else 1)
 
 
-@pytest.mark.parametrize(("seconds", "starts"), [(31.0, True), (30.999, False)])
+@pytest.mark.parametrize(("seconds", "starts"), [(21.0, True), (20.999, False)])
 def test_run_of_a_teardown_ends_17_s_before_the_invocation(seconds: float, starts: bool, function: Function) -> None:
     function.jobs.jobs["firmware-2026-11"] = FakeJob()
     event = load("custom-resource-delete.json", function.server)
@@ -333,13 +343,13 @@ def test_teardown_time_counts_from_the_signature_of_its_url(
 
 
 def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -> None:
-    """The response is due after 48 s of a ServiceTimeout of 60 s, and a call may take 14 s."""
+    """The response is due after 48 s of a ServiceTimeout of 60 s, and a call may take 4 s."""
     function.configure(limits=replace(LIMITS, max_jobs=1000))
     function.jobs.jobs |= {f"firmware-{number:04}": FakeJob(tags={"env": "dev"}) for number in range(190)}
     event = load("custom-resource-select-delete.json", function.server)
     event["ResourceProperties"] |= {"ServiceTimeout": "60"}
     report = function(event, 300)
-    assert (report["status"], function.clock.now) == ("UNSETTLED", 1034.0)
+    assert (report["status"], function.clock.now) == ("UNSETTLED", 1044.0)
 
 
 # Events for other stacks
@@ -543,8 +553,8 @@ def test_services_are_created_once_from_the_environment() -> None:
     services = wire()
     assert isinstance(services, Services)
     assert services.config == Config.from_env(LAMBDA_ENVIRONMENT)
-    gate = Gate(1, Deadline(1, services.clock), services.clock, services.sleep, call_seconds=1)
-    assert isinstance(services.jobs_api(gate), IotJobs)
+    assert isinstance(services.jobs_api(new_gate(FakeClock(), 1, per_second=1)), IotJobs)
+    assert services.rate_limits.per_second == 8
     assert isinstance(services.queues, Queues)
     assert isinstance(services.responder.http, urllib3.PoolManager)
     assert wire() is services

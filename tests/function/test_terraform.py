@@ -158,7 +158,7 @@ def test_a_failed_deletion_is_raised_and_a_repeated_one_continues(
 def test_a_deletion_that_runs_out_of_time_is_raised(resource: Resource, function: Function) -> None:
     resource.apply(jobIds=["job-1", "job-2"])
     deletion = {"cancel": {"jobIds": ["job-1", "job-2"]}, "tf": {"action": "delete", "prev_input": None}}
-    message = failure(lambda: function(deletion, seconds=25.5))
+    message = failure(lambda: function(deletion, seconds=15.5))
     assert message == (
         "job job-1 DEFERRED: OutOfTime: no time left in this invocation; "
         f"job job-2 DEFERRED: OutOfTime: no time left in this invocation; {AGAIN}"

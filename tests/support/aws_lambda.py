@@ -11,10 +11,11 @@ from unittest.mock import patch
 from handler.app import lambda_handler
 from handler.aws.eventbridge import Publisher
 from handler.aws.sqs import Queues
+from handler.cancellation.rate import RateLimits
 from handler.cloudformation.response import Responder
 from handler.pipeline import Services
 from tests.support.bus import FakeBus
-from tests.support.fakes import FakeClock, FakeContext
+from tests.support.fakes import FakeClock, FakeContext, endless, longest
 from tests.support.sqs import FakeMessage, FakeSqs
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from handler.cancellation.job import JobsApi
-    from handler.cancellation.rate import Gate
+    from handler.cancellation.rate import Gate, Uniform
     from handler.config import Config
     from handler.telemetry import Telemetry
     from tests.conftest import Log
@@ -44,18 +45,24 @@ def new_services(  # the only place that builds Services on simulators
     events: "EventBridgeClient",
     http: "urllib3.PoolManager",
     sleep: "Callable[[float], None] | None" = None,
+    uniform: "Uniform" = endless,
 ) -> Services:
-    """Wire the function's own adapters to these clients. Each jitter is the longest."""
+    """Wire the function's own adapters to these clients.
+
+    By default, an attempt of an IoT call that fails is the last one. The jitter of a response is the longest.
+    """
     sleep = sleep or clock.sleep
     return Services(
         config,
+        RateLimits(config.cancels_per_second, clock, sleep),
         jobs_api,
         Queues(lambda: sqs, config.backlog_queue_url, config.teardown_queue_url),
         Publisher(events, FakeBus.name),
-        Responder(http, sleep, lambda _least, most: most),
+        Responder(http, sleep, longest),
         telemetry,
         clock,
         sleep,
+        uniform,
         clock.utc_now,
     )
 
@@ -208,7 +215,9 @@ class Lambda:
 
     def configure(self, **changes: Any) -> None:
         """Change fields of the Config."""
-        self.services = replace(self.services, config=replace(self.services.config, **changes))
+        config, services = replace(self.services.config, **changes), self.services
+        rate_limits = RateLimits(config.cancels_per_second, services.clock, services.sleep)
+        self.services = replace(services, config=config, rate_limits=rate_limits)
 
     @property
     def reports(self) -> list[dict[str, Any]]:

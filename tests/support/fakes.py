@@ -3,6 +3,7 @@
 `FakeJobs` is the IoT simulator, which tests/contract holds to what AWS documents.
 """
 
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from handler.aws.iot import IotJobs
 from handler.cancellation.job import JobsApi
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Deadline, Gate, RateLimits, Sleep
 from handler.cancellation.request import StackLimits
 from handler.cancellation.session import Session
 from handler.config import Config
@@ -142,6 +143,24 @@ class FakeJobs(IotSimulator):
         return session(self, self._clock).api
 
 
+def longest(_least: float, most: float) -> float:
+    """Draw the longest jitter always."""
+    return most
+
+
+def endless(_least: float, _most: float) -> float:
+    """Draw a jitter for which no run has time: an attempt that fails is the call's last one."""
+    return math.inf
+
+
+def new_gate(
+    clock: FakeClock, seconds: float, *, per_second: float, call_seconds: float = 1.0, sleep: Sleep | None = None
+) -> Gate:
+    """Create the gate of a run of `seconds`, with its own rate limits, and one attempt for each call."""
+    rate_limits = RateLimits(per_second, clock, sleep or clock.sleep)
+    return Gate(rate_limits, Deadline(seconds, clock), endless, call_seconds=call_seconds)
+
+
 def session(
     jobs: FakeJobs,
     clock: FakeClock,
@@ -153,5 +172,5 @@ def session(
     **progress: Any,
 ) -> Session:
     """Create a Session with `seconds` left. By default, no call waits for the rate limit."""
-    gate = Gate(per_second, Deadline(seconds, clock), clock, clock.sleep, call_seconds=call_seconds)
+    gate = new_gate(clock, seconds, per_second=per_second, call_seconds=call_seconds)
     return Session(jobs.behind(gate), gate, limits, clock.utc_now, **progress)

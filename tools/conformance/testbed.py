@@ -1,5 +1,6 @@
 """The testbed in which an assumption is checked: jobs and devices in an account, and the handler's own code."""
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from mypy_boto3_iot import IoTClient
 from handler.aws.iot import IotJobs
 from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.job import JobsApi, JobStatus, JobSummary
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Deadline, Gate, RateLimits
 from handler.cancellation.report import JobResult
 from handler.cancellation.request import CancelReason, CancelRequest, StackLimits
 from handler.cancellation.session import Session
@@ -66,7 +67,8 @@ class IotTestbed:
 
     def session(self, *, force: bool = False) -> Session:
         """Return the handler's session with the account, without a deadline, and limited to the testbed's own jobs."""
-        gate = _PageLimit(inf, Deadline(inf, time.monotonic), time.monotonic, time.sleep, call_seconds=0.0)
+        rate_limits = RateLimits(inf, time.monotonic, time.sleep)
+        gate = _PageLimit(rate_limits, Deadline(inf, time.monotonic), random.uniform, call_seconds=0.0)
         limits = StackLimits(force, False, 1, self.prefix, "cancel-protection")  # noqa: FBT003 - dry run
         return Session(IotJobs(self.iot, gate), gate, limits, lambda: datetime.now(UTC))
 

@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 1  # the SDK's default of 60 s could outlast the deadline of an invocation
 READ_TIMEOUT_SECONDS = 3
-MAX_ATTEMPTS = 2  # a job that is still throttled after these is DEFERRED
-_MAX_BACKOFF_SECONDS = 6  # `standard` waits up to 1 s before attempt 2, and up to 5 s more for x-amz-retry-after
-MAX_CALL_SECONDS = float(MAX_ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS) + _MAX_BACKOFF_SECONDS)
+MAX_CALL_SECONDS = float(CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
+MAX_ATTEMPTS = 5  # a job that is still throttled after these is DEFERRED
 _PAGE_SIZE = 250  # jobs or executions: the maximum of the listings
 
 _RUNNING: Final = "IN_PROGRESS"
@@ -54,13 +53,16 @@ _ERRORS_BY_CODE: dict[str, type[JobsError]] = {
 
 
 def iot_client() -> "IoTClient":
-    """Return a client whose calls end within MAX_CALL_SECONDS. Retries are the SDK's."""
+    """Return a client whose calls end within MAX_CALL_SECONDS.
+
+    The SDK does not retry: its attempts would know neither the rate limit nor the deadline.
+    """
     client = boto3.client(
         "iot",
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+            retries={"mode": "standard", "total_max_attempts": 1},
         ),
     )
     for listing in ("ListJobs", "ListJobExecutionsForJob", "ListTagsForResource"):
@@ -78,7 +80,7 @@ def _check_body(operation_model: Any, response_dict: Mapping[str, Any], **_: obj
 
 
 class IotJobs:
-    """`JobsApi` over the service. Each call, and each page of a listing, passes `gate` first."""
+    """`JobsApi` over the service. Each attempt of a call, and of each page of a listing, passes `gate` first."""
 
     def __init__(self, client: "IoTClient", gate: Gate) -> None:
         self._client = client
@@ -86,13 +88,13 @@ class IotJobs:
 
     def cancel(self, job_id: str, *, force: bool, reason_code: str, comment: str) -> None:
         """CancelJob. Raises JobsError."""
-        with self._call("CancelJob"):
-            self._client.cancel_job(jobId=job_id, force=force, reasonCode=reason_code, comment=comment)
+        self._call(
+            "CancelJob", self._client.cancel_job, jobId=job_id, force=force, reasonCode=reason_code, comment=comment
+        )
 
     def describe(self, job_id: str) -> Job:
         """DescribeJob. Raises JobsError."""
-        with self._call("DescribeJob"):
-            described = self._client.describe_job(jobId=job_id).get("job", {})
+        described = self._call("DescribeJob", self._client.describe_job, jobId=job_id).get("job", {})
         if not {"jobArn", "status"} <= described.keys():
             raise JobsUnavailable("MalformedResponse", "DescribeJob returned a job without ARN or status")
         counts = described.get("jobProcessDetails", {})
@@ -132,15 +134,28 @@ class IotJobs:
 
     def cancel_execution(self, job_id: str, thing_name: str) -> None:
         """CancelJobExecution, with force. Raises JobsError."""
-        with self._call("CancelJobExecution"):
-            self._client.cancel_job_execution(jobId=job_id, thingName=thing_name, force=True)
+        self._call(
+            "CancelJobExecution", self._client.cancel_job_execution, jobId=job_id, thingName=thing_name, force=True
+        )
 
-    @contextmanager
-    def _call(self, operation: str) -> Iterator[None]:
-        """Wait for the gate, then translate the errors of the call. Raises OutOfTime, JobsError."""
-        self._gate.acquire(operation)
-        with _translated_errors():
-            yield
+    def _call[**Parameters, Result](
+        self,
+        operation: str,
+        call: Callable[Parameters, Result],
+        *arguments: Parameters.args,
+        **parameters: Parameters.kwargs,
+    ) -> Result:
+        """Wait for the gate, call, and repeat what is throttled or unavailable. Raises OutOfTime, JobsError."""
+        attempt = 1
+        while True:
+            self._gate.acquire(operation)
+            try:
+                with _translated_errors():
+                    return call(*arguments, **parameters)
+            except JobsUnavailable:
+                if attempt == MAX_ATTEMPTS or not self._gate.back_off():
+                    raise
+            attempt += 1
 
     def _pages(
         self, operation: str, listing: Callable[..., Mapping[str, Any]], parameters: Mapping[str, object]
@@ -148,8 +163,7 @@ class IotJobs:
         """Yield every page. The SDK's paginators cannot wait for the gate between two pages."""
         token: dict[str, str] = {}
         while True:
-            with self._call(operation):
-                page = listing(**parameters, **token)
+            page = self._call(operation, listing, **parameters, **token)
             yield page
             next_token = page.get("nextToken")
             if not next_token:

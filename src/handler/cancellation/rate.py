@@ -9,8 +9,13 @@ from handler.errors import OutOfTime
 
 type Clock = Callable[[], float]
 type Sleep = Callable[[float], None]
+type Uniform = Callable[[float, float], float]
 
 MAX_RUN_SECONDS = 280.0  # of the function's Timeout, 300 s
+# The calls of an operation that may start at once. The default quota is 10/s: four of these remain for other callers.
+MAX_BURST = 6.0
+# The window of the backoff. At the default quota, 80 functions that are throttled at once have their calls in it.
+MAX_BACKOFF_SECONDS = 8.0
 _TYPICAL_CALL_SECONDS = 0.1  # however high the rate limit is, each thread waits this long for a call
 
 
@@ -48,60 +53,83 @@ class Deadline:
 
 
 class RateLimit:
-    """Spaces calls evenly, for any number of threads."""
+    """A token bucket, for any number of threads: `burst` calls at once, then `per_second`."""
 
-    def __init__(self, per_second: float, clock: Clock, sleep: Sleep) -> None:
+    def __init__(self, per_second: float, clock: Clock, sleep: Sleep, *, burst: float = 1.0) -> None:
         self._interval = 1 / per_second
+        self._burst_seconds = (burst - 1) * self._interval
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
-        self._next = clock()
+        self._next = clock()  # when the next call would start if all calls were spaced evenly
 
     def acquire(self, deadline: Deadline, call_seconds: float) -> bool:
         """Wait until the next call may start. Return False, at once, if the call could outlast the deadline then."""
         with self._lock:
             now = self._clock()
-            wait = max(0.0, self._next - now)
+            wait = max(0.0, self._next - self._burst_seconds - now)
             if not deadline.allows(wait + call_seconds):
                 return False
-            self._next = now + wait + self._interval
+            self._next = max(self._next, now) + self._interval
         if wait:
             self._sleep(wait)
         return True
 
 
+class RateLimits:
+    """The rate limit of each API operation, for all runs of one container.
+
+    AWS counts its quotas for each API operation, account and Region. `per_second` is the quota or below. A run that
+    follows another one at once does not get another burst.
+    """
+
+    def __init__(self, per_second: float, clock: Clock, sleep: Sleep) -> None:
+        self.per_second = per_second
+        self.clock = clock
+        self.sleep = sleep
+        self._lock = Lock()
+        self._by_operation: dict[str, RateLimit] = {}
+
+    def of(self, operation: str) -> RateLimit:
+        """Return the rate limit of an operation, always the same one."""
+        with self._lock:
+            if operation not in self._by_operation:
+                burst = min(MAX_BURST, max(1.0, self.per_second))
+                self._by_operation[operation] = RateLimit(self.per_second, self.clock, self.sleep, burst=burst)
+            return self._by_operation[operation]
+
+
 class Gate:
     """Stands in front of an API client for one run: each operation at its own rate, and no call past the deadline.
 
-    AWS counts its quotas for each API operation, account and Region. `per_second` is the quota or below.
-    `call_seconds` is the longest that one call can take.
+    `uniform(a, b)` draws the jitter. `call_seconds` is the longest that one call can take.
     """
 
-    def __init__(
-        self, per_second: float, deadline: Deadline, clock: Clock, sleep: Sleep, *, call_seconds: float
-    ) -> None:
-        self._per_second = per_second
+    def __init__(self, rate_limits: RateLimits, deadline: Deadline, uniform: Uniform, *, call_seconds: float) -> None:
+        self._rate_limits = rate_limits
         self._deadline = deadline
-        self._clock = clock
-        self._sleep = sleep
+        self._uniform = uniform
         self._call_seconds = call_seconds
-        self._lock = Lock()
-        self._rate_limits: dict[str, RateLimit] = {}
 
     def acquire(self, operation: str) -> None:
         """Wait until `operation` may be called. Raises OutOfTime if the call might not end before the deadline."""
-        with self._lock:
-            if operation not in self._rate_limits:
-                self._rate_limits[operation] = RateLimit(self._per_second, self._clock, self._sleep)
-        if not self._rate_limits[operation].acquire(self._deadline, self._call_seconds):
+        if not self._rate_limits.of(operation).acquire(self._deadline, self._call_seconds):
             raise OutOfTime
 
     def pause(self, seconds: float) -> bool:
         """Sleep before a repeated call. Return False, at once, if the call could outlast the deadline then."""
         if not self._deadline.allows(seconds + self._call_seconds):
             return False
-        self._sleep(seconds)
+        self._rate_limits.sleep(seconds)
         return True
+
+    def back_off(self) -> bool:
+        """Sleep before the next attempt of a call that failed. Return False, at once, if there is no time for both.
+
+        Functions that run at the same time cannot know of each other. Their attempts are spread evenly over a window
+        of MAX_BACKOFF_SECONDS.
+        """
+        return self.pause(self._uniform(0.0, MAX_BACKOFF_SECONDS))
 
     def call_budget(self) -> int:
         """Return how many calls of one operation fit into half of the longest run, which a later delivery may have.
@@ -117,7 +145,7 @@ class Gate:
     def share_of_time(self, share: float) -> tuple[Deadline, int]:
         """Return when this share of the time left will have passed, and how many calls of one operation fit into it."""
         seconds = self._deadline.remaining * share
-        return Deadline(seconds, self._clock), self._calls_in(seconds)
+        return Deadline(seconds, self._rate_limits.clock), self._calls_in(seconds)
 
     def _calls_in(self, seconds: float) -> int:
-        return max(0, int(seconds * min(self._per_second, THREADS / _TYPICAL_CALL_SECONDS)))
+        return max(0, int(seconds * min(self._rate_limits.per_second, THREADS / _TYPICAL_CALL_SECONDS)))

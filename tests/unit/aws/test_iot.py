@@ -15,7 +15,7 @@ from botocore.stub import Stubber
 from handler.aws import eventbridge, sqs
 from handler.aws.iot import MAX_CALL_SECONDS, IotJobs, iot_client
 from handler.cancellation.job import Job, JobStatus, JobSummary
-from handler.cancellation.rate import Deadline, Gate
+from handler.cancellation.rate import Deadline, Gate, RateLimits, Uniform
 from handler.cancellation.request import CancelReason
 from handler.errors import (
     AccessDenied,
@@ -26,7 +26,7 @@ from handler.errors import (
     JobsUnavailable,
     OutOfTime,
 )
-from tests.support.fakes import FakeClock
+from tests.support.fakes import FakeClock, endless, longest
 from tools.simulators.faults import answer_lost, failing, throttled, unavailable
 from tools.simulators.iot import IotSimulator
 from tools.simulators.iot_server import in_process
@@ -40,10 +40,11 @@ REASON = CancelReason("a test", "STALE", "old")
 
 
 class RecordingGate(Gate):
-    """A gate without a rate limit that records the operations, for a run of `seconds`."""
+    """A gate without a rate limit that records the operations, for a run of `seconds`. Each call has one attempt."""
 
-    def __init__(self, clock: FakeClock, seconds: float = 300.0) -> None:
-        super().__init__(1_000_000.0, Deadline(seconds, clock), clock, clock.sleep, call_seconds=MAX_CALL_SECONDS)
+    def __init__(self, clock: FakeClock, seconds: float = 300.0, uniform: Uniform = endless) -> None:
+        rate_limits = RateLimits(1_000_000.0, clock, clock.sleep)
+        super().__init__(rate_limits, Deadline(seconds, clock), uniform, call_seconds=MAX_CALL_SECONDS)
         self.operations: list[str] = []
 
     @override
@@ -92,10 +93,10 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[IotSimulator]:
 # The client
 
 
-def test_the_sdk_has_timeouts_of_seconds_and_two_attempts(client: "IoTClient") -> None:
+def test_the_sdk_has_timeouts_of_seconds_and_one_attempt(client: "IoTClient") -> None:
     config: Any = client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (1, 3)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+    assert config.retries == {"mode": "standard", "total_max_attempts": 1}
 
 
 def test_the_longest_call_includes_the_wait_that_the_service_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +107,7 @@ def test_the_longest_call_includes_the_wait_that_the_service_asks_for(monkeypatc
     )
     context = RetryContext(attempt_number=1, http_response=refusal)
     assert 5 <= ExponentialBackoff(random=lambda: 1.0).delay_amount(context) <= 6
-    assert MAX_CALL_SECONDS == 2 * (1 + 3) + 6
+    assert MAX_CALL_SECONDS == 1 + 3
     assert sqs.MAX_CALL_SECONDS == eventbridge.MAX_CALL_SECONDS == 2 * (1 + 1) + 6
 
 
@@ -577,21 +578,66 @@ def test_the_body_of_an_error_is_not_checked(iot: IotJobs, responses: list[tuple
     assert (type(caught.value), caught.value.code) == (JobsError, "404")
 
 
-# Against the simulator, with the attempts of the SDK
+# Against the simulator: further attempts
+
+
+@pytest.fixture
+def retrying(client: "IoTClient", clock: FakeClock) -> IotJobs:
+    return IotJobs(client, RecordingGate(clock, uniform=longest))
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
-def test_the_sdk_makes_a_second_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
+def test_a_call_has_up_to_five_attempts(retrying: IotJobs, backend: IotSimulator, clock: FakeClock, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=1)
-    assert iot.describe("a").status == "IN_PROGRESS"
-    assert backend.calls == [("DescribeJob", "a")] * 2
+    backend.fault = failing("DescribeJob", error, times=4)
+    assert retrying.describe("a").status == "IN_PROGRESS"
+    assert backend.calls == [("DescribeJob", "a")] * 5
+    assert clock.slept == [8.0] * 4
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
-def test_the_sdk_makes_no_third_attempt(iot: IotJobs, backend: IotSimulator, error: Any) -> None:
+def test_a_call_has_no_sixth_attempt(retrying: IotJobs, backend: IotSimulator, error: Any) -> None:
     backend.add_job("a")
-    backend.fault = failing("DescribeJob", error, times=2)
+    backend.fault = failing("DescribeJob", error, times=5)
     with pytest.raises(JobsUnavailable):
-        iot.describe("a")
-    assert backend.calls == [("DescribeJob", "a")] * 2
+        retrying.describe("a")
+    assert backend.calls == [("DescribeJob", "a")] * 5
+
+
+@pytest.mark.parametrize(
+    ("operation", "call"),
+    [
+        ("CancelJob", lambda iot: iot.cancel("a", force=False, reason_code="R", comment="c")),
+        ("DescribeJob", lambda iot: iot.describe("a")),
+        ("ListTagsForResource", lambda iot: iot.tags(ARN)),
+        ("ListJobs", lambda iot: list(iot.list_jobs(JobStatus.IN_PROGRESS))),
+        ("ListJobExecutionsForJob", lambda iot: list(iot.running_things("a"))),
+        ("CancelJobExecution", lambda iot: iot.cancel_execution("a", "thing")),
+    ],
+)
+def test_each_attempt_passes_the_gate(
+    operation: str, call: Callable[[IotJobs], object], client: "IoTClient", backend: IotSimulator, clock: FakeClock
+) -> None:
+    backend.add_job("a", executions={"thing": "IN_PROGRESS"})
+    backend.fault = failing(operation, throttled, times=1)
+    gate = RecordingGate(clock, uniform=longest)
+    call(IotJobs(client, gate))
+    assert gate.operations == [operation] * 2
+
+
+def test_a_call_has_no_further_attempt_without_time_for_it(
+    client: "IoTClient", backend: IotSimulator, clock: FakeClock
+) -> None:
+    backend.add_job("a")
+    backend.fault = failing("DescribeJob", throttled, times=9)
+    gate = RecordingGate(clock, 8 + MAX_CALL_SECONDS + 1, uniform=longest)
+    with pytest.raises(JobsUnavailable) as caught:
+        IotJobs(client, gate).describe("a")
+    assert caught.value.code == "ThrottlingException"
+    assert (gate.operations, clock.slept) == (["DescribeJob"] * 2, [8.0])
+
+
+def test_a_refused_call_has_one_attempt(retrying: IotJobs, backend: IotSimulator) -> None:
+    with pytest.raises(JobNotFound):
+        retrying.describe("a")
+    assert backend.calls == [("DescribeJob", "a")]

@@ -3,9 +3,9 @@
 import pytest
 
 from handler.cancellation.parallel import in_parallel
-from handler.cancellation.rate import Deadline, Gate, RateLimit
+from handler.cancellation.rate import Deadline, Gate, RateLimit, RateLimits
 from handler.errors import OutOfTime
-from tests.support.fakes import FakeClock, FakeContext
+from tests.support.fakes import FakeClock, FakeContext, endless, new_gate
 
 # Deadline
 
@@ -132,16 +132,49 @@ def test_rate_limit_is_thread_safe(clock: FakeClock) -> None:
 
 
 def gate(clock: FakeClock, seconds: float = 300, *, per_second: float = 2, call_seconds: float = 1) -> Gate:
-    return Gate(per_second, Deadline(seconds, clock), clock, clock.sleep, call_seconds=call_seconds)
+    return new_gate(clock, seconds, per_second=per_second, call_seconds=call_seconds)
 
 
-def test_calls_of_one_operation_are_spaced_evenly(clock: FakeClock) -> None:
-    opened = gate(clock, per_second=8)
+@pytest.mark.parametrize(
+    ("per_second", "waits"),
+    [
+        (8.0, [0, 0, 0, 0, 0, 0, 0.125, 0.125]),
+        (40.0, [0, 0, 0, 0, 0, 0, 0.025, 0.025]),
+        (2.0, [0, 0, 0.5, 0.5]),
+        (1.0, [0, 1.0, 1.0]),
+        (0.5, [0, 2.0, 2.0]),
+    ],
+)
+def test_calls_of_one_operation_are_spaced_evenly_after_at_most_six(
+    per_second: float, waits: list[float], clock: FakeClock
+) -> None:
+    opened = gate(clock, per_second=per_second)
+    for wait in waits:
+        before = clock()
+        opened.acquire("CancelJob")
+        assert clock() - before == pytest.approx(wait)
+
+
+def test_a_run_has_no_other_burst_at_once(clock: FakeClock) -> None:
+    """The rate limits are those of the container: they know the calls of earlier runs."""
+    rate_limits = RateLimits(2, clock, clock.sleep)
     starts = []
-    for _ in range(5):
+    for _ in range(2):
+        of_one_run = Gate(rate_limits, Deadline(300, clock), endless, call_seconds=1)
+        for _ in range(3):
+            of_one_run.acquire("CancelJob")
+            starts.append(clock())
+    assert starts == [1000.0, 1000.0, 1000.5, 1001.0, 1001.5, 1002.0]
+
+
+def test_idle_time_fills_the_burst_and_no_more(clock: FakeClock) -> None:
+    opened = gate(clock, per_second=2)
+    starts = []
+    for idle in (0, 0, 0, 100, 0, 0):
+        clock.now += idle
         opened.acquire("CancelJob")
         starts.append(clock())
-    assert starts == [1000.0, 1000.125, 1000.25, 1000.375, 1000.5]
+    assert starts == [1000.0, 1000.0, 1000.5, 1100.5, 1100.5, 1101.0]
 
 
 def test_first_call_of_each_operation_is_immediate(clock: FakeClock) -> None:
@@ -154,18 +187,18 @@ def test_first_call_of_each_operation_is_immediate(clock: FakeClock) -> None:
 
 
 def test_operations_do_not_delay_each_other(clock: FakeClock) -> None:
-    opened = gate(clock)
+    opened = gate(clock, per_second=1)
     starts = []
     for operation in ("CancelJob", "CancelJob", "DescribeJob", "DescribeJob", "CancelJob", "DescribeJob"):
         opened.acquire(operation)
         starts.append((operation, clock()))
     assert starts == [
         ("CancelJob", 1000.0),
-        ("CancelJob", 1000.5),
-        ("DescribeJob", 1000.5),
-        ("DescribeJob", 1001.0),
         ("CancelJob", 1001.0),
-        ("DescribeJob", 1001.5),
+        ("DescribeJob", 1001.0),
+        ("DescribeJob", 1002.0),
+        ("CancelJob", 1002.0),
+        ("DescribeJob", 1003.0),
     ]
 
 
@@ -184,15 +217,15 @@ def test_gate_raises_out_of_time_if_the_call_could_outlast_the_deadline(
         closing.acquire("CancelJob")
 
 
-@pytest.mark.parametrize(("seconds", "is_allowed"), [(1.5, True), (1.499, False)])
+@pytest.mark.parametrize(("seconds", "is_allowed"), [(2.0, True), (1.999, False)])
 def test_gate_raises_out_of_time_without_waiting_if_the_wait_and_the_call_do_not_fit(
     seconds: float, is_allowed: bool, clock: FakeClock
 ) -> None:
-    closing = gate(clock, seconds)
+    closing = gate(clock, seconds, per_second=1)
     closing.acquire("CancelJob")
     if is_allowed:
         closing.acquire("CancelJob")
-        assert clock.slept == [0.5]
+        assert clock.slept == [1.0]
         return
     with pytest.raises(OutOfTime):
         closing.acquire("CancelJob")
@@ -200,7 +233,7 @@ def test_gate_raises_out_of_time_without_waiting_if_the_wait_and_the_call_do_not
 
 
 def test_operation_out_of_time_does_not_close_the_gate_for_others(clock: FakeClock) -> None:
-    closing = gate(clock, 1.2)
+    closing = gate(clock, 1.2, per_second=1)
     closing.acquire("CancelJob")
     with pytest.raises(OutOfTime):
         closing.acquire("CancelJob")
@@ -212,7 +245,7 @@ def test_operation_out_of_time_does_not_close_the_gate_for_others(clock: FakeClo
 def test_gate_is_thread_safe(clock: FakeClock) -> None:
     """Threads that call an operation for the first time share one rate limit."""
     waits: list[float] = []
-    opened = Gate(1, Deadline(10_000, clock), clock, waits.append, call_seconds=1)
+    opened = new_gate(clock, 10_000, per_second=1, sleep=waits.append)
     operations = ["CancelJob", "DescribeJob"] * 250
     in_parallel(opened.acquire, operations)
     assert sorted(waits) == sorted([float(number) for number in range(1, 250)] * 2)
@@ -227,6 +260,21 @@ def test_pause_sleeps_only_if_a_call_fits_after_it(
 ) -> None:
     assert gate(clock, seconds).pause(pause) is is_taken
     assert clock.slept == ([pause] if is_taken else [])
+
+
+@pytest.mark.parametrize(("seconds", "is_taken"), [(9.0, True), (8.999, False)])
+def test_back_off_sleeps_up_to_eight_seconds_if_a_call_fits_after_it(
+    seconds: float, is_taken: bool, clock: FakeClock
+) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def uniform(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return most
+
+    retrying = Gate(RateLimits(8, clock, clock.sleep), Deadline(seconds, clock), uniform, call_seconds=1)
+    assert retrying.back_off() is is_taken
+    assert (drawn, clock.slept) == ([(0.0, 8.0)], [8.0] if is_taken else [])
 
 
 # A thread waits for its call, so that ten threads make 100 calls a second at most.
