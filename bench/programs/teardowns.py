@@ -25,7 +25,7 @@ WAITING: Sequence["QueueAttributeNameType"] = (
     "ApproximateNumberOfMessagesDelayed",
     "ApproximateNumberOfMessagesNotVisible",
 )
-DELAY_SECONDS, VISIBILITY_SECONDS = 20, 330  # the queue's in the template
+DELAY_SECONDS, VISIBILITY_SECONDS = 5, 330  # the queue's in the template
 POLL_SECONDS = 0.1  # of an empty queue; Lambda's poller uses long polls
 
 sqs = boto3.client("sqs")

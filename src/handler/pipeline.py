@@ -21,7 +21,7 @@ from handler.cloudformation.response import Responder, is_allowed_url
 from handler.cloudformation.teardown import Response, plan_deletion, respond_to_deletion, validate
 from handler.config import Config
 from handler.errors import EnqueueRefused, EnqueueUnavailable, MessageNotInFlight, RequestRejected, VisibilityUnchanged
-from handler.inbound.delivery import MIN_RUN_SECONDS, Delivery, Next
+from handler.inbound.delivery import MIN_RUN_SECONDS, RETRY_SECONDS, Delivery, Next
 from handler.inbound.envelope import CancelEvent, IgnoredEvent, at
 from handler.inbound.event import Event, RejectedEvent
 from handler.inbound.terraform import DRY_RUN, TerraformRequest, conclude, continues_dry_run, plan_action
@@ -312,7 +312,7 @@ class Invocation:
         following = None if report.dry_run else self.delivery.next(report, self.services.now)
         if following is None:
             return response, None
-        seconds = MIN_POLL_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
+        seconds = RETRY_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
         if not respond_by.allows(seconds + MIN_RUN_SECONDS):
             return response.as_final(), None
         return response, following
@@ -334,7 +334,7 @@ class Invocation:
             replaced = None if following.attributes else delivery.message
             try:
                 self.services.queues.enqueue_teardown(delivery.payload, attributes, resource.identity, replaced)
-                return Next(MIN_POLL_SECONDS, attributes), ""
+                return Next(RETRY_SECONDS, attributes), ""
             except EnqueueRefused as error:
                 is_retried = delivery.is_retried_by_lambda(resource.signed_at, respond_by)
                 if isinstance(error, EnqueueUnavailable) and is_retried and not delivery.message:

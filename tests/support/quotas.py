@@ -22,7 +22,7 @@ def iot_client() -> "IoTClient":
         region_name=REGION,
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=SdkConfig(retries={"mode": "standard", "total_max_attempts": 2}),
+        config=SdkConfig(retries={"mode": "standard", "total_max_attempts": 1}),
     )
 
 

@@ -58,7 +58,7 @@ class FakeSqs:
     arn = "arn:aws:sqs:eu-west-1:123456789012:canceler-Backlog-1ABC"
     teardown_url = "https://sqs.eu-west-1.amazonaws.com/123456789012/canceler-Teardowns-1ABC.fifo"
     teardown_arn = "arn:aws:sqs:eu-west-1:123456789012:canceler-Teardowns-1ABC.fifo"
-    teardown_delay = 20.0
+    teardown_delay = 5.0
     visibility_timeout = 330.0
     max_receive_count = 100
 

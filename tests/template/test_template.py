@@ -9,8 +9,7 @@ from moto.events.models import EventPattern
 
 from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
-from handler.cancellation.wait import MIN_POLL_SECONDS
-from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS
+from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS, RETRY_SECONDS
 from tests.support.template import ROOT, load_template, resolved
 
 TEMPLATE = load_template()
@@ -298,10 +297,9 @@ def test_only_the_teardown_queues_are_fifo() -> None:
     }
 
 
-def test_a_teardown_is_delayed_until_its_first_poll() -> None:
+def test_a_teardown_is_delayed_as_another_event() -> None:
     """A message of a FIFO queue has no delay of its own."""
-    assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == MIN_POLL_SECONDS
-    assert MIN_POLL_SECONDS == 20
+    assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == RETRY_SECONDS == 5
 
 
 @pytest.mark.parametrize(("queue", "failure_queue"), [("Backlog", "FailureQueue"), ("Teardowns", "TeardownFailures")])

@@ -84,12 +84,12 @@ def _run_selection(
     for number in range(rounds):
         is_first = number == 0 and not limit_checked
         try:
-            selection = select(session, criteria, request.max_jobs if is_first else None)
+            selection = select(session, criteria, request.max_jobs if is_first else None, known=results | excluded)
         except JobsError as error:
             if number == 0 and not isinstance(error, JobsUnavailable):
                 raise RequestRejected("select", f"the selection failed: {error}") from error
             return _unfinished(request, trigger, results.values(), f"the selection failed: {error}")
-        new = [job.job_id for job in selection.jobs if job.job_id not in results and job.job_id not in excluded]
+        new = [job.job_id for job in selection.jobs]
         if is_first:
             check_job_limit(
                 "select",

@@ -40,8 +40,10 @@ class EarlierCancellations:
     is_complete: bool
 
 
-def select(session: Session, criteria: Criteria, max_jobs: int | None = None) -> Selection:
-    """List the active jobs, and return those that match.
+def select(
+    session: Session, criteria: Criteria, max_jobs: int | None = None, *, known: Container[str] = ()
+) -> Selection:
+    """List the active jobs, and return those that match and are not `known`, for which no call is made.
 
     With `max_jobs`, the job limit, the selection is the first one of an event. Then it raises RequestRejected if it
     needs more calls for single jobs than half of the longest run has time for. If it has more jobs than the limit, jobs
@@ -55,7 +57,7 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
         if len(excluded) < MAX_EXCLUDED:
             excluded.append(ExcludedJob(job_id, why))
 
-    candidates, scheduled = _candidates(session, criteria, exclude)
+    candidates, scheduled = _candidates(session, criteria, known, exclude)
     for job_id in _greengrass_deployments(session.api, candidates, criteria, call_budget):
         exclude(job_id, "owned by AWS IoT Greengrass")
         del candidates[job_id]
@@ -70,7 +72,7 @@ def select(session: Session, criteria: Criteria, max_jobs: int | None = None) ->
 
 
 def _candidates(
-    session: Session, criteria: Criteria, exclude: Callable[[str, str], None]
+    session: Session, criteria: Criteria, known: Container[str], exclude: Callable[[str, str], None]
 ) -> tuple[dict[str, JobSummary], set[str]]:
     """Return the active jobs that match by what a listing returns, and the ids of those that are SCHEDULED."""
     now = session.utc_now()
@@ -78,7 +80,7 @@ def _candidates(
     scheduled: set[str] = set()
     for status in criteria.statuses:
         for summary in session.api.list_jobs(status):
-            if not _is_in_scope(summary, criteria, session.limits.job_id_prefix):
+            if summary.job_id in known or not _is_in_scope(summary, criteria, session.limits.job_id_prefix):
                 continue
             if summary.job_id.startswith(OTA_PREFIX):
                 exclude(summary.job_id, "owned by FreeRTOS over-the-air updates")

@@ -10,7 +10,7 @@ from math import ceil
 from handler.cancellation.report import JobResult, Report, RunStatus, Wait, counted
 from handler.cancellation.request import CancelRequest
 
-MIN_POLL_SECONDS = 20  # also the delay of the teardowns' queue
+MIN_POLL_SECONDS = 20
 _MAX_POLLS = 50  # 50 minutes, the longest wait, make 50 polls of 60 s
 _MAX_JOBS_IN_REASON = 5
 
