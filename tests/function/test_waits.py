@@ -144,17 +144,17 @@ def three_jobs() -> dict[str, FakeJob]:
 
 def test_deletion_gets_one_response_when_all_devices_have_reported(new_simulation: NewSimulation) -> None:
     simulation = new_simulation()
-    simulation.reports_at = {("firmware", "thing-1"): 45, ("firmware", "thing-2"): 95}
+    simulation.reports_at = {("firmware", "thing-1"): 30, ("firmware", "thing-2"): 80}
     simulation(deletion(simulation.server))
     (message,) = simulation.sqs.messages
     assert (bool(message.group), simulation.timed_responses, message.visible_at - simulation.clock.start) == (
         True,
         [],
-        20,
+        5,
     )
     simulation.run_all()
-    assert simulation.polls == [20, 40, 60, 80, 100]
-    assert simulation.timed_responses == [(100, "response", "SUCCESS", "")]
+    assert simulation.polls == [5, 25, 45, 65, 85]
+    assert simulation.timed_responses == [(85, "response", "SUCCESS", "")]
     assert simulation.ended.total() == 6
     assert simulation.jobs.calls == [("CancelJob", "firmware"), *[("DescribeJob", "firmware")] * 6]
     results = [(report["status"], report["reason"]) for report in simulation.reports]
@@ -177,15 +177,15 @@ def test_deletion_of_a_selection_waits_for_all_its_jobs_and_selects_again(
 ) -> None:
     simulation = new_simulation(three_jobs())
     simulation.reports_at = {
-        ("firmware-1", "thing-1"): 25,
-        ("firmware-1", "thing-2"): 70,
-        ("firmware-2", "thing-3"): 30,
+        ("firmware-1", "thing-1"): 10,
+        ("firmware-1", "thing-2"): 55,
+        ("firmware-2", "thing-3"): 15,
     }
     simulation(deletion(simulation.server, which="Select"))
     before = len(simulation.jobs.calls)
     simulation.run_all()
-    assert simulation.polls == [20, 40, 60, 80]
-    assert simulation.timed_responses == [(80, "response", "SUCCESS", "")]
+    assert simulation.polls == [5, 25, 45, 65]
+    assert simulation.timed_responses == [(65, "response", "SUCCESS", "")]
     assert Counter(simulation.jobs.calls[before:-6]) == {
         ("DescribeJob", "firmware-1"): 4,
         ("DescribeJob", "firmware-2"): 4,
@@ -199,12 +199,12 @@ def test_deletion_of_a_selection_waits_for_all_its_jobs_and_selects_again(
 
 
 def test_throttled_poll_is_retried(new_simulation: NewSimulation) -> None:
-    simulation = new_simulation(ends_at=30)
+    simulation = new_simulation(ends_at=15)
     simulation(deletion(simulation.server))
     simulation.jobs.fault = failing("DescribeJob", throttled, times=2)
     simulation.run_all()
-    assert simulation.polls == [20, 25, 35]
-    assert simulation.timed_responses == [(35, "response", "SUCCESS", "")]
+    assert simulation.polls == [5, 10, 20]
+    assert simulation.timed_responses == [(20, "response", "SUCCESS", "")]
 
 
 # Timeouts
@@ -230,14 +230,14 @@ def test_deletion_with_continue_succeeds_with_a_warning_after_its_wait(
 ) -> None:
     simulation = new_simulation()
     simulation(deletion(simulation.server, OnIncomplete="CONTINUE"))
-    while len(simulation.polls) < 14:
+    while len(simulation.polls) < 15:  # at 5, 25 … 285 s
         simulation.poll()
-    assert [line["message"] for line in simulation.log.lines] == ["report"] * 15
+    assert [line["message"] for line in simulation.log.lines] == ["report"] * 16
     assert {line["level"] for line in simulation.log.lines} == {"INFO"}
     assert "TeardownsContinued" not in capsys.readouterr().out
     simulation.run_all()
     assert simulation.timed_responses == [(300, "response", "SUCCESS", TIMED_OUT.format(5) + log_location())]
-    assert [(line["level"], line["message"]) for line in simulation.log.lines[15:]] == [
+    assert [(line["level"], line["message"]) for line in simulation.log.lines[16:]] == [
         ("WARNING", TIMED_OUT.format(5)),
         ("WARNING", "report"),
     ]
@@ -246,15 +246,17 @@ def test_deletion_with_continue_succeeds_with_a_warning_after_its_wait(
 
 
 # ServiceTimeout and minutes → when the response is sent: once another poll and 30 s for it would be too late.
+# The first poll is 5 s after the first delivery.
 RESPONDS_AT: dict[tuple[str, str], float] = {
-    ("50", "5"): 0,
-    ("62", "5"): 0,
-    ("63", "5"): 20,
-    ("120", "5"): 60,
-    ("300", "5"): 200,
-    ("360", "5"): 260,
+    ("43", "5"): 0,
+    ("44", "5"): 5,
+    ("68", "5"): 5,
+    ("69", "5"): 25,
+    ("120", "5"): 65,
+    ("300", "5"): 205,
+    ("360", "5"): 265,
     ("420", "5"): 300,
-    ("900", "50"): 800,
+    ("900", "50"): 785,
     ("3120", "50"): 3000,
 }
 
@@ -278,24 +280,24 @@ def test_deletion_gets_its_response_before_the_service_timeout(
 
 
 # The deliveries of one Delete with a wait of 20 min, and the time at which its devices report → when each response is
-# sent. Polls are at 20, 44, 68 … 140 … 716 s. SQS drops duplicates for 300 s.
+# sent. Polls are at 5, 29, 53 … 149 … 701 s. SQS drops duplicates for 300 s.
 @pytest.mark.parametrize("polls_first", [False, True], ids=["deliveries-first", "polls-first"])
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 @pytest.mark.parametrize(
     ("times", "ends_at", "responds_at"),
     [
-        ((0, 0), 130, [140]),
-        ((0, 139), 130, [139, 140]),
-        ((0, 140), 130, [140, 140]),
-        ((0, 150), 130, [140, 150]),
-        ((0, 301), 130, [140, 301]),
-        ((0, 2000), 130, [140, 2000]),
-        ((0, 0, 20, 44, 68), 130, [140]),
-        ((0, 60, 140, 200, 400), 130, [140, 140, 200, 400]),
-        ((0, 299), 700, [716]),
-        ((0, 350), 700, [716, 716]),
-        ((0, 290, 310, 590, 620), 700, [716, 716, 716]),
-        ((0, 699, 715), 700, [715, 716, 719]),
+        ((0, 0), 130, [149]),
+        ((0, 148), 130, [148, 149]),
+        ((0, 149), 130, [149, 149]),
+        ((0, 150), 130, [149, 150]),
+        ((0, 301), 130, [149, 301]),
+        ((0, 2000), 130, [149, 2000]),
+        ((0, 0, 5, 29, 53), 130, [149]),
+        ((0, 60, 149, 200, 400), 130, [149, 149, 200, 400]),
+        ((0, 299), 700, [701]),
+        ((0, 350), 700, [701, 701]),
+        ((0, 290, 310, 590, 620), 700, [701, 701, 701]),
+        ((0, 699, 700), 700, [700, 701, 704]),
     ],
 )
 def test_redelivered_deletion_gets_the_same_response_once_its_devices_are_done(
@@ -352,17 +354,28 @@ def sqs_fault(*failing_calls: tuple[str, int]) -> Callable[[str], None]:
     return fault
 
 
-@pytest.mark.parametrize("call", [EXTEND, CHANGE])
-@pytest.mark.parametrize("number", [1, 9, 0], ids=["first", "ninth", "every"])
+# A poll that fails to change the visibility timeout sends a new message, whose first delivery is 5 s later.
+@pytest.mark.parametrize(
+    ("call", "number", "polls"),
+    [
+        (EXTEND, 1, range(5, 266, 20)),
+        (EXTEND, 9, range(5, 266, 20)),
+        (EXTEND, 0, range(5, 266, 20)),
+        (CHANGE, 1, [5, *range(10, 251, 20)]),
+        (CHANGE, 9, [*range(5, 166, 20), *range(170, 251, 20)]),
+        (CHANGE, 0, range(5, 251, 5)),
+    ],
+    ids=[f"{number}-{call}" for call in (EXTEND, CHANGE) for number in ("first", "ninth", "every")],
+)
 @pytest.mark.parametrize("which", ["JobId", "Select"])
 def test_failed_change_of_a_visibility_timeout_neither_delays_nor_decides_the_response(
-    call: str, number: int, which: str, new_simulation: NewSimulation
+    call: str, number: int, polls: Sequence[float], which: str, new_simulation: NewSimulation
 ) -> None:
-    simulation = new_simulation(ends_at=250)
+    simulation = new_simulation(ends_at=248)
     simulation.sqs.fault = sqs_fault((call, number))
     simulation.run_all((0, deletion(simulation.server, which=which, ServiceTimeout="420")))
-    assert simulation.timed_responses == [(260, "response", "SUCCESS", "")]
-    assert simulation.polls == [*range(20, 261, 20)]
+    assert simulation.timed_responses == [(polls[-1], "response", "SUCCESS", "")]
+    assert simulation.polls == [*polls]
     assert (set(simulation.ended), simulation.sqs.duplicates) == ({"returned"}, 0)
     failed = [line["message"] for line in simulation.log.lines if line["message"] != "report"]
     error = "An error occurred (ServiceUnavailable) when calling the ChangeMessageVisibility operation: no"
@@ -381,13 +394,13 @@ def test_deletion_gets_its_response_at_once_if_no_later_delivery_is_in_time(
     simulation.sqs.fault = sqs_fault((CHANGE, 9), (SEND, 2))
     simulation.run_all((0, deletion(simulation.server, ServiceTimeout="420", OnIncomplete=on_incomplete)))
     reason = f"2 devices still run job firmware; {SEND_FAILED}{log_location()}"
-    assert simulation.timed_responses == [(180, "response", status, reason)]
+    assert simulation.timed_responses == [(165, "response", status, reason)]
 
 
-# The ninth poll is at 180 s. Its message comes back at 490 s at the latest, and a run begins only if it has 30 s until
+# The ninth poll is at 165 s. Its message comes back at 475 s at the latest, and a run begins only if it has 30 s until
 # the response is due, 60 s before the ServiceTimeout: 300 + 30 + 30 s must be left.
 @pytest.mark.parametrize(
-    ("timeout", "at", "status"), [("600", 490, "SUCCESS"), ("599", 180, "FAILED"), ("3600", 490, "SUCCESS")]
+    ("timeout", "at", "status"), [("585", 475, "SUCCESS"), ("584", 165, "FAILED"), ("3600", 475, "SUCCESS")]
 )
 def test_message_that_comes_back_in_time_by_itself_continues(
     timeout: str, at: float, status: str, new_simulation: NewSimulation
@@ -401,8 +414,8 @@ def test_message_that_comes_back_in_time_by_itself_continues(
 @pytest.mark.parametrize(
     ("failing_calls", "polls"),
     [
-        ([(SEND, 2)], [20, 25]),
-        ([(SEND, 2), (CHANGE, 1)], [20, 330]),
+        ([(SEND, 2)], [5, 10]),
+        ([(SEND, 2), (CHANGE, 1)], [5, 315]),
     ],
     ids=["the same message soon", "the same message by itself"],
 )
@@ -410,7 +423,7 @@ def test_message_stays_if_the_one_with_more_progress_cannot_be_sent(
     failing_calls: list[tuple[str, int]], polls: list[float], new_simulation: NewSimulation
 ) -> None:
     """The first poll cancels the job and would begin the wait."""
-    simulation = new_simulation(ends_at=22)
+    simulation = new_simulation(ends_at=7)
     simulation.jobs.fault = failing("CancelJob", throttled, times=1)
     simulation.sqs.fault = sqs_fault(*failing_calls)
     simulation.run_all((0, deletion(simulation.server)))
@@ -438,7 +451,19 @@ def test_invocation_without_time_for_a_second_call_sends_no_message(new_simulati
     assert simulation.sqs.messages == sent
     simulation.sqs.fault, simulation.seconds = None, 300.0
     simulation.poll()
-    assert simulation.polls == [20, 45]
+    assert simulation.polls == [5, 30]
+
+
+# Parameters of the stack that change during a wait
+
+
+# The polls of a wait whose devices report at 62 s. A teardown is first polled after the delay of its queue, 5 s.
+POLLS: dict[str, list[float]] = {
+    "JobId": [5, 25, 45, 65],
+    "Select": [5, 25, 45, 65],
+    "event": [20, 40, 60, 80],
+    "event that selects": [20, 40, 60, 80],
+}
 
 
 def new_event(simulation: Simulation, kind: str, minutes: int = 5) -> object:
@@ -447,18 +472,15 @@ def new_event(simulation: Simulation, kind: str, minutes: int = 5) -> object:
     return deletion(simulation.server, str(minutes), which=kind)
 
 
-# Parameters of the stack that change during a wait
-
-
-@pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
+@pytest.mark.parametrize("kind", POLLS)
 def test_new_force_ends_no_execution_of_a_wait_in_progress(kind: str, new_simulation: NewSimulation) -> None:
-    simulation = new_simulation(ends_at=70)
+    simulation = new_simulation(ends_at=62)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     simulation(selecting if kind == "event that selects" else new_event(simulation, kind))
     simulation.poll()
     simulation.configure(limits=FORCED)
     simulation.run_all()
-    assert (simulation.polls, simulation.jobs.executions_canceled) == ([20, 40, 60, 80], [])
+    assert (simulation.polls, simulation.jobs.executions_canceled) == (POLLS[kind], [])
     assert simulation.reports[-1]["force"] is False
 
 
@@ -471,23 +493,23 @@ def test_new_deletion_with_force_ends_the_executions_of_an_unfinished_one(
     simulation.poll()
     assert simulation.timed_responses == []
     simulation.configure(limits=FORCED)
-    simulation.run_all((30, deletion(simulation.server, which=which, request_id="r-2", path="second")))
+    simulation.run_all((15, deletion(simulation.server, which=which, request_id="r-2", path="second")))
     assert sorted(simulation.jobs.executions_canceled) == [("firmware", "thing-1"), ("firmware", "thing-2")]
-    assert simulation.timed_responses == [(30, "second", "SUCCESS", ""), (40, "response", "SUCCESS", "")]
+    assert simulation.timed_responses == [(15, "second", "SUCCESS", ""), (25, "response", "SUCCESS", "")]
 
 
-@pytest.mark.parametrize("kind", ["JobId", "Select", "event", "event that selects"])
+@pytest.mark.parametrize("kind", POLLS)
 def test_new_prefix_does_not_end_a_wait(kind: str, new_simulation: NewSimulation) -> None:
     """The job is canceled. A response of SUCCESS would let CloudFormation delete the bucket that devices still use."""
-    simulation = new_simulation(ends_at=70)
+    simulation = new_simulation(ends_at=62)
     selecting = {"cancel": {"select": {"jobIdGlob": "firmware*"}, "waitForExecutionsMinutes": 5}}
     simulation(selecting if kind == "event that selects" else new_event(simulation, kind))
     simulation.poll()
     simulation.configure(limits=replace(LIMITS, job_id_prefix="ota-"))
     simulation.run_all()
-    assert simulation.polls == [20, 40, 60, 80]
+    assert simulation.polls == POLLS[kind]
     assert [report["status"] for report in simulation.reports] == ["UNFINISHED"] * 4 + ["SETTLED"]
-    assert simulation.timed_responses == ([(80, "response", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
+    assert simulation.timed_responses == ([(65, "response", "SUCCESS", "")] if kind in {"JobId", "Select"} else [])
 
 
 def test_deletion_succeeds_with_a_warning_in_an_account_with_more_canceled_jobs_than_can_be_listed(
