@@ -341,7 +341,8 @@ class Invocation:
                     self._record(Result(report, following))
                     raise
                 refusal = str(error)
-        same_message = Next(min(delivery.retry_seconds, MIN_POLL_SECONDS))
+        soon = min(delivery.retry_seconds, MIN_POLL_SECONDS)
+        same_message = Next(soon if respond_by.allows(soon + MIN_RUN_SECONDS) else RETRY_SECONDS)
         can_change = following.attributes and invocation.allows(MAX_QUEUE_CALL_SECONDS)
         if can_change and self._redeliver_after(same_message.seconds):
             return same_message, ""

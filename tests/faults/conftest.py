@@ -20,7 +20,7 @@ from tests.faults.simulation import CountedJobs, Simulation
 from tests.faults.sockets import Request, all_served_by
 from tests.faults.tally import Tally
 from tests.support.aws_lambda import new_services
-from tests.support.fakes import FakeClock, config, longest
+from tests.support.fakes import FakeClock, config
 from tools.simulators.iot import IotSimulator
 
 
@@ -32,6 +32,11 @@ def tally(record_property: Callable[[str, object], None]) -> Tally:
 
 def _greatest_delay(_backoff: object, context: RetryContext) -> float:
     return float(2 ** (context.attempt_number - 1))
+
+
+def one_second(_least: float, _most: float) -> float:
+    """Draw the jitter of IoT calls."""
+    return 1.0
 
 
 @pytest.fixture(scope="package")
@@ -84,7 +89,7 @@ def new_simulation(new_log: Callable[[], Log]) -> Iterator[NewSimulation]:
                 sqs=sqs,
                 events=bus,
                 http=http,
-                uniform=longest,
+                uniform=one_second,
             )
             simulation = Simulation(services, backend, clock, log)
             simulation.reports_at = dict(scenario.reports_at)

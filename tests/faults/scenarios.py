@@ -126,7 +126,8 @@ LEFTOVER: Fields = {
     "comment": TEARDOWN[1],
 }
 NO_LEFTOVER: End = ("CANCELED", {"thing-1": "CANCELED", "site:thing-2": "CANCELED"})
-ENDS_AT_10, ENDS_AT_30 = {("firmware", "thing-1"): 10.0}, {("firmware", "thing-1"): 30.0}
+# Between two polls: those of a teardown begin 5 s after the cancel, those of a request 20 s after it.
+ENDS_AT_10, ENDS_AT_12, ENDS_AT_30 = ({("firmware", "thing-1"): at} for at in (10.0, 12.0, 30.0))
 OF_THE_STACK: Fields = {**OLD, "tags": {"iot-job-canceler:stack-id": STACK_ID}}
 OF_FLEET_IN_DEV: Fields = {
     **OLD,
@@ -208,7 +209,7 @@ SCENARIOS: dict[str, Scenario] = {
         ends={"firmware": HAS_RUN},
         reason=TEARDOWN,
         response=success("firmware", JobId="firmware", Force="false"),
-        reports_at=ENDS_AT_30,
+        reports_at=ENDS_AT_12,
     ),
     "Delete with force": Scenario(
         custom_resource("Delete", "firmware", JobId="firmware"),
@@ -248,7 +249,7 @@ SCENARIOS: dict[str, Scenario] = {
         ends={"firmware": HAS_RUN},
         reason=TEARDOWN,
         response=success(SELECTION_ID, Force="false"),
-        reports_at=ENDS_AT_30,
+        reports_at=ENDS_AT_12,
     ),
     "Delete of a selection with force": Scenario(
         custom_resource("Delete", SELECTION_ID, Select={"JobIdGlob": "firmware*"}),

@@ -19,13 +19,13 @@ from tests.faults.matrix import NewSimulation
 from tests.faults.scenarios import RESPONSE_URL, SCENARIOS
 from tests.faults.simulation import CountedProcess, Simulation
 from tests.support.aws_lambda import Killed
-from tests.support.fakes import new_gate
+from tests.support.fakes import longest, new_gate
 
 JOB = "firmware-1"
 
 
 def api(simulation: Simulation) -> JobsApi:
-    return simulation.services.jobs_api(new_gate(simulation.clock, 300, per_second=1000))
+    return simulation.services.jobs_api(new_gate(simulation.clock, 300, per_second=1000, uniform=longest))
 
 
 def extend(simulation: Simulation) -> bool:

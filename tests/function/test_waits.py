@@ -432,6 +432,16 @@ def test_message_stays_if_the_one_with_more_progress_cannot_be_sent(
     assert set(simulation.ended) == {"returned"}
 
 
+def test_message_that_stays_comes_back_sooner_if_its_response_is_due_soon(new_simulation: NewSimulation) -> None:
+    """After six attempts, 20 s are usual. But the response is due 35.4 s later, and a run needs 30 s until then."""
+    simulation = new_simulation(ends_at=58)
+    simulation.jobs.fault = failing("CancelJob", throttled, times=5)
+    simulation.sqs.fault = sqs_fault((SEND, 2))
+    simulation.run_all((0, deletion(simulation.server, ServiceTimeout="113")))
+    assert simulation.polls == [5, 10, 20, 35, 55, 60]
+    assert [response[0] for response in simulation.timed_responses] == [60]
+
+
 def test_invocation_without_time_for_a_second_call_sends_no_message(new_simulation: NewSimulation) -> None:
     """The change of the visibility timeout takes until 10.999 s are left: a call may take 10, and 1 is reserved."""
     simulation = new_simulation()

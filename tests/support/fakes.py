@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from handler.aws.iot import IotJobs
 from handler.cancellation.job import JobsApi
-from handler.cancellation.rate import Deadline, Gate, RateLimits, Sleep
+from handler.cancellation.rate import Deadline, Gate, RateLimits, Sleep, Uniform
 from handler.cancellation.request import StackLimits
 from handler.cancellation.session import Session
 from handler.config import Config
@@ -154,11 +154,17 @@ def endless(_least: float, _most: float) -> float:
 
 
 def new_gate(
-    clock: FakeClock, seconds: float, *, per_second: float, call_seconds: float = 1.0, sleep: Sleep | None = None
+    clock: FakeClock,
+    seconds: float,
+    *,
+    per_second: float,
+    call_seconds: float = 1.0,
+    sleep: Sleep | None = None,
+    uniform: Uniform = endless,
 ) -> Gate:
-    """Create the gate of a run of `seconds`, with its own rate limits, and one attempt for each call."""
+    """Create the gate of a run of `seconds`, with its own rate limits. By default, each call has one attempt."""
     rate_limits = RateLimits(per_second, clock, sleep or clock.sleep)
-    return Gate(rate_limits, Deadline(seconds, clock), endless, call_seconds=call_seconds)
+    return Gate(rate_limits, Deadline(seconds, clock), uniform, call_seconds=call_seconds)
 
 
 def session(

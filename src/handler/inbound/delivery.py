@@ -14,10 +14,8 @@ from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Outcome, Report, RunStatus, Wait
 from handler.cancellation.validation import is_job_id
 
-RETRY_SECONDS = (
-    5  # until an unfinished event is redelivered, also by the queue of teardowns; with each attempt longer, to
-)
-MAX_RETRY_SECONDS = 60
+# Until an unfinished event is redelivered, longer with each attempt. The first is the delay of the teardowns' queue.
+RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 60
 # A run that has canceled jobs has more to do: it continues at once. Bounded, so that its message still has receives
 # when its jobs are throttled. The longest run, 25,000 jobs, has 12 attempts.
 _PROGRESS_SECONDS = 1
@@ -95,7 +93,7 @@ class Delivery:
             return None
         first_seen_at = now if now - self.first_seen_at >= MAX_PROGRESS_SECONDS else self.first_seen_at
         limit_checked, wait = self.limit_checked or bool(report.jobs), report.wait or self.wait
-        if report.wait:
+        if report.wait and report.wait.poll_seconds:
             seconds = report.wait.poll_seconds
         elif self.previous_attempts <= _MAX_PROGRESS_ATTEMPTS and report.counts.get(Outcome.CANCELED):
             seconds = _PROGRESS_SECONDS

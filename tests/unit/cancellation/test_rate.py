@@ -272,7 +272,7 @@ def test_back_off_sleeps_up_to_eight_seconds_if_a_call_fits_after_it(
         drawn.append((least, most))
         return most
 
-    retrying = Gate(RateLimits(8, clock, clock.sleep), Deadline(seconds, clock), uniform, call_seconds=1)
+    retrying = new_gate(clock, seconds, per_second=8, uniform=uniform)
     assert retrying.back_off() is is_taken
     assert (drawn, clock.slept) == ([(0.0, 8.0)], [8.0] if is_taken else [])
 

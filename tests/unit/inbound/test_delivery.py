@@ -299,6 +299,19 @@ def test_a_retry_comes_later_with_each_attempt(attempts: int, seconds: int) -> N
     assert next_of(delivery, JOBS).seconds == seconds
 
 
+PROGRESS = replace(NO_JOBS, jobs=(JobResult("a", Outcome.CANCELED), JobResult("b", Outcome.DEFERRED)))
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 1), (20, 1), (21, 60)])
+def test_a_run_that_canceled_jobs_continues_at_once_in_the_first_attempts(attempts: int, seconds: int) -> None:
+    assert next_of(replace(SENT, previous_attempts=attempts), PROGRESS).seconds == seconds
+
+
+def test_a_run_whose_wait_is_over_continues_as_any_other() -> None:
+    polled = replace(JOBS, wait=replace(UNDER_WAY, poll_seconds=0))
+    assert next_of(replace(WAITING, previous_attempts=3), polled).seconds == 15
+
+
 @pytest.mark.parametrize("attempts", [0, 1, 50])
 def test_a_run_that_waits_continues_at_its_next_poll(attempts: int) -> None:
     assert next_of(replace(SENT, previous_attempts=attempts), WAIT).seconds == 25
