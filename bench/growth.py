@@ -109,7 +109,7 @@ def _goals(rows: list[Growth]) -> Iterator[Goal]:
             f"{row.all_calls:,} for {row.modeled:,} at {row.listed:,}" for row in own if row.all_calls != row.modeled
         ]
         calls = " and ".join(
-            ["pages" if more.get("rounds", 1) == 1 else "pages of each round", "two a match"]
+            ["pages" if more.get("rounds", 1) == 1 else "pages of each round", "three a match"]
             + ["two a candidate"] * ("per_job_calls" in more)
         )
         yield Goal(

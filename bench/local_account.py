@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from bench.process import NODE_PACKAGES, ROOT, node
+from bench.service import QUOTA
 from tools.localaws import sam
 from tools.localaws.aws import LocalAws
 
@@ -40,13 +41,13 @@ class Account:
 
 @contextmanager
 def running(iot_url: str = "") -> Iterator[Account]:
-    """Deploy the stack with default parameters, except MaxJobsPerRun.
+    """Deploy the stack with default parameters, except MaxJobsPerRun and a rate limit of the quota.
 
     `iot_url` is the endpoint of AWS IoT for the functions. The default is the local AWS.
     """
     endpoints = {"AWS_ENDPOINT_URL_IOT": iot_url} if iot_url else {}
     with LocalAws({"PATH": f"{node().parent}{os.pathsep}{os.environ['PATH']}", **endpoints}) as aws:
-        ours = sam.deploy(aws, {"MaxJobsPerRun": str(MAX_JOBS)})["ServiceToken"]
+        ours = sam.deploy(aws, {"MaxJobsPerRun": str(MAX_JOBS), "CancelsPerSecond": f"{QUOTA:.0f}"})["ServiceToken"]
         bare = _function(aws, "bare", "python3.13", _BARE, {})
         _add_rule(aws, bare)
         # On AWS the SDK is in the runtime; here it is in the search path for modules.

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from bench.growth import KINDS, MATCHES, SWEEP, Growth
-from bench.throughput import JOBS, LATENCIES, PROGRAMS, Throughput
+from bench.throughput import JOBS, LATENCIES, PROGRAMS, RUNS, Throughput
 
 mpl.use("svg")
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "axes.grid": True})
@@ -33,16 +33,19 @@ def growth(rows: Sequence[Growth], path: Path) -> None:
 
 
 def throughput(rows: Sequence[Throughput], path: Path) -> None:
-    """The rate over the quota, by latency."""
+    """The seconds over those that the quota demands, by latency."""
     figure, axes = plt.subplots(figsize=_SIZE, layout="constrained")
-    for program, name in PROGRAMS.items():
+    for number, (program, name) in enumerate(PROGRAMS.items()):
         own = [row for row in rows if row.program == program]
         lost = sum(row.lost for row in own)
-        label = f"{name}, {lost} of {JOBS * len(own)} jobs lost" if lost else name
-        axes.plot([1000 * each for each in LATENCIES], [row.rate for row in own], "o-", label=label)
+        label = f"{name}: {lost} of {JOBS * RUNS * len(own)} jobs lost" if lost else name
+        # Those that do not lose jobs are in front.
+        axes.plot(
+            [1000 * each for each in LATENCIES], [row.of_the_limit for row in own], "o-", label=label, zorder=9 - number
+        )
     axes.axhline(1.0, color="k", linestyle=":")
     axes.set_xlabel("latency of a call, ms")
-    axes.set_ylabel("cancels a second / quota")
+    axes.set_ylabel("seconds / the quota's limit")
     axes.set_ylim(bottom=0)
     axes.legend()
     _save(figure, path)

@@ -18,13 +18,15 @@ _TEXT = "By the model of `bench/scale.py`, at the default rate; places run at th
 class Selection:
     """`matches` of `listed` active jobs, half of them in each status, in one account and Region.
 
-    `per_job_calls`: calls for each match before it is canceled, for tags and thing group. `rounds`: how often the jobs
-    are listed, the last time without a match.
+    `per_job_calls`: calls for each match while jobs are selected, of different operations: for tags and thing group.
+    `reads`: calls of DescribeJob for each match, just before it is canceled, for its age, and after. `rounds`: how
+    often the jobs are listed, the last time without a match.
     """
 
     listed: int
     matches: int
     per_job_calls: int = 0
+    reads: int = 2
     rounds: int = 1
 
     @property
@@ -34,13 +36,17 @@ class Selection:
 
     @property
     def calls(self) -> int:
-        """Pages, and CancelJob, DescribeJob and the per-job calls for each match."""
-        return self.pages + (2 + self.per_job_calls) * self.matches
+        """Pages, and CancelJob, DescribeJob and the other calls for each match."""
+        return self.pages + (1 + self.reads + self.per_job_calls) * self.matches
 
     @property
     def seconds(self) -> float:
-        """Seconds at the default rate, which applies to each page, each per-job call and each cancel."""
-        return (self.pages + (1 + self.per_job_calls) * self.matches) / cost.CANCELS_PER_SECOND
+        """Seconds at the default rate, which applies to each operation.
+
+        One after the other: the pages, the per-job calls, and the cancels with their reads, of which there are more.
+        """
+        steps = bool(self.per_job_calls) + self.reads
+        return (self.pages + steps * self.matches) / cost.CANCELS_PER_SECOND
 
     @property
     def invocations(self) -> int:

@@ -7,7 +7,7 @@ each job, because fewer calls are throttled. bench/throughput.py deletes all at 
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from statistics import median
@@ -15,23 +15,24 @@ from typing import Any
 
 from bench import local_account
 from bench.local_account import Account
-from bench.page import Section, table
+from bench.page import Goal, Section, table
 from bench.service import QUOTA, Service
 from tools.localaws import stacks
 from tools.polling import wait_for
 
-ROUNDS = {1: 5, 10: 3, 200: 1}  # number of jobs → how many stacks are deleted
+ROUNDS = {1: 5, 10: 3, 60: 3, 200: 3}  # number of jobs → how many stacks are deleted
 _TIMEOUT_SECONDS = 300
+_MAX_SECONDS_OF_ONE = 0.3
 _POLL_SECONDS = 0.01
 _FINAL_STATUSES = ("DELETE_COMPLETE", "DELETE_FAILED")
 _REFILL_SECONDS = 1.0  # of the token buckets of the service
 
 _TEXT = f"""
-Until DELETE_COMPLETE: medians of {" and ".join(f"{n} stacks of {jobs} jobs" for jobs, n in ROUNDS.items())}.
-CloudFormation and Lambda are MiniStack's, IoT has the quota of {QUOTA:.0f} calls a second. This function keeps its
-default rate of 8 a second, also for the six pages of a selection, and retries a job that is throttled twice from its
-queue after 20 s: that is most of the difference. MiniStack deletes one resource after the other; AWS deletes
-independent resources at the same time, and CDK's loses jobs then: see Under the quota.
+Until DELETE_COMPLETE: medians of {" and ".join(f"{n} stacks of {jobs} jobs" for jobs, n in ROUNDS.items())}, with the
+least and the most in brackets. Of the limit: the seconds divided by those that the quota demands, jobs / {QUOTA:.0f}.
+CloudFormation and Lambda are MiniStack's, IoT has the quota of {QUOTA:.0f} calls a second, and this function has a rate
+limit of as many instead of the default of 8. MiniStack deletes one resource after the other; AWS deletes independent
+resources at the same time, and CDK's loses jobs then: see Under the quota.
 """
 
 type _Resources = Mapping[str, Any]
@@ -48,14 +49,19 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Teardown:
-    """Stacks of `jobs` jobs: the median in seconds, its ratio to CDK's, stacks in DELETE_FAILED, and jobs lost."""
+    """Stacks of `jobs` jobs: seconds of each, their median ratio to CDK's, stacks in DELETE_FAILED, and jobs lost."""
 
     resources: str
     jobs: int
-    seconds: float
+    seconds: Sequence[float]
     ratio: float
     failed: int
     lost: int
+
+    @property
+    def of_the_limit(self) -> float:
+        """The median of the seconds, divided by those that the quota demands."""
+        return median(self.seconds) * QUOTA / self.jobs
 
 
 def _select(job_ids: Sequence[str]) -> _Resources:
@@ -81,10 +87,14 @@ def _aws_custom_resource(job_id: str) -> Mapping[str, Any]:
     return {"Type": "Custom::AWS", "Properties": properties}
 
 
-CDK = "CDK's AwsCustomResource, one for each job"
+SELECT, ONE_EACH, CDK = (
+    "Custom::IoTJobCancellation, one with a Select",
+    "Custom::IoTJobCancellation, one for each job",
+    "CDK's AwsCustomResource, one for each job",
+)
 KINDS: Mapping[str, Callable[[Sequence[str]], _Resources]] = {
-    "Custom::IoTJobCancellation, one with a Select": _select,
-    "Custom::IoTJobCancellation, one for each job": _one_each,
+    SELECT: _select,
+    ONE_EACH: _one_each,
     CDK: _cdk,
 }
 _NUMBERS = count(1)
@@ -104,7 +114,7 @@ def _measured(service: Service, account: Account, jobs: int, rounds: int) -> lis
         Teardown(
             kind,
             jobs,
-            median(each[kind].seconds for each in taken),
+            [each[kind].seconds for each in taken],
             median(each[kind].seconds / each[CDK].seconds for each in taken),
             sum(each[kind].status == "DELETE_FAILED" for each in taken),
             sum(each[kind].lost for each in taken),
@@ -143,12 +153,36 @@ def section(rows: list[Teardown]) -> Section:
         (
             row.resources,
             str(row.jobs),
-            f"{row.seconds:.2f}",
+            f"{median(row.seconds):.2f} ({min(row.seconds):.2f} to {max(row.seconds):.2f})",
+            f"{row.of_the_limit:.2f}",
             f"{row.ratio:.2f}",
             str(row.failed),
             str(row.lost),
         )
         for row in rows
     )
-    head = ("", "jobs", "seconds", "ratio to CDK's", "stacks that failed", "jobs lost")
-    return Section("From DeleteStack to DELETE_COMPLETE", [_TEXT, table(head, cells)])
+    head = ("", "jobs", "seconds", "of the limit", "ratio to CDK's", "stacks that failed", "jobs lost")
+    return Section("From DeleteStack to DELETE_COMPLETE", [_TEXT, table(head, cells)], list(_goals(rows)))
+
+
+def _goals(rows: list[Teardown]) -> Iterator[Goal]:
+    by_kind = {(row.resources, row.jobs): row for row in rows}
+    for kind, jobs, most in ((SELECT, 200, 1.15), (ONE_EACH, 200, 1.3)):
+        found = by_kind[kind, jobs].of_the_limit
+        yield Goal(
+            f"DeleteStack, {jobs} jobs, {kind}: seconds over the quota's limit",
+            f"≤ {most}",
+            f"{found:.2f}",
+            found <= most,
+            "the calls beside CancelJob",
+        )
+    seconds = median(by_kind[SELECT, 1].seconds)
+    yield Goal(
+        "DeleteStack, 1 job, one with a Select: seconds",
+        f"≤ {_MAX_SECONDS_OF_ONE}",
+        f"{seconds:.2f}",
+        seconds <= _MAX_SECONDS_OF_ONE,
+        "the listings of a selection",
+    )
+    lost = sum(row.lost for row in rows if row.resources != CDK)
+    yield Goal("jobs lost by DeleteStack", "0", str(lost), lost == 0, "jobs that failed")

@@ -11,12 +11,14 @@ from bench.service import Service
 EVENTS = 100
 WARM_UP = 5  # of the events, which are not counted
 _COUNTED = 20  # events whose instructions are counted
-_CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 3.0, 1.2  # at most
-_REPORT = "the report on the event bus, one call a run, which is part of it: see Warm"
+_CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 2.0, 1.15  # at most
+_OBSTACLE = "parsing the event, the log line, the metrics and the report"
+_NO_LIMIT = {"CANCELS_PER_SECOND": "100000"}  # of the container, which has one event right after the other here
 _TEXT = f"""
-{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with two bare calls, in one process: medians.
-The report on the event bus is a third call, one for each run: hence the same over three bare calls, PutEvents among
-them. Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`.
+{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with bare calls, in one process and without
+the rate limit: medians. Each run makes three calls: CancelJob, DescribeJob, and PutEvents for its report. The goals
+are for three bare calls; two are shown beside them. Instructions are those of {_COUNTED} more events, by
+`valgrind --tool=callgrind`.
 """
 
 
@@ -42,7 +44,7 @@ def measure(service: Service) -> Warm:
     calls = service.begin()
     for name in (each for row in names for each in row):
         service.backend.add_job(name)
-    rows = json.loads(run("warm", json.dumps({"rows": names}), service.environment).errors)[WARM_UP:]
+    rows = json.loads(run("warm", json.dumps({"rows": names}), {**service.environment, **_NO_LIMIT}).errors)[WARM_UP:]
     others = {name for row in names for name in row[1:]}
     by_ours = sum(job_id not in others for _, job_id in service.backend.calls[-calls.all :])
     counts = [_instructions_of_an_event(service, kind) for kind in range(3)]
@@ -69,7 +71,7 @@ def _counted(service: Service, kind: int, events: int) -> int:
     for name in names:
         service.backend.add_job(name)
     rows = [[name if place == kind else None for place in range(3)] for name in names]
-    return instructions("warm", json.dumps({"rows": rows}), service.environment)
+    return instructions("warm", json.dumps({"rows": rows}), {**service.environment, **_NO_LIMIT})
 
 
 def section(warm: Warm) -> Section:
@@ -88,18 +90,18 @@ def section(warm: Warm) -> Section:
             "calls beside CancelJob and DescribeJob",
         ),
         Goal(
-            "warm, milliseconds over two bare calls",
+            "warm, milliseconds over three bare calls",
             f"≤ {_MAX_MILLISECONDS:.0f}",
-            f"{warm.milliseconds:.1f}",
-            warm.milliseconds <= _MAX_MILLISECONDS,
-            _REPORT,
+            f"{warm.milliseconds_with_put:.1f}",
+            warm.milliseconds_with_put <= _MAX_MILLISECONDS,
+            _OBSTACLE,
         ),
         Goal(
-            "warm, instructions over two bare calls",
-            f"≤ {_MAX_RATIO:.1f}",
-            f"{warm.instructions:.2f}",
-            warm.instructions <= _MAX_RATIO,
-            f"{_REPORT} ({warm.instructions_with_put:.2f} over three bare calls)",
+            "warm, instructions over three bare calls",
+            f"≤ {_MAX_RATIO:.2f}",
+            f"{warm.instructions_with_put:.2f}",
+            warm.instructions_with_put <= _MAX_RATIO,
+            _OBSTACLE,
         ),
     ]
-    return Section("Warm", [_TEXT, table(("", "over two bare calls", "and PutEvents"), rows)], goals)
+    return Section("Warm", [_TEXT, table(("", "over two bare calls", "over three"), rows)], goals)

@@ -20,10 +20,12 @@ GROWN = [Growth(kind, listed, {"ListJobs": 1}, 0, 1, 1, 0) for kind in growth.KI
 SECTIONS = [
     startup.section(STARTS),
     warm.section(Warm(*[1.0] * 7)),
-    throughput.section([Throughput("ours", 0.02, 1.0, 1.0, 0.0, 0)]),
+    throughput.section([Throughput(name, 0.02, [1.0], [0.0], 0) for name in throughput.PROGRAMS]),
     growth.section(GROWN),
     arrivals.section([Arrival("cold", 1.0, 1.0, 1.0)]),
-    teardowns.section([Teardown("one", 1, 1.0, 1.0, 0, 0)]),
+    teardowns.section(
+        [Teardown(kind, jobs, [1.0], 1.0, 0, 0) for kind in teardowns.KINDS for jobs in teardowns.ROUNDS]
+    ),
     scale.section(),
 ]
 
