@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from tests.support.template import ROOT, load_template, resolved
+from bench import cost
+from tests.support.template import ROOT, condition_holds, deployed_resources, load_template, resolved
 from tests.template.test_public_contract import METRICS, TRIGGERS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
@@ -241,6 +242,26 @@ def test_the_picture_shows_every_widget_and_alarm() -> None:
         assert f">{name}</text>" in picture, "run make picture"
 
 
+# Monitoring and its cost
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "alarms", "dashboards", "dollars"),
+    [("FULL", 9, 1, 4.49), ("ALARMS", 9, 0, 1.60), ("NONE", 0, 0, 0.65)],
+)
+def test_monitoring_decides_on_alarms_and_dashboard(
+    monitoring: str, alarms: int, dashboards: int, dollars: float
+) -> None:
+    kinds = [each["Type"] for each in deployed_resources(Monitoring=monitoring).values()]
+    assert kinds.count("AWS::CloudWatch::Alarm") == alarms
+    assert kinds.count("AWS::CloudWatch::Dashboard") == dashboards
+    items = {item.what: item.number for item in cost.of_an_idle_month(monitoring)}
+    assert (items.get("alarms", 0), items.get("dashboard", 0)) == (alarms, dashboards)
+    assert cost.dollars_of_an_idle_month(monitoring) < dollars
+    condition = load_template()["Outputs"]["DashboardUrl"]["Condition"]
+    assert condition_holds(condition, Monitoring=monitoring) is (dashboards == 1)
+
+
 # Alarms
 
 
@@ -266,7 +287,7 @@ def test_an_alarm_ignores_missing_data_and_notifies_the_topic(name: str) -> None
     assert (alarm["Period"], alarm["TreatMissingData"]) == (300, "notBreaching")
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", ["AlarmTopicArn"], "AWS::NoValue"]}
-    assert not alarm.keys() & {"OKActions", "InsufficientDataActions", "ActionsEnabled", "Condition"}
+    assert not alarm.keys() & {"OKActions", "InsufficientDataActions", "ActionsEnabled"}
     assert alarm["AlarmDescription"].endswith(f"See docs/operations.md, {name}.")
 
 

@@ -37,6 +37,7 @@ PARAMETERS = {
     "EventBusName": ("String", "default"),
     "AlarmNamePrefix": ("String", ""),
     "CancelOnStackDelete": ("String", "false"),
+    "Monitoring": ("String", "FULL"),
     "AlarmTopicArn": ("String", ""),
     "CancelsPerSecond": ("String", "8"),
     "LogLevel": ("String", "INFO"),

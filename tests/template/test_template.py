@@ -11,7 +11,7 @@ from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
 from handler.cancellation.wait import MIN_POLL_SECONDS
 from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS
-from tests.support.template import ROOT, load_template, resolved
+from tests.support.template import ROOT, holds, load_template, resolved
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -87,16 +87,6 @@ def test_an_enabled_sweep_needs_a_glob(state: str, glob: str, allowed: bool) -> 
     given = {"SweepState": state, "SweepJobIdGlob": glob}
     assert (not holds(rule["RuleCondition"], **given) or holds(assertion["Assert"], **given)) is allowed
     assert {"SweepState", "SweepJobIdGlob"} <= set(re.findall(r"\w+", assertion["AssertDescription"]))
-
-
-def holds(expression: Any, **parameters: str) -> bool:
-    """Evaluate an expression of a rule as CloudFormation does."""
-    match expression:
-        case {"Fn::Not": [inner]}:
-            return not holds(inner, **parameters)
-        case {"Fn::Equals": [left, right]}:
-            return bool(resolved(left, **parameters) == resolved(right, **parameters))
-    raise AssertionError(f"unknown expression {expression}")
 
 
 @pytest.mark.parametrize(
