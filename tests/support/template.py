@@ -44,8 +44,8 @@ PSEUDO = {
 }
 
 
-def resolved(value: Any, **parameters: str) -> Any:
-    """Resolve Ref, Fn::Sub and Fn::GetAtt in `value` as CloudFormation does.
+def resolved(value: Any, **parameters: str) -> Any:  # noqa: PLR0911 - one for each function
+    """Resolve Ref, Fn::Sub, Fn::GetAtt and Fn::Split in `value` as CloudFormation does.
 
     A resource becomes its logical id, and an attribute `id.attribute`.
     """
@@ -55,9 +55,10 @@ def resolved(value: Any, **parameters: str) -> Any:
             return known.get(name, name)
         case {"Fn::GetAtt": [*path]}:
             return ".".join(path)
-        case {"Fn::Sub": [str(text), dict(values)]}:
-            return resolved({"Fn::Sub": text}, **parameters | resolved(values, **parameters))
-        case {"Fn::Sub": str(text)}:
+        case {"Fn::Split": [str(separator), text]}:
+            return resolved(text, **parameters).split(separator)
+        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), _]}:
+            known |= {} if value["Fn::Sub"] == text else resolved(value["Fn::Sub"][1], **parameters)
             return re.sub(r"\$\{([^}]+)\}", lambda found: known.get(found[1], found[1]), text)
         case dict():
             return {key: resolved(each, **parameters) for key, each in value.items()}

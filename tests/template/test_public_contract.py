@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.contract import ENVIRONMENT, Stack, job
-from tests.support.template import ROOT, load_template
+from tests.support.template import ROOT, deployed, load_template
 from tools.simulators.events import STACK_ID, STACK_UUID
 
 TEMPLATE = load_template()
@@ -35,6 +35,7 @@ PARAMETERS = {
     "SweepJobIdGlob": ("String", ""),
     "SweepOlderThanHours": ("String", "168"),
     "EventBusName": ("String", "default"),
+    "RequestSources": ("String", "*"),
     "AlarmNamePrefix": ("String", ""),
     "CancelOnStackDelete": ("String", "false"),
     "Monitoring": ("String", "FULL"),
@@ -154,7 +155,7 @@ PUBLISHED_AS = {"Source": "iot-job-canceler", "DetailType": "IoT Job Cancellatio
 
 def test_detail_types_of_the_rules() -> None:
     rules = {name: rule for name, rule in RESOURCES.items() if rule["Type"] == "AWS::Events::Rule"}
-    patterns = {name: rule["Properties"]["EventPattern"] for name, rule in rules.items()}
+    patterns = {name: deployed(rule["Properties"]["EventPattern"]) for name, rule in rules.items()}
     found = {name: (pattern.get("source"), *pattern["detail-type"]) for name, pattern in patterns.items()}
     assert found == RULES
 

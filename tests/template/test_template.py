@@ -11,7 +11,7 @@ from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
 from handler.cancellation.wait import MIN_POLL_SECONDS
 from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS
-from tests.support.template import ROOT, holds, load_template, resolved
+from tests.support.template import ROOT, deployed_resources, holds, load_template, resolved
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -58,6 +58,12 @@ def test_every_parameter_has_a_label_and_one_group() -> None:
         ("SweepJobIdGlob", "ota.*", False),
         ("EventBusName", "default", True),
         ("EventBusName", "arn:aws:events:eu-central-1:123456789012:event-bus/x", False),
+        ("RequestSources", "*", True),
+        ("RequestSources", "", True),
+        ("RequestSources", "fleet.console,aws.partner/example.com/1", True),
+        ("RequestSources", "fleet.*", False),
+        ("RequestSources", "a, b", False),
+        ("RequestSources", "a,", False),
         ("AlarmNamePrefix", "", True),
         ("AlarmNamePrefix", "rollout-", True),
         ("AlarmNamePrefix", "roll*", False),
@@ -128,18 +134,26 @@ def test_failed_invocations_move_to_the_failure_queue() -> None:
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
 
 
-def arn_if_created(rule: str) -> dict[str, Any]:
-    """Return the rule's ARN, or nothing where the rule's condition is false."""
-    arn = {"Fn::GetAtt": [rule, "Arn"]}
-    condition = RESOURCES[rule].get("Condition")
-    return {"Fn::If": [condition, arn, {"Ref": "AWS::NoValue"}]} if condition else arn
-
-
-def test_only_the_rules_of_the_stack_send_to_the_failure_queue() -> None:
-    allow, deny = RESOURCES["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
-    sources = allow["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert sorted(map(json.dumps, sources)) == sorted(json.dumps(arn_if_created(rule)) for rule in RULES)
+@pytest.mark.parametrize(
+    ("parameters", "rules"),
+    [
+        ({}, ["RequestRule"]),
+        (
+            {"AlarmNamePrefix": "rollout-", "CancelOnStackDelete": "true"},
+            ["RequestRule", "AlarmRule", "StackRule"],
+        ),
+        ({"RequestSources": "", "AlarmNamePrefix": "rollout-"}, ["AlarmRule"]),
+        ({"RequestSources": ""}, []),
+    ],
+    ids=["defaults", "all", "no requests", "none"],
+)
+def test_only_the_rules_of_the_stack_send_to_the_failure_queue(parameters: dict[str, str], rules: list[str]) -> None:
+    resources = deployed_resources(**parameters)
+    assert [name for name in RULES if name in resources] == sorted(rules)
+    *allowed, deny = resources["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [each["Principal"] for each in allowed] == [{"Service": "events.amazonaws.com"}] * bool(rules)
+    sources = [each["Condition"]["ArnEquals"]["aws:SourceArn"] for each in allowed]
+    assert sources == [[{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]] * bool(rules)
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
     assert deny["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"},
@@ -189,9 +203,10 @@ def event_file(name: str) -> Any:
     return json.loads((ROOT / "events" / name).read_text())
 
 
-def matches(rule: str, event: Any) -> bool:
-    pattern = json.dumps(resolved(RESOURCES[rule]["Properties"]["EventPattern"], AlarmNamePrefix="iot-job-failures-"))
-    found: bool = EventPattern.load(pattern).matches_event(event)
+def matches(rule: str, event: Any, **parameters: str) -> bool:
+    given = {"AlarmNamePrefix": "iot-job-failures-", "CancelOnStackDelete": "true"} | parameters
+    pattern = resolved(deployed_resources(**given)[rule]["Properties"]["EventPattern"], **given)
+    found: bool = EventPattern.load(json.dumps(pattern)).matches_event(event)
     return found
 
 
@@ -241,6 +256,15 @@ def test_a_request_that_names_another_canceler_is_not_matched(canceler: str | No
     event = event_file("request-event.json")
     event["detail"]["canceler"] = canceler
     assert matches("RequestRule", event) is is_matched
+
+
+@pytest.mark.parametrize(
+    ("sources", "is_matched"),
+    [("*", True), ("fleet.console", True), ("ci,fleet.console", True), ("fleet", False), ("ci", False)],
+)
+def test_a_request_is_matched_only_from_its_sources(sources: str, is_matched: bool) -> None:
+    event = event_file("request-event.json") | {"source": "fleet.console"}
+    assert matches("RequestRule", event, RequestSources=sources) is is_matched
 
 
 def test_optional_rules_have_a_condition() -> None:
