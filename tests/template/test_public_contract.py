@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.contract import ENVIRONMENT, Stack, job
-from tests.support.template import ROOT, deployed, load_template
+from tests.support.template import ROOT, deployed, load_template, resolved
 from tools.simulators.events import STACK_ID, STACK_UUID
 
 TEMPLATE = load_template()
@@ -25,6 +25,7 @@ SCHEMAS = {name: json.loads((ROOT / "docs" / f"{name}.schema.json").read_text())
 # The template: parameters, outputs, alarms and the function's environment
 
 PARAMETERS = {
+    "Name": ("String", ""),
     "Force": ("String", "false"),
     "DryRun": ("String", "false"),
     "MaxJobsPerRun": ("String", "100"),
@@ -57,15 +58,16 @@ OUTPUTS = {
     "LogGroupName": {"Ref": "LogGroup"},
     "DashboardUrl": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"},
 }
-EXPORTS = {"ServiceToken": "${AWS::StackName}-ServiceToken"}
+EXPORTS = {"ServiceToken": "{}-ServiceToken"}
 
-# Names that a stack gives to its resources, where it gives them one.
+# Names that a stack gives to its resources, where it gives them one: with the parameter Name, or the stack's name.
 RESOURCE_NAMES = {
-    "LogGroup": ("LogGroupName", "/aws/lambda/${AWS::StackName}"),
-    "ServiceTokenParameter": ("Name", "/iot-job-canceler/${AWS::StackName}/service-token"),
-    "Dashboard": ("DashboardName", "${AWS::StackName}-${AWS::Region}"),
-    "WhoCancelled": ("Name", "${AWS::StackName}/Who cancelled a job"),
+    "LogGroup": ("LogGroupName", "/aws/lambda/{}"),
+    "ServiceTokenParameter": ("Name", "/iot-job-canceler/{}/service-token"),
+    "Dashboard": ("DashboardName", "{}-eu-west-1"),
+    "WhoCancelled": ("Name", "{}/Who cancelled a job"),
 }
+NAMES = pytest.mark.parametrize(("parameters", "name"), [({}, "canceler"), ({"Name": "fleet"}, "fleet")])
 
 
 VARIABLES = {
@@ -97,19 +99,41 @@ def test_parameters() -> None:
 def test_outputs_and_exports() -> None:
     outputs = TEMPLATE["Outputs"]
     assert {name: output["Value"] for name, output in outputs.items()} == OUTPUTS
-    exports = {name: output["Export"]["Name"]["Fn::Sub"] for name, output in outputs.items() if "Export" in output}
-    assert exports == EXPORTS
     assert RESOURCES["ServiceTokenParameter"]["Properties"]["Value"] == OUTPUTS["ServiceToken"]
 
 
-def test_names_of_resources() -> None:
-    for resource, (key, name) in RESOURCE_NAMES.items():
-        assert RESOURCES[resource]["Properties"][key] == {"Fn::Sub": name}
+@NAMES
+def test_names_of_resources_and_exports(parameters: dict[str, str], name: str) -> None:
+    def named(value: object) -> Any:
+        return resolved(deployed(value, **parameters), **parameters)
+
+    for resource, (key, pattern) in RESOURCE_NAMES.items():
+        assert named(RESOURCES[resource]["Properties"][key]) == pattern.format(name)
+    exports = {
+        key: named(output["Export"]["Name"]) for key, output in TEMPLATE["Outputs"].items() if "Export" in output
+    }
+    assert exports == {key: pattern.format(name) for key, pattern in EXPORTS.items()}
+    # The function's own name is the dimension of its metrics, and the one that requests and alarms are compared with.
+    variables = RESOURCES["Function"]["Properties"]["Environment"]["Variables"]
+    assert named(variables["POWERTOOLS_SERVICE_NAME"]) == name
+    assert named(RESOURCES["RequestRule"]["Properties"]["EventPattern"]["detail"]["canceler"]) == [
+        {"exists": False},
+        name,
+    ]
+    assert named(RESOURCES["AlarmRule"]["Properties"]["EventPattern"]["resources"])[0]["anything-but"]["prefix"] == (
+        f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}/"
+    )
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            alarm = named(resource["Properties"])
+            assert alarm["AlarmName"].startswith(f"{name}/")
+            assert {each["Value"] for each in alarm["Dimensions"] if each["Name"] == "service"} <= {name}
+    assert f'"service", "{name}"' in named(RESOURCES["Dashboard"]["Properties"]["DashboardBody"])
 
 
 def test_the_template_sets_the_environment_variables_and_the_function_reads_them() -> None:
     function = RESOURCES["Function"]["Properties"]
-    assert function["Environment"]["Variables"] == VARIABLES
+    assert deployed(function["Environment"]["Variables"]) == VARIABLES
     # Loads the function as Lambda does. An event that is rejected, in an invocation that is nearly over, calls no AWS.
     program = """
 import importlib, json, os, sys
