@@ -33,6 +33,7 @@ PARAMETERS = {
     "ProtectionTagKey": ("String", "cancel-protection"),
     "SweepState": ("String", "DISABLED"),
     "SweepSchedule": ("String", "rate(1 day)"),
+    "SweepTimezone": ("String", "UTC"),
     "SweepJobIdGlob": ("String", ""),
     "SweepOlderThanHours": ("String", "168"),
     "EventBusName": ("String", "default"),

@@ -52,6 +52,9 @@ def test_every_parameter_has_a_label_and_one_group() -> None:
         ("SweepSchedule", "at(2026-11-24T03:00:00)", True),
         ("SweepSchedule", "1 day", False),
         ("SweepSchedule", "rate()", False),
+        ("SweepTimezone", "America/Argentina/Buenos_Aires", True),
+        ("SweepTimezone", "Etc/GMT+5", True),
+        ("SweepTimezone", "", False),
         ("SweepJobIdGlob", "", True),
         ("SweepJobIdGlob", "ota-*", True),
         ("SweepJobIdGlob", "ota-[ab]", False),
@@ -360,6 +363,7 @@ def test_the_sweep_is_a_schedule_without_an_input() -> None:
     assert sweep["Type"] == "AWS::Scheduler::Schedule"
     assert sweep["Properties"]["State"] == {"Ref": "SweepState"}
     assert sweep["Properties"]["ScheduleExpression"] == {"Ref": "SweepSchedule"}
+    assert sweep["Properties"]["ScheduleExpressionTimezone"] == {"Ref": "SweepTimezone"}
     assert sweep["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
     target = sweep["Properties"]["Target"]
     assert target["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
