@@ -45,6 +45,8 @@ PARAMETERS = {
     "CancelsPerSecond": ("String", "8"),
     "LogLevel": ("String", "INFO"),
     "LogRetentionDays": ("Number", 30),
+    "ReservedConcurrency": ("String", ""),
+    "RolePath": ("String", "/"),
     "PermissionsBoundaryArn": ("String", ""),
 }
 

@@ -70,6 +70,16 @@ def test_every_parameter_has_a_label_and_one_group() -> None:
         ("AlarmNamePrefix", "", True),
         ("AlarmNamePrefix", "rollout-", True),
         ("AlarmNamePrefix", "roll*", False),
+        ("ReservedConcurrency", "", True),
+        ("ReservedConcurrency", "12", False),
+        ("ReservedConcurrency", "13", True),
+        ("ReservedConcurrency", "9999", True),
+        ("ReservedConcurrency", "10000", False),
+        ("RolePath", "/", True),
+        ("RolePath", "/platform/iot-job-canceler/", True),
+        ("RolePath", "platform/", False),
+        ("RolePath", "/platform", False),
+        ("RolePath", "/*/", False),
         ("PermissionsBoundaryArn", "", True),
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/boundary", True),
         ("PermissionsBoundaryArn", "arn:aws-us-gov:iam::aws:policy/PowerUserAccess", True),
@@ -389,8 +399,18 @@ def test_only_the_scheduler_of_this_account_assumes_the_sweep_role() -> None:
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-@pytest.mark.parametrize("role", ["Role", "SweepRole"])
-def test_every_role_has_the_optional_permissions_boundary(role: str) -> None:
-    assert RESOURCES[role]["Properties"]["PermissionsBoundary"] == {
-        "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
-    }
+def test_every_role_has_the_path_and_the_optional_permissions_boundary() -> None:
+    for role in (each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::IAM::Role"):
+        assert role["Path"] == {"Ref": "RolePath"}
+        assert role["PermissionsBoundary"] == {
+            "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+        }
+
+
+def test_the_reserved_concurrency_is_optional_and_enough_for_both_queues() -> None:
+    """Otherwise Lambda's pollers would be throttled, and so the messages would move to the failure queues."""
+    assert "ReservedConcurrentExecutions" not in deployed_resources()["Function"]["Properties"]
+    function = deployed_resources(ReservedConcurrency="13")["Function"]["Properties"]
+    assert function["ReservedConcurrentExecutions"] == {"Ref": "ReservedConcurrency"}
+    workers = [each["Properties"]["ScalingConfig"]["MaximumConcurrency"] for each in function["Events"].values()]
+    assert sum(workers) == 12
