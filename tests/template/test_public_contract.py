@@ -46,6 +46,7 @@ PARAMETERS = {
     "LogLevel": ("String", "INFO"),
     "LogRetentionDays": ("Number", 30),
     "ReservedConcurrency": ("String", ""),
+    "KmsKeyArn": ("String", ""),
     "RolePath": ("String", "/"),
     "PermissionsBoundaryArn": ("String", ""),
 }

@@ -84,7 +84,7 @@ def test_every_queue_is_encrypted_and_requires_tls(name: str) -> None:
     }
     queues = resources(name, "AWS::SQS::Queue")
     assert requiring_tls == set(queues)
-    assert all(queue["SqsManagedSseEnabled"] is True for queue in queues.values())
+    assert all(deployed(queue["SqsManagedSseEnabled"]) is True for queue in queues.values())
 
 
 @EACH

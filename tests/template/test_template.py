@@ -75,6 +75,10 @@ def test_every_parameter_has_a_label_and_one_group() -> None:
         ("ReservedConcurrency", "13", True),
         ("ReservedConcurrency", "9999", True),
         ("ReservedConcurrency", "10000", False),
+        ("KmsKeyArn", "", True),
+        ("KmsKeyArn", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd", True),
+        ("KmsKeyArn", "arn:aws:kms:eu-central-1:123456789012:alias/canceler", False),
+        ("KmsKeyArn", "1234abcd-12ab-34cd-56ef-1234567890ab", False),
         ("RolePath", "/", True),
         ("RolePath", "/platform/iot-job-canceler/", True),
         ("RolePath", "platform/", False),
@@ -143,7 +147,6 @@ def test_the_log_group_belongs_to_the_stack_and_is_not_recreated() -> None:
 
 def test_failed_invocations_move_to_the_failure_queue() -> None:
     queue = {"Fn::GetAtt": ["FailureQueue", "Arn"]}
-    assert RESOURCES["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
 
 
@@ -299,8 +302,7 @@ def test_the_visibility_timeout_outlasts_an_invocation(queue: str) -> None:
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])
-def test_each_queue_is_encrypted_and_requires_tls(queue: str) -> None:
-    assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
+def test_each_queue_requires_tls(queue: str) -> None:
     assert RESOURCES[f"{queue}Policy"]["Properties"]["Queues"] == [{"Ref": queue}]
     (deny,) = RESOURCES[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
@@ -309,6 +311,21 @@ def test_each_queue_is_encrypted_and_requires_tls(queue: str) -> None:
         "Bool": {"aws:SecureTransport": "false"},
         "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
     }
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/1"])
+def test_a_key_encrypts_queues_log_group_and_function(key: str) -> None:
+    """SQS refuses a queue with both kinds of encryption."""
+    resources, own = deployed_resources(KmsKeyArn=key), {"Ref": "KmsKeyArn"} if key else None
+    queues = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::SQS::Queue"]
+    assert [(each["SqsManagedSseEnabled"], each.get("KmsMasterKeyId")) for each in queues] == [(not key, own)] * 4
+    assert resources["LogGroup"]["Properties"].get("KmsKeyId") == own
+    assert resources["Function"]["Properties"].get("KmsKeyArn") == own
+
+
+def test_each_failure_queue_says_which_queues_may_use_it() -> None:
+    for queue in ("FailureQueue", "TeardownFailures"):
+        assert RESOURCES[queue]["Properties"]["RedriveAllowPolicy"] == {"redrivePermission": "allowAll"}
 
 
 def test_only_the_teardown_queues_are_fifo() -> None:
@@ -384,11 +401,19 @@ def test_the_sweep_is_a_schedule_without_an_input() -> None:
 
 
 def test_the_sweep_role_allows_only_its_two_actions() -> None:
-    (policy,) = RESOURCES["SweepRole"]["Properties"]["Policies"]
-    statements = policy["PolicyDocument"]["Statement"]
-    assert [(each["Effect"], each["Action"], each["Resource"]) for each in statements] == [
+    def allowed(**parameters: str) -> list[tuple[str, Any, Any]]:
+        policies = deployed_resources(**parameters)["SweepRole"]["Properties"]["Policies"]
+        statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        return [(each["Effect"], each["Action"], each["Resource"]) for each in statements]
+
+    actions: list[tuple[str, Any, Any]] = [
         ("Allow", "lambda:InvokeFunction", {"Fn::GetAtt": ["Function", "Arn"]}),
         ("Allow", "sqs:SendMessage", {"Fn::GetAtt": ["FailureQueue", "Arn"]}),
+    ]
+    assert allowed() == actions
+    assert allowed(KmsKeyArn="arn") == [
+        ("Allow", ["kms:Decrypt", "kms:GenerateDataKey"], {"Ref": "KmsKeyArn"}),
+        *actions,
     ]
     assert "ManagedPolicyArns" not in RESOURCES["SweepRole"]["Properties"]
 
