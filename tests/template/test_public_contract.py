@@ -198,7 +198,7 @@ def test_source_and_detail_type_of_a_published_report(stack: Stack) -> None:
         if policy.get("PolicyName") == "PublishReports"
         for statement in policy["PolicyDocument"]["Statement"]
     ]
-    assert statement["Condition"]["StringEqualsIfExists"] == {
+    assert statement["Condition"]["StringEquals"] == {
         "events:source": "iot-job-canceler",
         "events:detail-type": "IoT Job Cancellation Report",
     }

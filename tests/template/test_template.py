@@ -171,10 +171,7 @@ def test_only_the_rules_of_the_stack_send_to_the_failure_queue(parameters: dict[
     sources = [each["Condition"]["ArnEquals"]["aws:SourceArn"] for each in allowed]
     assert sources == [[{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]] * bool(rules)
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
-    assert deny["Condition"] == {
-        "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
-    }
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -307,10 +304,7 @@ def test_each_queue_requires_tls(queue: str) -> None:
     (deny,) = RESOURCES[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
     assert deny["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
-    assert deny["Condition"] == {
-        "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
-    }
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 @pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/1"])
