@@ -13,7 +13,7 @@ from moto.events.models import EventPattern
 
 from bench import cost
 from tests.support.template import ROOT, condition_holds, deployed_resources, load_template, resolved
-from tests.template.test_public_contract import METRICS, TRIGGERS
+from tests.template.test_public_contract import METRICS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
 DEPLOYED: dict[str, dict[str, Any]] = deployed_resources(AlarmNamePrefix="rollout-", AlarmTopicArn="arn")
@@ -37,9 +37,10 @@ OF_QUEUES = {f"{queue}.QueueName" for queue in ("Backlog", "Teardowns", "Failure
 SERVICE = {"service": "canceler"}
 FUNCTION = {"FunctionName": "Function"}
 AGE, VISIBLE = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-# Name → namespace, metric, dimensions, statistic, threshold, how many of how many periods of 300 s.
-ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
+# Name → namespace, metric, dimensions, statistic, threshold (a number or a parameter), how many of how many periods.
+ALARMS: dict[str, tuple[str, str, dict[str, str], str, int | str, int, int]] = {
     "JobsFailed": (NAMESPACE, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
+    "CancelsUnusual": (NAMESPACE, "JobsCanceled", SERVICE, "Sum", "MaxJobsPerRun", 1, 1),
     "RunsRejected": (NAMESPACE, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
     "BacklogAge": ("AWS/SQS", AGE, {"QueueName": "Backlog.QueueName"}, "Maximum", 3600, 1, 1),
     "TeardownsAge": ("AWS/SQS", AGE, {"QueueName": "Teardowns.QueueName"}, "Maximum", 3600, 1, 1),
@@ -47,7 +48,6 @@ ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
     "TeardownFailuresNotEmpty": ("AWS/SQS", VISIBLE, {"QueueName": "TeardownFailures.QueueName"}, "Maximum", 0, 1, 1),
     "FunctionErrors": ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0, 1, 1),
     "FunctionThrottles": ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0, 2, 3),
-    "FunctionDuration": ("AWS/Lambda", "Duration", FUNCTION, "Maximum", 240_000, 25, 30),
 }
 
 
@@ -105,8 +105,7 @@ def test_every_watched_metric_exists(namespace: str, name: str, dimensions: dict
     if namespace == NAMESPACE:
         assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
-        assert dimensions.keys() <= {"service", "trigger"}
-        assert dimensions.get("trigger", "EVENT") in TRIGGERS
+        assert dimensions.keys() == {"service"}
     else:
         (dimension,) = dimensions
         assert AWS_METRICS[namespace, name] == dimension
@@ -117,10 +116,12 @@ def test_the_dashboard_shows_every_metric_of_the_function() -> None:
     assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == NAMESPACE} == METRICS
 
 
-def test_the_dashboard_shows_outcomes_by_trigger() -> None:
-    jobs = {name for name in METRICS if name.startswith("Jobs")}
-    shown = {(name, found["trigger"]) for chart in CHARTS for _, name, found in rows(chart) if "trigger" in found}
-    assert {(name, trigger) for name in jobs for trigger in TRIGGERS} <= shown
+def test_one_panel_shows_every_outcome() -> None:
+    """No panel repeats a metric of another one."""
+    shown = [(namespace, name, *found.items()) for chart in CHARTS for namespace, name, found in rows(chart)]
+    assert [each for each in shown if shown.count(each) > 1 and each[1] != "Duration"] == []
+    (outcomes,) = [chart for chart in CHARTS if chart["title"] == "Jobs by outcome"]
+    assert {name for _, name, _ in rows(outcomes)} == {name for name in METRICS if name.startswith("Jobs")}
 
 
 def test_the_dashboard_shows_every_queue() -> None:
@@ -150,7 +151,6 @@ METRIC_PROPERTIES = exactly(
         "title": TEXT,
         "region": {"const": "eu-west-1"},
         "stat": {"enum": ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]},
-        "period": {"const": 300},
         "yAxis": exactly({"left": exactly({"min": {"type": "number"}})}),
         "metrics": {
             "type": "array",
@@ -296,12 +296,11 @@ def test_the_topic_is_optional() -> None:
     assert "AlarmActions" not in deployed_resources()["JobsFailedAlarm"]["Properties"]
 
 
-def test_the_duration_alarm_has_a_threshold_of_80_percent_of_the_timeout() -> None:
-    assert alarms()["FunctionDuration"]["Threshold"] == 0.8 * TIMEOUT * 1000
+def test_the_chart_of_the_duration_shows_the_timeout() -> None:
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == "Duration" for _, name, _ in rows(chart))
     ]
-    assert [limit["value"] for limit in limits] == [0.8 * TIMEOUT * 1000, TIMEOUT * 1000]
+    assert [limit["value"] for limit in limits] == [TIMEOUT * 1000]
 
 
 def test_the_chart_shows_the_threshold_of_the_age_alarms() -> None:

@@ -194,9 +194,9 @@ def test_source_and_detail_type_of_a_published_report(stack: Stack) -> None:
     assert {name: text for name, text in entry.items() if name != "Detail"} == PUBLISHED_AS
     (statement,) = [
         statement
-        for policy in RESOURCES["Role"]["Properties"]["Policies"]
-        if policy.get("PolicyName") == "PublishReports"
-        for statement in policy["PolicyDocument"]["Statement"]
+        for policy in deployed(RESOURCES["Role"]["Properties"]["Policies"])
+        for statement in policy["PolicyDocument"].get("Statement", ())
+        if statement["Action"] == "events:PutEvents"
     ]
     assert statement["Condition"]["StringEquals"] == {
         "events:source": "iot-job-canceler",
