@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from handler.version import VERSION
 from tests.support.contract import ENVIRONMENT, Stack, job
 from tests.support.template import ROOT, deployed, load_template, resolved
 from tools.simulators.events import STACK_ID, STACK_UUID
@@ -61,6 +62,7 @@ OUTPUTS = {
     "TeardownFailureQueueUrl": {"Ref": "TeardownFailures"},
     "LogGroupName": {"Ref": "LogGroup"},
     "DashboardUrl": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"},
+    "Version": VERSION,
 }
 EXPORTS = {"ServiceToken": "{}-ServiceToken"}
 
