@@ -1,5 +1,6 @@
-"""The cost by public prices. Measurements are arguments."""
+"""The cost by public prices. Measurements are arguments. `python -m bench.cost` prints the cost of an idle month."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ CANCELS_PER_SECOND = 8  # the parameter's default
 RUN_SECONDS = 285.0  # of the 300 s of one invocation
 ALARMS = 9
 METRICS = 6  # of a sweep: runs settled, jobs canceled, executions in progress; each by trigger, and for the stack
+MONITORING = ("FULL", "ALARMS", "NONE")
 HOURS_PER_MONTH = 720
 MONTH_SECONDS = 30 * 24 * 3600.0
 POLLS_PER_QUEUE = 5 * MONTH_SECONDS / 20  # five pollers of Lambda, each with long polls of 20 s
@@ -52,12 +54,22 @@ def of_a_thousand_jobs(bytes_logged_per_job: float) -> Iterator[Item]:
     yield Item("log lines", 1000 * bytes_logged_per_job / 1e9, "CloudWatch Logs, per GB taken in")
 
 
-def of_an_idle_month() -> Iterator[Item]:
-    """The cost of the stack without an event. Metrics cost only in hours in which they are published."""
+def of_an_idle_month(monitoring: str = "FULL") -> Iterator[Item]:
+    """The cost of the stack without an event, by the parameter Monitoring.
+
+    The function publishes no metric without an event. Metrics cost only in hours in which they are published.
+    """
     yield Item("polls of the backlog", POLLS_PER_QUEUE, "SQS, per request")
     yield Item("polls of the teardowns", POLLS_PER_QUEUE, "SQS FIFO, per request")
-    yield Item("alarms", ALARMS, "CloudWatch, per alarm and month")
-    yield Item("dashboard", 1, "CloudWatch, per dashboard and month")
+    if monitoring != "NONE":
+        yield Item("alarms", ALARMS, "CloudWatch, per alarm and month")
+    if monitoring == "FULL":
+        yield Item("dashboard", 1, "CloudWatch, per dashboard and month")
+
+
+def dollars_of_an_idle_month(monitoring: str) -> float:
+    """The sum of the items."""
+    return sum(item.dollars for item in of_an_idle_month(monitoring))
 
 
 def section(bytes_logged_per_job: float) -> Section:
@@ -65,9 +77,15 @@ def section(bytes_logged_per_job: float) -> Section:
     text = f"Prices of {PRICES_OF} ({SOURCES})."
     parts = [
         *_table_of("1,000 jobs canceled", of_a_thousand_jobs(bytes_logged_per_job)),
-        *_table_of("An idle month", of_an_idle_month()),
+        *_of_idle_months(),
     ]
     return Section("Cost", [text, *parts])
+
+
+def _of_idle_months() -> Iterator[str]:
+    yield from _table_of("An idle month", of_an_idle_month())
+    settings = ((setting, f"{dollars_of_an_idle_month(setting):.4f}") for setting in MONITORING)
+    yield table(("`Monitoring`", "dollars of an idle month"), settings)
 
 
 def _table_of(title: str, items: Iterable[Item]) -> Iterator[str]:
@@ -80,3 +98,7 @@ def _table_of(title: str, items: Iterable[Item]) -> Iterator[str]:
             for each in lines
         ),
     )
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n\n".join(_of_idle_months()) + "\n")

@@ -77,7 +77,7 @@ class Fleet:
     @property
     def idle_dollars(self) -> float:
         """The cost of a month without an event."""
-        return self.places * sum(item.dollars for item in cost.of_an_idle_month())
+        return self.places * cost.dollars_of_an_idle_month("FULL")
 
 
 FLEETS = {

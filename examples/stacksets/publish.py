@@ -6,8 +6,7 @@
 It prints the template's URL, for canceler.yaml. Needs boto3, and artifacts.yaml in each of the Regions and in your own.
 
 StackSets that manage their own permissions take no template with a transform, as SAM's is. So this takes the one that
-CloudFormation has made of it, and changes two things: the code comes from the bucket of each function's Region, and the
-ServiceToken is exported under the name that it has here, whatever name a stack set gives to its stacks.
+CloudFormation has made of it, and changes one thing: the code comes from the bucket of each function's Region.
 """
 
 import argparse
@@ -34,7 +33,6 @@ def publish(stack: str, regions: list[str]) -> str:
     for region in regions:
         session.client("s3", region_name=region).copy_object(Bucket=bucket(account, region), Key=key, CopySource=source)
     code["S3Bucket"] = {"Fn::Sub": bucket(account, "${AWS::Region}")}
-    template["Outputs"]["ServiceToken"]["Export"]["Name"] = f"{stack}-ServiceToken"
 
     body = json.dumps(template).encode()
     name = f"{hashlib.sha256(body).hexdigest()}.json"  # another template is another URL, which makes it an update

@@ -47,12 +47,12 @@ def test_another_value_of_the_protection_tag_does_not_protect(canceler: Canceler
 
 
 @contextmanager
-def without(canceler: Canceler, action: str) -> Iterator[None]:
-    """Run the block with one action of the function's role denied."""
+def without(canceler: Canceler, *actions: str) -> Iterator[None]:
+    """Run the block with actions of the function's role denied."""
     iam = canceler.aws.client("iam")
     arn = canceler.aws.client("lambda").get_function_configuration(FunctionName=canceler.function_name)["Role"]
     role = arn.rpartition("/")[2]
-    deny = {"Effect": "Deny", "Action": action, "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": actions, "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
     iam.put_role_policy(RoleName=role, PolicyName="Without", PolicyDocument=document)
     try:

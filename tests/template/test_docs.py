@@ -97,8 +97,12 @@ def test_a_table_of_the_reference_has_each_name_once_and_no_other(title: str) ->
 def test_the_cost_is_that_of_the_benchmark() -> None:
     rows = dict(table(section("limits-and-cost.md", "Cost")))
     idle = {item.what: item.dollars for item in cost.of_an_idle_month()}
-    assert rows["an idle month, for each account and Region"] == f"{sum(idle.values()):.2f}"
+    full, alarms, none = (f"{cost.dollars_of_an_idle_month(setting):.2f}" for setting in ("FULL", "ALARMS", "NONE"))
+    assert rows["an idle month, for each account and Region, with `Monitoring=FULL`"] == full
+    assert rows["the same with `Monitoring=ALARMS`"] == alarms
+    assert rows["the same with `Monitoring=NONE`"] == none
     assert rows["of that: the dashboard"] == f"{idle['dashboard']:.2f}"
+    assert rows["nine alarms"] == f"{idle['alarms']:.2f}"
 
 
 def test_the_runbook_retains_a_resource_before_it_is_taken_out_of_a_template() -> None:

@@ -77,6 +77,37 @@ def test_the_embedded_template_is_valid_and_gets_its_parameters(tmp_path: Path) 
     }
 
 
+def test_the_stack_set_passes_every_parameter_with_an_allowed_value() -> None:
+    stack_set = load_template(EXAMPLES / "stacksets" / "canceler.yaml")
+    given = {name: str(parameter.get("Default", "")) for name, parameter in stack_set["Parameters"].items()}
+    properties = stack_set["Resources"]["Cancelers"]["Properties"]
+    passed = {each["ParameterKey"]: resolved(each["ParameterValue"], **given) for each in properties["Parameters"]}
+    parameters = load_template()["Parameters"]
+    assert passed.keys() == parameters.keys()
+    for name, value in passed.items():
+        assert re.fullmatch(parameters[name].get("AllowedPattern", ".*"), value), name
+        assert value in map(str, parameters[name].get("AllowedValues", [value])), name
+    assert passed["Name"], "the names of the stacks of a stack set are not known before"
+    assert [tag["Key"] for tag in properties["Tags"]] == ["application"]
+
+
+def test_a_stack_set_of_6000_stacks_is_deployed_in_hours() -> None:
+    """The arithmetic of docs/operations.md, "Many accounts and Regions": 500 accounts, 12 Regions, 3 minutes each."""
+    properties = load_template(EXAMPLES / "stacksets" / "canceler.yaml")["Resources"]["Cancelers"]["Properties"]
+    preferences = properties["OperationPreferences"]
+    assert preferences == {
+        "ConcurrencyMode": "SOFT_FAILURE_TOLERANCE",
+        "MaxConcurrentPercentage": 10,
+        "FailureTolerancePercentage": 5,
+        "RegionConcurrencyType": "PARALLEL",
+    }
+    batches = 500 / (500 * preferences["MaxConcurrentPercentage"] / 100)
+    assert (batches * 3, batches * 12 * 3 / 60) == (30, 6), "minutes, and hours if one Region follows another"
+    text = " ".join((ROOT / "docs" / "operations.md").read_text().split())
+    assert "10 batches of 3 minutes, so 30 minutes" in text
+    assert properties["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": True}
+
+
 STACKS = ["updates", "updates-staging", "updates-2"]
 
 

@@ -11,10 +11,12 @@ import jsonschema
 import pytest
 from moto.events.models import EventPattern
 
-from tests.support.template import ROOT, load_template, resolved
-from tests.template.test_public_contract import METRICS, TRIGGERS
+from bench import cost
+from tests.support.template import ROOT, condition_holds, deployed_resources, load_template, resolved
+from tests.template.test_public_contract import METRICS
 
 RESOURCES: dict[str, dict[str, Any]] = load_template()["Resources"]
+DEPLOYED: dict[str, dict[str, Any]] = deployed_resources(AlarmNamePrefix="rollout-", AlarmTopicArn="arn")
 TIMEOUT = RESOURCES["Function"]["Properties"]["Timeout"]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 NAMESPACE = "IoTJobCanceler"
@@ -35,9 +37,10 @@ OF_QUEUES = {f"{queue}.QueueName" for queue in ("Backlog", "Teardowns", "Failure
 SERVICE = {"service": "canceler"}
 FUNCTION = {"FunctionName": "Function"}
 AGE, VISIBLE = "ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"
-# Name → namespace, metric, dimensions, statistic, threshold, how many of how many periods of 300 s.
-ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
+# Name → namespace, metric, dimensions, statistic, threshold (a number or a parameter), how many of how many periods.
+ALARMS: dict[str, tuple[str, str, dict[str, str], str, int | str, int, int]] = {
     "JobsFailed": (NAMESPACE, "JobsFailed", SERVICE, "Sum", 0, 1, 1),
+    "CancelsUnusual": (NAMESPACE, "JobsCanceled", SERVICE, "Sum", "MaxJobsPerRun", 1, 1),
     "RunsRejected": (NAMESPACE, "RunsRejected", SERVICE, "Sum", 0, 1, 1),
     "BacklogAge": ("AWS/SQS", AGE, {"QueueName": "Backlog.QueueName"}, "Maximum", 3600, 1, 1),
     "TeardownsAge": ("AWS/SQS", AGE, {"QueueName": "Teardowns.QueueName"}, "Maximum", 3600, 1, 1),
@@ -45,13 +48,12 @@ ALARMS: dict[str, tuple[str, str, dict[str, str], str, int, int, int]] = {
     "TeardownFailuresNotEmpty": ("AWS/SQS", VISIBLE, {"QueueName": "TeardownFailures.QueueName"}, "Maximum", 0, 1, 1),
     "FunctionErrors": ("AWS/Lambda", "Errors", FUNCTION, "Sum", 0, 1, 1),
     "FunctionThrottles": ("AWS/Lambda", "Throttles", FUNCTION, "Sum", 0, 2, 3),
-    "FunctionDuration": ("AWS/Lambda", "Duration", FUNCTION, "Maximum", 240_000, 25, 30),
 }
 
 
 def of_type(kind: str) -> dict[str, dict[str, Any]]:
     """Logical id → properties, resolved."""
-    return {name: resolved(each["Properties"]) for name, each in RESOURCES.items() if each["Type"] == kind}
+    return {name: resolved(each["Properties"]) for name, each in DEPLOYED.items() if each["Type"] == kind}
 
 
 def alarms() -> dict[str, dict[str, Any]]:
@@ -59,7 +61,7 @@ def alarms() -> dict[str, dict[str, Any]]:
     return {each["AlarmName"].removeprefix("canceler/"): each for each in of_type("AWS::CloudWatch::Alarm").values()}
 
 
-DASHBOARD: dict[str, Any] = json.loads(resolved(RESOURCES["Dashboard"]["Properties"]["DashboardBody"]))
+DASHBOARD: dict[str, Any] = json.loads(resolved(DEPLOYED["Dashboard"]["Properties"]["DashboardBody"]))
 CHARTS: list[dict[str, Any]] = [each["properties"] for each in DASHBOARD["widgets"] if each["type"] == "metric"]
 QUERY: str = RESOURCES["WhoCancelled"]["Properties"]["QueryString"]
 
@@ -103,8 +105,7 @@ def test_every_watched_metric_exists(namespace: str, name: str, dimensions: dict
     if namespace == NAMESPACE:
         assert name in METRICS
         assert dimensions["service"] == "canceler", "POWERTOOLS_SERVICE_NAME is the stack's name"
-        assert dimensions.keys() <= {"service", "trigger"}
-        assert dimensions.get("trigger", "EVENT") in TRIGGERS
+        assert dimensions.keys() == {"service"}
     else:
         (dimension,) = dimensions
         assert AWS_METRICS[namespace, name] == dimension
@@ -115,10 +116,12 @@ def test_the_dashboard_shows_every_metric_of_the_function() -> None:
     assert {name for chart in CHARTS for namespace, name, _ in rows(chart) if namespace == NAMESPACE} == METRICS
 
 
-def test_the_dashboard_shows_outcomes_by_trigger() -> None:
-    jobs = {name for name in METRICS if name.startswith("Jobs")}
-    shown = {(name, found["trigger"]) for chart in CHARTS for _, name, found in rows(chart) if "trigger" in found}
-    assert {(name, trigger) for name in jobs for trigger in TRIGGERS} <= shown
+def test_one_panel_shows_every_outcome() -> None:
+    """No panel repeats a metric of another one."""
+    shown = [(namespace, name, *found.items()) for chart in CHARTS for namespace, name, found in rows(chart)]
+    assert [each for each in shown if shown.count(each) > 1 and each[1] != "Duration"] == []
+    (outcomes,) = [chart for chart in CHARTS if chart["title"] == "Jobs by outcome"]
+    assert {name for _, name, _ in rows(outcomes)} == {name for name in METRICS if name.startswith("Jobs")}
 
 
 def test_the_dashboard_shows_every_queue() -> None:
@@ -148,7 +151,6 @@ METRIC_PROPERTIES = exactly(
         "title": TEXT,
         "region": {"const": "eu-west-1"},
         "stat": {"enum": ["SampleCount", "Average", "Sum", "Minimum", "Maximum"]},
-        "period": {"const": 300},
         "yAxis": exactly({"left": exactly({"min": {"type": "number"}})}),
         "metrics": {
             "type": "array",
@@ -232,13 +234,33 @@ def test_the_dashboard_shows_every_alarm() -> None:
 
 def test_each_region_has_a_dashboard_of_its_own() -> None:
     """Dashboards are global in an account: a stack of the same name in another Region would overwrite it."""
-    assert RESOURCES["Dashboard"]["Properties"]["DashboardName"] == {"Fn::Sub": "${AWS::StackName}-${AWS::Region}"}
+    assert resolved(DEPLOYED["Dashboard"]["Properties"]["DashboardName"]) == "canceler-eu-west-1"
 
 
 def test_the_picture_shows_every_widget_and_alarm() -> None:
     picture = (ROOT / "docs" / "dashboard.svg").read_text()
     for name in [*(each["properties"]["title"] for each in DASHBOARD["widgets"]), *ALARMS]:
         assert f">{name}</text>" in picture, "run make picture"
+
+
+# Monitoring and its cost
+
+
+@pytest.mark.parametrize(
+    ("monitoring", "alarms", "dashboards", "dollars"),
+    [("FULL", 9, 1, 4.49), ("ALARMS", 9, 0, 1.60), ("NONE", 0, 0, 0.65)],
+)
+def test_monitoring_decides_on_alarms_and_dashboard(
+    monitoring: str, alarms: int, dashboards: int, dollars: float
+) -> None:
+    kinds = [each["Type"] for each in deployed_resources(Monitoring=monitoring).values()]
+    assert kinds.count("AWS::CloudWatch::Alarm") == alarms
+    assert kinds.count("AWS::CloudWatch::Dashboard") == dashboards
+    items = {item.what: item.number for item in cost.of_an_idle_month(monitoring)}
+    assert (items.get("alarms", 0), items.get("dashboard", 0)) == (alarms, dashboards)
+    assert cost.dollars_of_an_idle_month(monitoring) < dollars
+    condition = load_template()["Outputs"]["DashboardUrl"]["Condition"]
+    assert condition_holds(condition, Monitoring=monitoring) is (dashboards == 1)
 
 
 # Alarms
@@ -265,22 +287,20 @@ def test_an_alarm_ignores_missing_data_and_notifies_the_topic(name: str) -> None
     alarm = alarms()[name]
     assert (alarm["Period"], alarm["TreatMissingData"]) == (300, "notBreaching")
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
-    assert alarm["AlarmActions"] == {"Fn::If": ["HasAlarmTopic", ["AlarmTopicArn"], "AWS::NoValue"]}
-    assert not alarm.keys() & {"OKActions", "InsufficientDataActions", "ActionsEnabled", "Condition"}
+    assert alarm["AlarmActions"] == ["AlarmTopicArn"]
+    assert not alarm.keys() & {"OKActions", "InsufficientDataActions", "ActionsEnabled"}
     assert alarm["AlarmDescription"].endswith(f"See docs/operations.md, {name}.")
 
 
 def test_the_topic_is_optional() -> None:
-    condition = load_template()["Conditions"]["HasAlarmTopic"]
-    assert condition == {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmTopicArn"}, ""]}]}
+    assert "AlarmActions" not in deployed_resources()["JobsFailedAlarm"]["Properties"]
 
 
-def test_the_duration_alarm_has_a_threshold_of_80_percent_of_the_timeout() -> None:
-    assert alarms()["FunctionDuration"]["Threshold"] == 0.8 * TIMEOUT * 1000
+def test_the_chart_of_the_duration_shows_the_timeout() -> None:
     (limits,) = [
         chart["annotations"]["horizontal"] for chart in CHARTS if any(name == "Duration" for _, name, _ in rows(chart))
     ]
-    assert [limit["value"] for limit in limits] == [0.8 * TIMEOUT * 1000, TIMEOUT * 1000]
+    assert [limit["value"] for limit in limits] == [TIMEOUT * 1000]
 
 
 def test_the_chart_shows_the_threshold_of_the_age_alarms() -> None:
@@ -299,7 +319,7 @@ def went_to_alarm(name: str) -> Any:
 
 
 def alarm_rule_matches(event: Any, prefix: str) -> bool:
-    pattern = resolved(RESOURCES["AlarmRule"]["Properties"]["EventPattern"], AlarmNamePrefix=prefix)
+    pattern = resolved(DEPLOYED["AlarmRule"]["Properties"]["EventPattern"], AlarmNamePrefix=prefix)
     matches: bool = EventPattern.load(json.dumps(pattern)).matches_event(event)
     return matches
 

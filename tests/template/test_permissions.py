@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.template import ROOT, load_template
+from tests.support.template import ROOT, deployed, load_template
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -41,6 +41,8 @@ CALLED_BY_OTHERS = {
     "sqs:GetQueueAttributes": "Lambda's poller scales by the depth of the queue",
     "logs:CreateLogStream": "each container of Lambda begins a log stream",
     "logs:PutLogEvents": "Lambda writes the function's output to the log group",
+    "kms:Decrypt": "SQS and Lambda decrypt messages and environment variables",
+    "kms:GenerateDataKey": "SQS encrypts messages",
 }
 
 _ARN = "arn:${AWS::Partition}:%s:${AWS::Region}:${AWS::AccountId}:%s"
@@ -66,8 +68,15 @@ ALLOWED_WITH_FORCE = {
     "iot:ListJobExecutionsForJob": [CANCELABLE_JOBS],
     "iot:CancelJobExecution": [CANCELABLE_JOBS, _ARN % ("iot", "thing/*")],
 }
+# Also allowed where the stack has a key.
+ALLOWED_WITH_KEY = {"kms:Decrypt": ["KmsKeyArn"], "kms:GenerateDataKey": ["KmsKeyArn"]}
 
-FORCE = pytest.mark.parametrize("forces", [False, True])
+# Parameters → what the role allows besides.
+DEPLOYMENTS = pytest.mark.parametrize(
+    ("parameters", "also"),
+    [({}, {}), ({"Force": "true"}, ALLOWED_WITH_FORCE), ({"KmsKeyArn": "arn"}, ALLOWED_WITH_KEY)],
+    ids=["defaults", "force", "key"],
+)
 
 
 def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
@@ -89,18 +98,12 @@ def clients_made(tree: ast.AST) -> Iterator[str]:
                 yield service
 
 
-def statements(*, forces: bool) -> list[dict[str, Any]]:
-    """Return the statements of the role's policies for this value of the condition Forces."""
+def statements(**parameters: str) -> list[dict[str, Any]]:
+    """Return the statements of the role's policies in a stack with these parameters."""
     found: list[dict[str, Any]] = []
-    for each in ROLE["Policies"]:
-        entry = each
-        if "Fn::If" in entry:
-            condition, then, otherwise = entry["Fn::If"]
-            assert condition == "Forces"
-            entry = then if forces else otherwise
-        if entry != {"Ref": "AWS::NoValue"}:
-            document = entry["PolicyDocument"]
-            found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
+    for policy in deployed(ROLE["Policies"], **parameters):
+        document = policy["PolicyDocument"]
+        found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
     return found
 
 
@@ -108,11 +111,18 @@ def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def allowed(*, forces: bool) -> set[tuple[str, str]]:
-    """(action, resource) of every statement that allows; a resource of the template goes by its logical id."""
+def named(resource: Any) -> str:
+    """Return an ARN, or the logical id of a resource or parameter."""
+    if isinstance(resource, str):
+        return resource
+    return str(resource.get("Fn::Sub") or resource.get("Ref") or resource["Fn::GetAtt"][0])
+
+
+def allowed(**parameters: str) -> set[tuple[str, str]]:
+    """(action, resource) of every statement that allows."""
     return {
-        (action, resource if isinstance(resource, str) else resource.get("Fn::Sub") or resource["Fn::GetAtt"][0])
-        for statement in statements(forces=forces)
+        (action, named(resource))
+        for statement in statements(**parameters)
         if statement["Effect"] == "Allow"
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])
@@ -145,21 +155,22 @@ def test_every_call_goes_through_the_client_attribute() -> None:
 
 def test_the_role_allows_exactly_the_actions_that_are_called() -> None:
     called = {action for methods in CALLS.values() for action in methods.values()}
-    assert called | CALLED_BY_OTHERS.keys() == ALLOWED.keys() | ALLOWED_WITH_FORCE.keys()
+    assert called | CALLED_BY_OTHERS.keys() == {*ALLOWED, *ALLOWED_WITH_FORCE, *ALLOWED_WITH_KEY}
 
 
-@FORCE
-def test_the_role_allows_each_action_on_its_resources_only(forces: bool) -> None:
-    table = ALLOWED | ALLOWED_WITH_FORCE if forces else ALLOWED
-    assert allowed(forces=forces) == {(action, resource) for action in table for resource in table[action]}
-    for statement in statements(forces=forces):
+@DEPLOYMENTS
+def test_the_role_allows_each_action_on_its_resources_only(
+    parameters: dict[str, str], also: dict[str, list[str]]
+) -> None:
+    table = ALLOWED | also
+    assert allowed(**parameters) == {(action, resource) for action in table for resource in table[action]}
+    for statement in statements(**parameters):
         assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}, "no NotAction, no NotResource"
-    assert TEMPLATE["Conditions"]["Forces"] == {"Fn::Equals": [{"Ref": "Force"}, "true"]}
 
 
-@FORCE
-def test_a_deny_protects_tagged_jobs_from_every_cancel(forces: bool) -> None:
-    (deny,) = [statement for statement in statements(forces=forces) if statement["Effect"] == "Deny"]
+@pytest.mark.parametrize("force", ["false", "true"])
+def test_a_deny_protects_tagged_jobs_from_every_cancel(force: str) -> None:
+    (deny,) = [statement for statement in statements(Force=force) if statement["Effect"] == "Deny"]
     assert deny == {
         "Sid": "ProtectTaggedJobs",
         "Effect": "Deny",

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from handler.version import VERSION
 from tests.support.contract import ENVIRONMENT, Stack, job
-from tests.support.template import ROOT, load_template
+from tests.support.template import ROOT, deployed, load_template, resolved
 from tools.simulators.events import STACK_ID, STACK_UUID
 
 TEMPLATE = load_template()
@@ -25,6 +26,7 @@ SCHEMAS = {name: json.loads((ROOT / "docs" / f"{name}.schema.json").read_text())
 # The template: parameters, outputs, alarms and the function's environment
 
 PARAMETERS = {
+    "Name": ("String", ""),
     "Force": ("String", "false"),
     "DryRun": ("String", "false"),
     "MaxJobsPerRun": ("String", "100"),
@@ -32,15 +34,21 @@ PARAMETERS = {
     "ProtectionTagKey": ("String", "cancel-protection"),
     "SweepState": ("String", "DISABLED"),
     "SweepSchedule": ("String", "rate(1 day)"),
+    "SweepTimezone": ("String", "UTC"),
     "SweepJobIdGlob": ("String", ""),
     "SweepOlderThanHours": ("String", "168"),
     "EventBusName": ("String", "default"),
+    "RequestSources": ("String", "*"),
     "AlarmNamePrefix": ("String", ""),
     "CancelOnStackDelete": ("String", "false"),
+    "Monitoring": ("String", "FULL"),
     "AlarmTopicArn": ("String", ""),
     "CancelsPerSecond": ("String", "8"),
     "LogLevel": ("String", "INFO"),
     "LogRetentionDays": ("Number", 30),
+    "ReservedConcurrency": ("String", ""),
+    "KmsKeyArn": ("String", ""),
+    "RolePath": ("String", "/"),
     "PermissionsBoundaryArn": ("String", ""),
 }
 
@@ -54,16 +62,18 @@ OUTPUTS = {
     "TeardownFailureQueueUrl": {"Ref": "TeardownFailures"},
     "LogGroupName": {"Ref": "LogGroup"},
     "DashboardUrl": {"Fn::Sub": f"{_CONSOLE}#dashboards/dashboard/${{Dashboard}}"},
+    "Version": VERSION,
 }
-EXPORTS = {"ServiceToken": "${AWS::StackName}-ServiceToken"}
+EXPORTS = {"ServiceToken": "{}-ServiceToken"}
 
-# Names that a stack gives to its resources, where it gives them one.
+# Names that a stack gives to its resources, where it gives them one: with the parameter Name, or the stack's name.
 RESOURCE_NAMES = {
-    "LogGroup": ("LogGroupName", "/aws/lambda/${AWS::StackName}"),
-    "ServiceTokenParameter": ("Name", "/iot-job-canceler/${AWS::StackName}/service-token"),
-    "Dashboard": ("DashboardName", "${AWS::StackName}-${AWS::Region}"),
-    "WhoCancelled": ("Name", "${AWS::StackName}/Who cancelled a job"),
+    "LogGroup": ("LogGroupName", "/aws/lambda/{}"),
+    "ServiceTokenParameter": ("Name", "/iot-job-canceler/{}/service-token"),
+    "Dashboard": ("DashboardName", "{}-eu-west-1"),
+    "WhoCancelled": ("Name", "{}/Who cancelled a job"),
 }
+NAMES = pytest.mark.parametrize(("parameters", "name"), [({}, "canceler"), ({"Name": "fleet"}, "fleet")])
 
 
 VARIABLES = {
@@ -95,19 +105,41 @@ def test_parameters() -> None:
 def test_outputs_and_exports() -> None:
     outputs = TEMPLATE["Outputs"]
     assert {name: output["Value"] for name, output in outputs.items()} == OUTPUTS
-    exports = {name: output["Export"]["Name"]["Fn::Sub"] for name, output in outputs.items() if "Export" in output}
-    assert exports == EXPORTS
     assert RESOURCES["ServiceTokenParameter"]["Properties"]["Value"] == OUTPUTS["ServiceToken"]
 
 
-def test_names_of_resources() -> None:
-    for resource, (key, name) in RESOURCE_NAMES.items():
-        assert RESOURCES[resource]["Properties"][key] == {"Fn::Sub": name}
+@NAMES
+def test_names_of_resources_and_exports(parameters: dict[str, str], name: str) -> None:
+    def named(value: object) -> Any:
+        return resolved(deployed(value, **parameters), **parameters)
+
+    for resource, (key, pattern) in RESOURCE_NAMES.items():
+        assert named(RESOURCES[resource]["Properties"][key]) == pattern.format(name)
+    exports = {
+        key: named(output["Export"]["Name"]) for key, output in TEMPLATE["Outputs"].items() if "Export" in output
+    }
+    assert exports == {key: pattern.format(name) for key, pattern in EXPORTS.items()}
+    # The function's own name is the dimension of its metrics, and the one that requests and alarms are compared with.
+    variables = RESOURCES["Function"]["Properties"]["Environment"]["Variables"]
+    assert named(variables["POWERTOOLS_SERVICE_NAME"]) == name
+    assert named(RESOURCES["RequestRule"]["Properties"]["EventPattern"]["detail"]["canceler"]) == [
+        {"exists": False},
+        name,
+    ]
+    assert named(RESOURCES["AlarmRule"]["Properties"]["EventPattern"]["resources"])[0]["anything-but"]["prefix"] == (
+        f"arn:aws:cloudwatch:eu-west-1:123456789012:alarm:{name}/"
+    )
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::CloudWatch::Alarm":
+            alarm = named(resource["Properties"])
+            assert alarm["AlarmName"].startswith(f"{name}/")
+            assert {each["Value"] for each in alarm["Dimensions"] if each["Name"] == "service"} <= {name}
+    assert f'"service", "{name}"' in named(RESOURCES["Dashboard"]["Properties"]["DashboardBody"])
 
 
 def test_the_template_sets_the_environment_variables_and_the_function_reads_them() -> None:
     function = RESOURCES["Function"]["Properties"]
-    assert function["Environment"]["Variables"] == VARIABLES
+    assert deployed(function["Environment"]["Variables"]) == VARIABLES
     # Loads the function as Lambda does. An event that is rejected, in an invocation that is nearly over, calls no AWS.
     program = """
 import importlib, json, os, sys
@@ -153,7 +185,7 @@ PUBLISHED_AS = {"Source": "iot-job-canceler", "DetailType": "IoT Job Cancellatio
 
 def test_detail_types_of_the_rules() -> None:
     rules = {name: rule for name, rule in RESOURCES.items() if rule["Type"] == "AWS::Events::Rule"}
-    patterns = {name: rule["Properties"]["EventPattern"] for name, rule in rules.items()}
+    patterns = {name: deployed(rule["Properties"]["EventPattern"]) for name, rule in rules.items()}
     found = {name: (pattern.get("source"), *pattern["detail-type"]) for name, pattern in patterns.items()}
     assert found == RULES
 
@@ -164,11 +196,11 @@ def test_source_and_detail_type_of_a_published_report(stack: Stack) -> None:
     assert {name: text for name, text in entry.items() if name != "Detail"} == PUBLISHED_AS
     (statement,) = [
         statement
-        for policy in RESOURCES["Role"]["Properties"]["Policies"]
-        if policy.get("PolicyName") == "PublishReports"
-        for statement in policy["PolicyDocument"]["Statement"]
+        for policy in deployed(RESOURCES["Role"]["Properties"]["Policies"])
+        for statement in policy["PolicyDocument"].get("Statement", ())
+        if statement["Action"] == "events:PutEvents"
     ]
-    assert statement["Condition"]["StringEqualsIfExists"] == {
+    assert statement["Condition"]["StringEquals"] == {
         "events:source": "iot-job-canceler",
         "events:detail-type": "IoT Job Cancellation Report",
     }

@@ -28,6 +28,8 @@ def test_version_is_semantic() -> None:
 def test_template_and_changelog_have_the_same_version() -> None:
     description = TEMPLATE["Resources"]["Function"]["Properties"]["Description"]
     assert APPLICATION["SemanticVersion"] == VERSION
+    assert TEMPLATE["Outputs"]["Version"]["Value"] == VERSION
+    assert TEMPLATE["Resources"]["Function"]["Properties"]["Tags"] == {"iot-job-canceler:version": VERSION}
     assert description.startswith(f"iot-job-canceler {VERSION}, ")
     assert len(description) <= 256  # Lambda's limit
     assert re.search(

@@ -10,7 +10,7 @@ from moto.events.models import EventPattern
 from handler.cancellation.criteria import parse_criteria
 from handler.cancellation.request import MAX_WAIT_MINUTES
 from handler.inbound.delivery import MAX_VISIBILITY_MARGIN_SECONDS, RETRY_SECONDS
-from tests.support.template import ROOT, load_template, resolved
+from tests.support.template import ROOT, deployed_resources, holds, load_template, resolved
 
 TEMPLATE = load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -51,15 +51,38 @@ def test_every_parameter_has_a_label_and_one_group() -> None:
         ("SweepSchedule", "at(2026-11-24T03:00:00)", True),
         ("SweepSchedule", "1 day", False),
         ("SweepSchedule", "rate()", False),
+        ("SweepTimezone", "America/Argentina/Buenos_Aires", True),
+        ("SweepTimezone", "Etc/GMT+5", True),
+        ("SweepTimezone", "", False),
         ("SweepJobIdGlob", "", True),
         ("SweepJobIdGlob", "ota-*", True),
         ("SweepJobIdGlob", "ota-[ab]", False),
         ("SweepJobIdGlob", "ota.*", False),
         ("EventBusName", "default", True),
         ("EventBusName", "arn:aws:events:eu-central-1:123456789012:event-bus/x", False),
+        ("RequestSources", "*", True),
+        ("RequestSources", "", True),
+        ("RequestSources", "fleet.console,aws.partner/example.com/1", True),
+        ("RequestSources", "fleet.*", False),
+        ("RequestSources", "a, b", False),
+        ("RequestSources", "a,", False),
         ("AlarmNamePrefix", "", True),
         ("AlarmNamePrefix", "rollout-", True),
         ("AlarmNamePrefix", "roll*", False),
+        ("ReservedConcurrency", "", True),
+        ("ReservedConcurrency", "12", False),
+        ("ReservedConcurrency", "13", True),
+        ("ReservedConcurrency", "9999", True),
+        ("ReservedConcurrency", "10000", False),
+        ("KmsKeyArn", "", True),
+        ("KmsKeyArn", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd", True),
+        ("KmsKeyArn", "arn:aws:kms:eu-central-1:123456789012:alias/canceler", False),
+        ("KmsKeyArn", "1234abcd-12ab-34cd-56ef-1234567890ab", False),
+        ("RolePath", "/", True),
+        ("RolePath", "/platform/iot-job-canceler/", True),
+        ("RolePath", "platform/", False),
+        ("RolePath", "/platform", False),
+        ("RolePath", "/*/", False),
         ("PermissionsBoundaryArn", "", True),
         ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:policy/boundary", True),
         ("PermissionsBoundaryArn", "arn:aws-us-gov:iam::aws:policy/PowerUserAccess", True),
@@ -86,16 +109,6 @@ def test_an_enabled_sweep_needs_a_glob(state: str, glob: str, allowed: bool) -> 
     given = {"SweepState": state, "SweepJobIdGlob": glob}
     assert (not holds(rule["RuleCondition"], **given) or holds(assertion["Assert"], **given)) is allowed
     assert {"SweepState", "SweepJobIdGlob"} <= set(re.findall(r"\w+", assertion["AssertDescription"]))
-
-
-def holds(expression: Any, **parameters: str) -> bool:
-    """Evaluate an expression of a rule as CloudFormation does."""
-    match expression:
-        case {"Fn::Not": [inner]}:
-            return not holds(inner, **parameters)
-        case {"Fn::Equals": [left, right]}:
-            return bool(resolved(left, **parameters) == resolved(right, **parameters))
-    raise AssertionError(f"unknown expression {expression}")
 
 
 @pytest.mark.parametrize(
@@ -133,27 +146,31 @@ def test_the_log_group_belongs_to_the_stack_and_is_not_recreated() -> None:
 
 def test_failed_invocations_move_to_the_failure_queue() -> None:
     queue = {"Fn::GetAtt": ["FailureQueue", "Arn"]}
-    assert RESOURCES["FailureQueue"]["Properties"]["SqsManagedSseEnabled"] is True
     assert FUNCTION["EventInvokeConfig"]["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": queue}
 
 
-def arn_if_created(rule: str) -> dict[str, Any]:
-    """Return the rule's ARN, or nothing where the rule's condition is false."""
-    arn = {"Fn::GetAtt": [rule, "Arn"]}
-    condition = RESOURCES[rule].get("Condition")
-    return {"Fn::If": [condition, arn, {"Ref": "AWS::NoValue"}]} if condition else arn
-
-
-def test_only_the_rules_of_the_stack_send_to_the_failure_queue() -> None:
-    allow, deny = RESOURCES["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert allow["Principal"] == {"Service": "events.amazonaws.com"}
-    sources = allow["Condition"]["ArnEquals"]["aws:SourceArn"]
-    assert sorted(map(json.dumps, sources)) == sorted(json.dumps(arn_if_created(rule)) for rule in RULES)
+@pytest.mark.parametrize(
+    ("parameters", "rules"),
+    [
+        ({}, ["RequestRule"]),
+        (
+            {"AlarmNamePrefix": "rollout-", "CancelOnStackDelete": "true"},
+            ["RequestRule", "AlarmRule", "StackRule"],
+        ),
+        ({"RequestSources": "", "AlarmNamePrefix": "rollout-"}, ["AlarmRule"]),
+        ({"RequestSources": ""}, []),
+    ],
+    ids=["defaults", "all", "no requests", "none"],
+)
+def test_only_the_rules_of_the_stack_send_to_the_failure_queue(parameters: dict[str, str], rules: list[str]) -> None:
+    resources = deployed_resources(**parameters)
+    assert [name for name in RULES if name in resources] == sorted(rules)
+    *allowed, deny = resources["FailureQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [each["Principal"] for each in allowed] == [{"Service": "events.amazonaws.com"}] * bool(rules)
+    sources = [each["Condition"]["ArnEquals"]["aws:SourceArn"] for each in allowed]
+    assert sources == [[{"Fn::GetAtt": [rule, "Arn"]} for rule in rules]] * bool(rules)
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
-    assert deny["Condition"] == {
-        "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
-    }
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -198,9 +215,10 @@ def event_file(name: str) -> Any:
     return json.loads((ROOT / "events" / name).read_text())
 
 
-def matches(rule: str, event: Any) -> bool:
-    pattern = json.dumps(resolved(RESOURCES[rule]["Properties"]["EventPattern"], AlarmNamePrefix="iot-job-failures-"))
-    found: bool = EventPattern.load(pattern).matches_event(event)
+def matches(rule: str, event: Any, **parameters: str) -> bool:
+    given = {"AlarmNamePrefix": "iot-job-failures-", "CancelOnStackDelete": "true"} | parameters
+    pattern = resolved(deployed_resources(**given)[rule]["Properties"]["EventPattern"], **given)
+    found: bool = EventPattern.load(json.dumps(pattern)).matches_event(event)
     return found
 
 
@@ -252,6 +270,15 @@ def test_a_request_that_names_another_canceler_is_not_matched(canceler: str | No
     assert matches("RequestRule", event) is is_matched
 
 
+@pytest.mark.parametrize(
+    ("sources", "is_matched"),
+    [("*", True), ("fleet.console", True), ("ci,fleet.console", True), ("fleet", False), ("ci", False)],
+)
+def test_a_request_is_matched_only_from_its_sources(sources: str, is_matched: bool) -> None:
+    event = event_file("request-event.json") | {"source": "fleet.console"}
+    assert matches("RequestRule", event, RequestSources=sources) is is_matched
+
+
 def test_optional_rules_have_a_condition() -> None:
     assert RESOURCES["AlarmRule"]["Condition"] == "HasAlarms"
     assert RESOURCES["StackRule"]["Condition"] == "CancelsOnStackDelete"
@@ -271,16 +298,27 @@ def test_the_visibility_timeout_outlasts_an_invocation(queue: str) -> None:
 
 
 @pytest.mark.parametrize("queue", ["Backlog", "Teardowns", "TeardownFailures"])
-def test_each_queue_is_encrypted_and_requires_tls(queue: str) -> None:
-    assert RESOURCES[queue]["Properties"]["SqsManagedSseEnabled"] is True
+def test_each_queue_requires_tls(queue: str) -> None:
     assert RESOURCES[f"{queue}Policy"]["Properties"]["Queues"] == [{"Ref": queue}]
     (deny,) = RESOURCES[f"{queue}Policy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", "sqs:*")
     assert deny["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
-    assert deny["Condition"] == {
-        "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
-    }
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize("key", ["", "arn:aws:kms:eu-west-1:123456789012:key/1"])
+def test_a_key_encrypts_queues_log_group_and_function(key: str) -> None:
+    """SQS refuses a queue with both kinds of encryption."""
+    resources, own = deployed_resources(KmsKeyArn=key), {"Ref": "KmsKeyArn"} if key else None
+    queues = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::SQS::Queue"]
+    assert [(each["SqsManagedSseEnabled"], each.get("KmsMasterKeyId")) for each in queues] == [(not key, own)] * 4
+    assert resources["LogGroup"]["Properties"].get("KmsKeyId") == own
+    assert resources["Function"]["Properties"].get("KmsKeyArn") == own
+
+
+def test_each_failure_queue_says_which_queues_may_use_it() -> None:
+    for queue in ("FailureQueue", "TeardownFailures"):
+        assert RESOURCES[queue]["Properties"]["RedriveAllowPolicy"] == {"redrivePermission": "allowAll"}
 
 
 def test_only_the_teardown_queues_are_fifo() -> None:
@@ -344,6 +382,7 @@ def test_the_sweep_is_a_schedule_without_an_input() -> None:
     assert sweep["Type"] == "AWS::Scheduler::Schedule"
     assert sweep["Properties"]["State"] == {"Ref": "SweepState"}
     assert sweep["Properties"]["ScheduleExpression"] == {"Ref": "SweepSchedule"}
+    assert sweep["Properties"]["ScheduleExpressionTimezone"] == {"Ref": "SweepTimezone"}
     assert sweep["Properties"]["FlexibleTimeWindow"] == {"Mode": "OFF"}
     target = sweep["Properties"]["Target"]
     assert target["Arn"] == {"Fn::GetAtt": ["Function", "Arn"]}
@@ -354,12 +393,18 @@ def test_the_sweep_is_a_schedule_without_an_input() -> None:
 
 
 def test_the_sweep_role_allows_only_its_two_actions() -> None:
-    (policy,) = RESOURCES["SweepRole"]["Properties"]["Policies"]
-    statements = policy["PolicyDocument"]["Statement"]
-    assert [(each["Effect"], each["Action"], each["Resource"]) for each in statements] == [
+    def allowed(**parameters: str) -> list[tuple[str, Any, Any]]:
+        policies = deployed_resources(**parameters)["SweepRole"]["Properties"]["Policies"]
+        statements = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        return [(each["Effect"], each["Action"], each["Resource"]) for each in statements]
+
+    actions: list[tuple[str, Any, Any]] = [
         ("Allow", "lambda:InvokeFunction", {"Fn::GetAtt": ["Function", "Arn"]}),
         ("Allow", "sqs:SendMessage", {"Fn::GetAtt": ["FailureQueue", "Arn"]}),
     ]
+    assert allowed() == actions
+    key = ("Allow", ["kms:Decrypt", "kms:GenerateDataKey"], {"Ref": "KmsKeyArn"})
+    assert allowed(KmsKeyArn="arn") == [*actions, key]
     assert "ManagedPolicyArns" not in RESOURCES["SweepRole"]["Properties"]
 
 
@@ -369,8 +414,18 @@ def test_only_the_scheduler_of_this_account_assumes_the_sweep_role() -> None:
     assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-@pytest.mark.parametrize("role", ["Role", "SweepRole"])
-def test_every_role_has_the_optional_permissions_boundary(role: str) -> None:
-    assert RESOURCES[role]["Properties"]["PermissionsBoundary"] == {
-        "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
-    }
+def test_every_role_has_the_path_and_the_optional_permissions_boundary() -> None:
+    for role in (each["Properties"] for each in RESOURCES.values() if each["Type"] == "AWS::IAM::Role"):
+        assert role["Path"] == {"Ref": "RolePath"}
+        assert role["PermissionsBoundary"] == {
+            "Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+        }
+
+
+def test_the_reserved_concurrency_is_optional_and_enough_for_both_queues() -> None:
+    """Otherwise Lambda's pollers would be throttled, and so the messages would move to the failure queues."""
+    assert "ReservedConcurrentExecutions" not in deployed_resources()["Function"]["Properties"]
+    function = deployed_resources(ReservedConcurrency="13")["Function"]["Properties"]
+    assert function["ReservedConcurrentExecutions"] == {"Ref": "ReservedConcurrency"}
+    workers = [each["Properties"]["ScalingConfig"]["MaximumConcurrency"] for each in function["Events"].values()]
+    assert sum(workers) == 12

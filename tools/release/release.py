@@ -78,6 +78,10 @@ def read_version(source: Path) -> str:
     versions = {
         "SemanticVersion in template.yaml": _search(r"^    SemanticVersion: (.+)$", source / "template.yaml"),
         "the function's description": _search(rf"^      Description: {NAME} (\S+), ", source / "template.yaml"),
+        "the function's tag": _search(rf"^      Tags: \{{{NAME}:version: (\S+)\}}$", source / "template.yaml"),
+        "the output Version in template.yaml": _search(
+            r"^  Version:\n    Description: .+\n    Value: (\S+)$", source / "template.yaml"
+        ),
         "the first section of CHANGELOG.md": _search(r"^## (\S+)", source / "CHANGELOG.md"),
     }
     for where, other in versions.items():

@@ -72,7 +72,7 @@ def filled(value: Any, job_id: str) -> Any:
 
 def test_every_permission_of_the_role_is_removed_once() -> None:
     removed = {action for action, *_ in [*NAMED, *FORCED, *TEARDOWNS]}
-    assert removed | ELSEWHERE.keys() == {action for action, _ in allowed(forces=True)}
+    assert removed | ELSEWHERE.keys() == {action for action, _ in allowed(Force="true")}
     assert not removed & ELSEWHERE.keys()
 
 

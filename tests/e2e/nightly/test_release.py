@@ -153,6 +153,8 @@ def test_uncommitted_changes_are_rejected(clone: Path, tmp_path: Path) -> None:
     [
         ("template.yaml", f"SemanticVersion: {VERSION}", "SemanticVersion in template.yaml 99.0.0"),
         ("template.yaml", f"Description: iot-job-canceler {VERSION},", "the function's description 99.0.0"),
+        ("template.yaml", f"iot-job-canceler:version: {VERSION}", "the function's tag 99.0.0"),
+        ("template.yaml", f"    Value: {VERSION}", "the output Version in template.yaml 99.0.0"),
         ("CHANGELOG.md", f"## {VERSION} - ", "the first section of CHANGELOG.md 99.0.0"),
     ],
 )
