@@ -14,7 +14,7 @@ CancelerError
     ├── JobNotCancelable    the job's state, or the request, does not allow it: read the job again
     │       └── ExecutionEnded  nothing is left to cancel
     ├── AccessDenied
-    └── JobsUnavailable     throttled, failing or unreachable, after the SDK's own attempts
+    └── JobsUnavailable     throttled, failing or unreachable, after the adapter's own attempts
             └── OutOfTime       the invocation has no time for the call
 """
 

@@ -259,7 +259,7 @@ RUNS: dict[str, tuple[Any, Any, float, str, str, int | None]] = {
     "gone": (DIRECT, None, 300, "DIRECT SETTLED GONE", "RunsSettled JobsGone", 0),
     "dry run": (DRY_RUN, job(), 300, "DIRECT SETTLED WOULD_CANCEL", "RunsSettled JobsWouldCancel", 0),
     "protected": (DRY_RUN, PROTECTED, 300, "DIRECT UNSETTLED PROTECTED", "RunsUnsettled JobsProtected", 0),
-    "no time left": (DIRECT, job(), 25.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
+    "no time left": (DIRECT, job(), 15.5, "DIRECT UNFINISHED DEFERRED", "RunsUnfinished JobsDeferred", 0),
     "sweep": (SCHEDULED, job(), 300, "SCHEDULE SETTLED CANCELED", "RunsSettled JobsCanceled", 0),
     "rejected": ({"cancel": {"jobId": "a b"}}, None, 300, "DIRECT REJECTED", "RunsRejected", None),
     "rejected dry run": (
@@ -581,7 +581,7 @@ PROPERTIES: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
     ({"JobId": "a", "OnIncomplete": "FAIL"}, OUTSIDE_PREFIX, {"status": "UNSETTLED", "response": "FAILED"}),
     # Too short to wait for the device: the same request with more time is UNFINISHED.
     (
-        {"JobId": "a", "WaitForExecutionsMinutes": "12", "ServiceTimeout": "60"},
+        {"JobId": "a", "WaitForExecutionsMinutes": "12", "ServiceTimeout": "40"},
         {},
         {"status": "UNSETTLED", "response": "FAILED"},
     ),
@@ -756,7 +756,7 @@ SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = 
             "FirstSeenAt": "1795521600.000",
             "Admitted": "true",
             "WaitsFor": "b,a",
-            "WaitsSince": "1795521600.250",
+            "WaitsSince": "1795521600.000",
         },
     ),
     (

@@ -163,7 +163,7 @@ ROWS: dict[str, Row] = {
         status="COMPLETED",
         fault=failing("DescribeJob", unavailable),
     ),
-    # CancelJob is throttled or unavailable after the SDK's attempts.
+    # CancelJob is throttled or unavailable in each attempt.
     "a throttled cancel is DEFERRED": Row(
         "DEFERRED", "ThrottlingException: Rate exceeded", fault=failing("CancelJob", throttled)
     ),
