@@ -108,6 +108,37 @@ def test_sweep_killed_twice_cancels_each_matching_job_once(backend: IotSimulator
     assert function.reports[-1]["status"] == "SETTLED"
 
 
+# A sweep describes each job before the cancel and after it, so DescribeJob limits it.
+@pytest.mark.parametrize(
+    ("event", "operation", "invocations"),
+    [
+        ({"cancel": {"select": {"jobIdGlob": "ota-*"}, "maxJobs": 1000}}, "CancelJob", 2),
+        (SCHEDULED, "DescribeJob", 4),
+    ],
+    ids=["request", "sweep"],
+)
+def test_large_run_reaches_its_rate_in_several_invocations(
+    event: dict[str, Any],
+    operation: str,
+    invocations: int,
+    backend: IotSimulator,
+    function: Lambda,
+    clock: FakeClock,
+) -> None:
+    """600 of 5,000 jobs, at eight calls a second of the quota's ten."""
+    quotas = Quotas(QUOTAS, clock)
+    backend.throttle, function.seconds, function.sqs.visibility_timeout = quotas, 60, 90
+    for number in range(5000):
+        name = "ota" if number < 600 else "cmd"
+        backend.add_job(f"{name}-{number}", created_at=NOW - timedelta(hours=200))
+    function.invoke(event)
+    function.run()
+    assert len(backend.canceled) == 600
+    times = quotas.times[operation]
+    assert (len(times) - 1) / (times[-1] - times[0]) >= 0.95 * 8
+    assert (function.ended["returned"], quotas.throttled) == (invocations, 0)
+
+
 @pytest.mark.usefixtures("real_threads")
 def test_real_threads_share_one_client_and_cancel_each_job_once(client: "IoTClient", clock: FakeClock) -> None:
     with in_process(REGION) as backend:
