@@ -21,6 +21,7 @@ USED_BY = {
     "alarm.yaml": "e2e/nightly/test_example_rules.py",
     "announced-sweep.yaml": "e2e/nightly/test_example_rules.py",
     "cdk/app.py": "e2e/nightly/test_examples.py",
+    "cdk/iot_job_cancellation.py": "e2e/nightly/test_examples.py",
     "failed-executions.yaml": "e2e/test_roads.py",
     "firmware-rollout.yaml": "e2e/test_waits.py",
     "fleet-alarm.yaml": "e2e/test_roads.py",
