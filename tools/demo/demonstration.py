@@ -21,6 +21,7 @@ from tools.screen import Screen
 from . import sweep, wait
 
 _REPORT_TIMEOUT_SECONDS = 60
+_ALARM_ACTION = "alarm\naction"  # in two lines, so that the table has 80 columns
 
 COLUMNS = (
     "Force",
@@ -60,11 +61,15 @@ EXPECTED = (
     Row("false", "event", "event-1a", *_WITHOUT_FORCE),
     Row("false", "event", "event-1b", *_WITHOUT_FORCE),
     Row("false", "alarm", "alarm-1", *_WITHOUT_FORCE),
+    Row("false", _ALARM_ACTION, "action-1", *_WITHOUT_FORCE),
+    Row("false", "command", "command-1", *_WITHOUT_FORCE),
     Row("true", "teardown", "teardown-2", *_WITH_FORCE),
     Row("true", "schedule", "schedule-2", *_WITH_FORCE),
     Row("true", "event", "event-2a", *_WITH_FORCE),
     Row("true", "event", "event-2b", *_WITH_FORCE),
     Row("true", "alarm", "alarm-2", *_WITH_FORCE),
+    Row("true", _ALARM_ACTION, "action-2", *_WITH_FORCE),
+    Row("true", "command", "command-2", *_WITH_FORCE),
 )
 
 
@@ -153,6 +158,10 @@ class Demonstration:
             triggers.request({"jobIds": jobs["event"]})
         with self._screen.step("alarm: set the job's alarm to ALARM"):
             triggers.raise_alarm(*jobs["alarm"])
+        with self._screen.step("alarm action: invoke the function as an alarm that has it as its action"):
+            triggers.invoke_by_alarm(*jobs[_ALARM_ACTION])
+        with self._screen.step("command: python -m iot_job_canceler cancel-job"):
+            triggers.enter_command(*jobs["command"])
 
     def _read_result(self, row: Row, before: JobState, devices: Sequence[str], log: FunctionLog) -> Row:
         report = log.wait_for_outcome(row.job_id, seconds=_REPORT_TIMEOUT_SECONDS)
