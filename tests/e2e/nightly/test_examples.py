@@ -70,7 +70,7 @@ def test_deleting_a_stack_cancels_its_job(canceler: Canceler, source: Source, tm
     check_deletion(canceler, job_id, *source(job_id, tmp_path))
 
 
-# Writes the template or the error of each construct to built.json.
+# Uses examples/cdk/iot_job_cancellation.py. Writes the template or the error of each construct to built.json.
 PROGRAM = """
 import json
 from pathlib import Path
@@ -101,7 +101,8 @@ def with_every_option(stack):
 
 every_criterion = Selection(
     job_id_glob="e2e-ota-*", exclude_job_id_globs=["ota-keep-*"], tags={"team": "a", "env": "dev"},
-    thing_group_name="lab", older_than=cdk.Duration.minutes(90), age_from="lastUpdatedAt", status=["SCHEDULED"], target_selection=["SNAPSHOT"])
+    thing_group_name="lab", older_than=cdk.Duration.minutes(90), age_from="lastUpdatedAt",
+    status=["SCHEDULED"], target_selection=["SNAPSHOT"])
 minutes, seconds = cdk.Duration.minutes, cdk.Duration.seconds
 job = {"job_id": "ota-1"}
 built = {
