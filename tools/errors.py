@@ -13,6 +13,10 @@ class SamFailed(ToolError):
     """`sam` returned an error; the message contains its output."""
 
 
+class CommandFailed(ToolError):
+    """`iot-job-canceler` returned an error; the message contains its output."""
+
+
 class StackFailed(ToolError):
     """A stack did not reach the wanted status; the message contains CloudFormation's reasons."""
 

@@ -1,5 +1,7 @@
 """A CDK stack whose deletion cancels its IoT job, before the bucket goes from which the devices fetch their image.
 
+It uses the construct of `iot_job_cancellation.py`, which you can copy.
+
     pip install aws-cdk-lib
     cdk deploy --app "python3 app.py" --context jobId=firmware-2026-11
     cdk destroy --app "python3 app.py" --context jobId=firmware-2026-11
@@ -10,6 +12,7 @@ Needs the iot-job-canceler stack in the account and Region, and an account that 
 import aws_cdk as cdk
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
+from iot_job_cancellation import IotJobCancellation
 
 
 class RollOut(cdk.Stack):
@@ -23,16 +26,15 @@ class RollOut(cdk.Stack):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             removal_policy=cdk.RemovalPolicy.DESTROY,  # fails while the bucket is not empty
         )
-        teardown = cdk.CustomResource(
+        teardown = IotJobCancellation(
             self,
             "Teardown",
-            resource_type="Custom::IoTJobCancellation",
-            service_token=cdk.Fn.import_value(f"{canceler_stack}-ServiceToken"),
-            service_timeout=cdk.Duration.minutes(15),
-            properties={"JobId": job_id, "Comment": f"stack {self.stack_name} was deleted"},
+            job_id=job_id,
+            comment=f"stack {self.stack_name} was deleted",
+            canceler_stack=canceler_stack,
         )
-        teardown.node.add_dependency(images)  # made after it, deleted before it
-        cdk.CfnOutput(self, "JobId", value=teardown.ref)
+        teardown.cancel_before_deleting(images)
+        cdk.CfnOutput(self, "JobId", value=teardown.job_id)
         cdk.CfnOutput(self, "ImagesBucket", value=images.bucket_name)
 
 

@@ -19,7 +19,9 @@ README = "README.md"
 USED_BY = {
     "alarm-action.yaml": "e2e/test_roads.py",
     "alarm.yaml": "e2e/nightly/test_example_rules.py",
+    "announced-sweep.yaml": "e2e/nightly/test_example_rules.py",
     "cdk/app.py": "e2e/nightly/test_examples.py",
+    "cdk/iot_job_cancellation.py": "e2e/nightly/test_examples.py",
     "failed-executions.yaml": "e2e/test_roads.py",
     "firmware-rollout.yaml": "e2e/test_waits.py",
     "fleet-alarm.yaml": "e2e/test_roads.py",
@@ -128,6 +130,13 @@ def test_no_page_or_example_separates_the_name_of_a_stack_from_its_jobs_by_a_hyp
     """The pattern `updates-*` matches the jobs of the stack `updates-staging` too."""
     texts = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *(EXAMPLES / name for name in files())]
     assert [path.name for path in texts if re.search(r"StackName\}?-\*", path.read_text())] == []
+
+
+def test_the_announced_sweep_cancels_only_jobs_that_were_old_enough_for_the_announcement() -> None:
+    """A day is between both runs. The hour more is for a run that starts late."""
+    parameters = load_template(EXAMPLES / "announced-sweep.yaml")["Parameters"]
+    assert (parameters["AnnouncementDay"]["Default"], parameters["SweepDay"]["Default"]) == ("MON", "TUE")
+    assert (parameters["AnnounceAfterHours"]["Default"], parameters["CancelAfterHours"]["Default"]) == (143, 168)
 
 
 def test_every_job_id_gives_a_stack_name_of_its_own_in_terraform() -> None:

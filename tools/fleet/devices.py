@@ -16,10 +16,10 @@ class JobState:
     executions: Mapping[str, int]
 
     def __str__(self) -> str:
-        """Return two lines, as in `IN_PROGRESS` and `2 queued 1 in progress`."""
+        """Return a line for the job and one for each status of its executions, as in `2 queued`."""
         by_number = sorted(self.executions.items(), key=lambda item: (-item[1], item[0]))
         return "\n".join(
-            [self.status, " ".join(f"{number} {status.lower().replace('_', ' ')}" for status, number in by_number)]
+            [self.status, *(f"{number} {status.lower().replace('_', ' ')}" for status, number in by_number)]
         )
 
 

@@ -1,21 +1,25 @@
 """The triggers of a cancellation, each set off with the API calls of its user."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tools.errors import NotDelivered
+from tools.errors import CommandFailed, NotDelivered
 from tools.localaws import stacks
-from tools.localaws.aws import REGION, LocalAws
+from tools.localaws.aws import REGION, LocalAws, isolated_environment
 from tools.localaws.sam import ROOT
+from tools.processes import run
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
 
 _TEARDOWN_TEMPLATE = ROOT / "examples" / "teardown.yaml"
+_ALARM_ACTION = ROOT / "events" / "alarm-action.json"
 _STACK_TIMEOUT_SECONDS = 30
+_COMMAND_TIMEOUT_SECONDS = 60
 _SCHEDULE_DELAY = timedelta(seconds=2)  # a schedule must be due in the future; at() has whole seconds
 
 
@@ -91,6 +95,25 @@ class Triggers:
         )
         cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a device failed")
         self.send_alarm_event(name)
+
+    def invoke_by_alarm(self, job_id: str) -> None:
+        """Alarm action: invoke the function like CloudWatch, with the payload of events/ for an alarm on this job.
+
+        MiniStack does not carry out the actions of an alarm.
+        """
+        region, account = self.function_arn.split(":")[3:5]
+        payload = _ALARM_ACTION.read_text().replace("iot-job-failures-", self.alarm_prefix)
+        for before, after in (("firmware-2026-11", job_id), ("eu-west-1", region), ("123456789012", account)):
+            payload = payload.replace(before, after)
+        self.aws.client("lambda").invoke(FunctionName=self.function_arn, InvocationType="Event", Payload=payload)
+
+    def enter_command(self, job_id: str) -> None:
+        """Command: run `iot-job-canceler cancel-job` for the stack with the default name. Raises CommandFailed."""
+        command = [sys.executable, "-m", "iot_job_canceler", "cancel-job", "--job-id", job_id]
+        environment = isolated_environment() | self.aws.environment
+        exit_code, output = run(command, environment=environment, cwd=ROOT, seconds=_COMMAND_TIMEOUT_SECONDS)
+        if exit_code:
+            raise CommandFailed(f"{' '.join(command)} ended with exit code {exit_code}:\n{output}")
 
     def send_alarm_event(self, name: str) -> None:
         """Deliver the event of the alarm's last state change. Raises NotDelivered.

@@ -1,7 +1,8 @@
 """Rules, alarms and schedules of examples/ cancel their jobs, and no others."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from tests.e2e.conftest import ALARM_PREFIX, Canceler, unique
 from tools.errors import NotDelivered
 from tools.localaws import sam, stacks
 from tools.localaws.aws import LocalAws
+from tools.polling import wait_for
 
 EXAMPLES = sam.ROOT / "examples"
 EVENTS = sam.ROOT / "events"
@@ -192,3 +194,126 @@ def test_the_weekly_sweep_has_its_schedule_and_age(canceler: Canceler) -> None:
             "comment": "swept by stack sweep",
         }
     }
+
+
+@contextmanager
+def subscribed(aws: LocalAws, topic: str) -> Iterator[str]:
+    """Subscribe a new queue to the topic for the block, which gets the queue's URL."""
+    sns, sqs = aws.client("sns"), aws.client("sqs")
+    url = sqs.create_queue(QueueName="owners")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    allow = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [allow | {"Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    raw = {"RawMessageDelivery": "true"}
+    subscription = sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=raw, ReturnSubscriptionArn=True
+    )
+    try:
+        yield url
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+        sqs.delete_queue(QueueUrl=url)
+
+
+def texts_in(aws: LocalAws, queue: str) -> list[str]:
+    """Receive the messages that arrived since the last call, and that stay invisible."""
+    messages = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    return [message["Body"] for message in messages]
+
+
+def next_text(aws: LocalAws, queue: str) -> str:
+    (text,) = wait_for("a text of the topic", lambda: texts_in(aws, queue), seconds=60)
+    return text
+
+
+def run_in_a_moment(aws: LocalAws, name: str) -> None:
+    """Create a schedule with the target of the deployed one that runs once, in a moment."""
+    scheduler, due = aws.client("scheduler"), datetime.now(UTC) + timedelta(seconds=2)
+    scheduler.create_schedule(
+        Name=f"{name}-now",
+        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        ActionAfterCompletion="DELETE",
+        Target=scheduler.get_schedule(Name=name)["Target"],
+    )
+
+
+def as_on_aws(aws: LocalAws, rule: str, report: Mapping[str, Any]) -> str:
+    """Return the text of the rule for a report. Unlike EventBridge, the local AWS leaves the paths with [*] empty."""
+    (target,) = aws.client("events").list_targets_by_rule(Rule=rule.rpartition("/")[2])["Targets"]
+    text = target["InputTransformer"]["InputTemplate"]
+    for name, path in target["InputTransformer"]["InputPathsMap"].items():
+        assert path.startswith("$.detail.")
+        key, _, field = path.removeprefix("$.detail.").partition("[*].")
+        value = [each[field] for each in report[key]] if field else report[key]
+        text = text.replace(f"<{name}>", value if isinstance(value, str) else json.dumps(value).replace('"', ""))
+    return text
+
+
+def without_lists(lines: Sequence[str]) -> list[str]:
+    return [re.sub(r"\[.*\]$", "", line) for line in lines]
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines of the text, which EventBridge leaves in quotation marks."""
+    lines = text.splitlines()
+    assert all(line[0] == line[-1] == '"' for line in lines)
+    return [line[1:-1] for line in lines]
+
+
+def test_owners_get_the_announcement_and_their_veto_counts(canceler: Canceler) -> None:
+    aws, batch, name = canceler.aws, unique("swept"), unique("announced")
+    stale, vetoed, other = canceler.job("1", batch=batch), canceler.job("2", batch=batch), canceler.job("other")
+    glob = f"e2e-{batch}-*"
+    ages = {"AnnounceAfterHours": "0.001", "CancelAfterHours": "0.001"}
+    with (
+        stack_of(aws, "announced-sweep.yaml", name, {"JobIdGlob": glob, "Email": "a@example.com", **ages}) as outputs,
+        subscribed(aws, outputs["Topic"]) as queue,
+    ):
+        schedules = [aws.client("scheduler").get_schedule(Name=outputs[each]) for each in ("Announcement", "Sweep")]
+        assert [each["ScheduleExpression"] for each in schedules] == ["cron(0 8 ? * MON *)", "cron(0 8 ? * TUE *)"]
+        assert may_invoke(aws, outputs["Role"], canceler.service_token)
+        assert not may_invoke(aws, outputs["Role"], f"{canceler.service_token}-2")
+
+        canceler.invoke({"cancel": {"select": {"jobIdGlob": glob}, "dryRun": True}})  # by a person: not announced
+        run_in_a_moment(aws, outputs["Announcement"])
+        place = f"Account 000000000000, Region eu-central-1, stack {name}."
+        command = (
+            "aws iot tag-resource --region eu-central-1 "
+            "--resource-arn arn:aws:iot:eu-central-1:000000000000:job/JOB_ID --tags Key=cancel-protection,Value=true"
+        )
+        announced = [
+            "AWS IoT jobs will be canceled on TUE at 8:00 UTC. Nothing is canceled before.",
+            place,
+            f"Jobs: [{stale}, {vetoed}]",
+            "Expected outcome of each job: [WOULD_CANCEL, WOULD_CANCEL]",
+            "Number of jobs with each outcome: {WOULD_CANCEL: 2}",
+            "WOULD_CANCEL: the job is canceled if it is still active then. PROTECTED: the job has the protection tag.",
+            "Status of the announcement: SETTLED 2 active jobs matched",
+            "To keep a job, insert its ID for JOB_ID in this command:",
+            command,
+        ]
+        assert lines_of(next_text(aws, queue)) == without_lists(announced)
+        assert lines_of(as_on_aws(aws, outputs["AnnouncementRule"], canceler.report_on(stale))) == announced
+        assert canceler.statuses(stale, vetoed, other) == ["IN_PROGRESS", "IN_PROGRESS", "IN_PROGRESS"]
+
+        arn = command.split()[6].replace("JOB_ID", vetoed)
+        aws.client("iot").tag_resource(resourceArn=arn, tags=[{"Key": "cancel-protection", "Value": "true"}])
+        run_in_a_moment(aws, outputs["Sweep"])
+        swept = [
+            "The announced cancellation of AWS IoT jobs is over: UNSETTLED 2 active jobs matched",
+            place,
+            f"Jobs: [{stale}, {vetoed}]",
+            "Outcome of each job: [CANCELED, PROTECTED]",
+            "Number of jobs with each outcome: {CANCELED: 1, PROTECTED: 1}",
+        ]
+        assert lines_of(next_text(aws, queue)) == without_lists(swept)
+        assert lines_of(as_on_aws(aws, outputs["SweepRule"], canceler.report_on(stale))) == swept
+        assert canceler.statuses(stale, vetoed, other) == ["CANCELED", "IN_PROGRESS", "IN_PROGRESS"]
+        assert texts_in(aws, queue) == []
+    described = canceler.described(stale)
+    assert (described["reasonCode"], described["comment"]) == (
+        "ANNOUNCED_SWEEP",
+        f"announced and swept by stack {name}",
+    )
