@@ -284,4 +284,20 @@ BREAKS = [
         "for name in ():",
         "tests/unit/cloudformation/test_lifecycle.py::test_no_log_contains_the_query_of_the_response_url",
     ),
+    Break(
+        CONVERGENT,
+        "another attempt of a throttled call ignores the rate limit",
+        "aws/iot",
+        "        while True:\n            self._gate.acquire(operation)\n",
+        "        self._gate.acquire(operation)\n        while True:\n",
+        "tests/unit/aws/test_iot.py::test_each_attempt_passes_the_gate",
+    ),
+    Break(
+        RESPONDS,
+        "a throttled call is repeated although there is no time for it",
+        "cancellation/rate",
+        "return self.pause(self._uniform(0.0, MAX_BACKOFF_SECONDS))",
+        "self._rate_limits.sleep(self._uniform(0.0, MAX_BACKOFF_SECONDS))\n        return True",
+        "tests/unit/aws/test_iot.py::test_a_call_has_no_further_attempt_without_time_for_it",
+    ),
 ]
