@@ -207,7 +207,7 @@ class Invocation:
     def _apply(self, terraform: TerraformRequest) -> Result:
         """Carry out one action of Terraform, which waits for the result: nothing is left to a later delivery."""
         telemetry = self.services.telemetry
-        plan = plan_action(terraform, self.services.config.limits)
+        plan = plan_action(terraform, self.services.config.limits.of_teardowns)
         for warning in plan.warnings:
             telemetry.warn(warning)
         request = plan.request
@@ -262,7 +262,7 @@ class Invocation:
             lifecycle.postpone()
             return response
 
-        response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
+        response = lifecycle.dispatch(lambda: validate(resource, config.limits.of_teardowns), tear_down)
         if following:
             return Result(response.report, following)
         result = responded(response, lifecycle.delivery_error, services.telemetry, is_relayed=is_relayed)
@@ -287,7 +287,7 @@ class Invocation:
 
     def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
         """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
-        planned = plan_deletion(resource, self.services.config.limits)
+        planned = plan_deletion(resource, self.services.config.limits.of_teardowns)
         if isinstance(planned, Response):
             return planned, None
         request = planned.request

@@ -125,6 +125,9 @@ class Telemetry:
         if report.jobs:
             left = report.executions_left_in_progress
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
+        if report.executions_ended and not report.dry_run:
+            ended = report.executions_ended
+            metrics.add_metric(name="ExecutionsEnded", unit=MetricUnit.Count, value=ended)
         metrics.flush_metrics()
         is_expected = report.status in _EXPECTED_STATUSES or report.wait
         log = self._logger.info if is_expected else self._logger.warning
