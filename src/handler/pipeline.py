@@ -201,8 +201,7 @@ class Invocation:
             limits = replace(limits, job_id_prefix="")
         request = parse_request(event.document, limits, event.default_reason)
         report = self._run(request, self._until(EVENT_RESERVE))
-        # A dry run changes nothing, so a redelivery would come no further.
-        return Result(report, None if report.dry_run else self.delivery.next(report, self.services.now))
+        return Result(report, self._next(report))
 
     def _apply(self, terraform: TerraformRequest) -> Result:
         """Carry out one action of Terraform, which waits for the result: nothing is left to a later delivery."""
@@ -304,9 +303,8 @@ class Invocation:
                 reason,
                 cancel_reason=request.reason,
             )
-        response = respond_to_deletion(resource, planned, report)
-        # A dry run changes nothing, so a redelivery would come no further.
-        following = None if report.dry_run else self.delivery.next(report, self.services.now)
+        response = respond_to_deletion(resource, planned, report, is_paused=self._is_paused)
+        following = self._next(report)
         if following is None:
             return response, None
         seconds = MIN_POLL_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
@@ -358,11 +356,25 @@ class Invocation:
             delivery.limit_checked,
             delivery.previous_attempts,
             delivery.wait,
+            self._is_paused,
         )
         report = run(session, request, self.event.trigger)
         for warning in report.warnings:
             services.telemetry.warn(warning)
         return report
+
+    def _next(self, report: Report) -> Next | None:
+        """Return what follows a run. A dry run changes nothing, so a redelivery would come no further."""
+        is_dry_run = report.dry_run and not self._is_paused
+        return None if is_dry_run else self.delivery.next(report, self.services.now)
+
+    @property
+    def _is_paused(self) -> bool:
+        """True if an earlier delivery was not a dry run, and the stack's DryRun was set since.
+
+        Then the event stays on its queue until DryRun is false.
+        """
+        return self.delivery.was_begun and self.services.config.limits.dry_run
 
     def _until(self, reserve: float) -> Deadline:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)

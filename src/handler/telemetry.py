@@ -39,8 +39,9 @@ _RUNS_METRIC = {
 
 # Counted only in the last delivery: an unfinished run tries these jobs again.
 _FINAL_OUTCOMES = (Outcome.PROTECTED, Outcome.FAILED)
-# Not counted after the first delivery, which may itself have canceled these jobs.
-_FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE)
+# Not counted after the first delivery, which may itself have canceled these jobs. Later deliveries would cancel jobs
+# while the stack's DryRun is set.
+_FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE, Outcome.WOULD_CANCEL)
 
 
 def _for_one_line(report: Report) -> dict[str, object]:

@@ -441,8 +441,12 @@ class AccountMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing."""
+        """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing.
+
+        The operator lifts DryRun before that: an event that was begun waits for it.
+        """
         account = self.account
+        self.operator_changes_the_stack(replace(account.limits, dry_run=False))
         account.run(messages_first=True)
         assert account.violations == []
         assert account.sqs.messages == []

@@ -645,7 +645,8 @@ class Run(Process):
         version = self.version
         is_comparable = is_comparable and (not self.message or account.born.get(self.message.message_id) == version)
         model.responses.append(SentResponse(now, version, is_comparable, body))
-        if model.kind != "Delete" or body["Status"] != "SUCCESS" or model.continues or model.is_dry(self.limits):
+        is_dry_run = model.is_dry(self.limits) and not any(self.waits_for)  # DryRun does not end a wait
+        if model.kind != "Delete" or body["Status"] != "SUCCESS" or model.continues or is_dry_run:
             return
         awaited = model.canceled | self.chain
         if model.select is None:
