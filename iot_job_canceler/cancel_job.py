@@ -22,6 +22,7 @@ SAMPLE_OUTPUT: Mapping[str, Any] = {
     "outcome": "CANCELED",
     "detail": "detail",
     "executionsLeftInProgress": 0,
+    "executionsEnded": 0,
 }
 _OPTIONS = {"jobId": "--job-id", "reasonCode": "--reason-code", "comment": "--comment", "force": "--force"}
 _INPUT = "--cli-input-json"

@@ -40,12 +40,12 @@ def dry_run_of(payload: object, config: Callable[[], Config]) -> dict[str, objec
         case CancelEvent(document=cancel):
             document = read_object("cancel", cancel, KEYS)
         case CustomResourceRequest() as resource:
-            teardown = _document_of(resource, config().limits)
+            teardown = _document_of(resource, config().limits.of_teardowns)
             if isinstance(teardown, IgnoredEvent):
                 return teardown
             document = teardown
         case TerraformRequest() as terraform:
-            action = _document_of_action(terraform, config().limits)
+            action = _document_of_action(terraform, config().limits.of_teardowns)
             if isinstance(action, IgnoredEvent):
                 return action
             document = action

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from handler.cancellation.report import counted
 from handler.config import Config
 from handler.errors import CancelerError, RequestRejected
 from handler.inbound.envelope import IgnoredEvent
@@ -92,6 +93,8 @@ def _print(report: Report) -> None:
     counts = Counter(outcome for _, outcome, _ in rows)
     summary = ", ".join(f"{number} {outcome}" for outcome, number in counts.items()) or "no jobs"
     print_line(f"\n{summary}. {report['reason']}".rstrip())
+    if ended := report.get("executionsEnded"):  # the stack may run an earlier release
+        print_line(f"Force would end {counted(ended, 'execution')}.")
 
 
 def _why(job: dict[str, Any], report: Report) -> str:

@@ -45,11 +45,15 @@ class Config:
         return cls(
             stack_name=_filled(env, "POWERTOOLS_SERVICE_NAME"),
             limits=StackLimits(
-                force=_flag(env, "FORCE"),
+                force=_force(env) == "true",
                 dry_run=_flag(env, "DRY_RUN"),
                 max_jobs=_positive(env, "MAX_JOBS_PER_RUN"),
                 job_id_prefix=env.get("JOB_ID_PREFIX", ""),
                 protection_tag_key=_filled(env, "PROTECTION_TAG_KEY"),
+                forces_teardowns=_force(env) == "TEARDOWN",
+                # For a moment of an update, the function may have the environment of release 0.1.0.
+                max_forced_executions=_positive({"MAX_FORCED_EXECUTIONS": "1000", **env}, "MAX_FORCED_EXECUTIONS"),
+                required_tag=_tag(env, "REQUIRED_TAG"),
             ),
             cancels_per_second=_positive(env, "CANCELS_PER_SECOND"),
             sweep_job_id_glob=env.get("SWEEP_JOB_ID_GLOB", ""),
@@ -82,6 +86,21 @@ def _text(env: Mapping[str, str], variable: str) -> str:
     if variable not in env:
         raise InvalidConfiguration(variable, "must be set")
     return env[variable]
+
+
+def _force(env: Mapping[str, str]) -> str:
+    value = _text(env, "FORCE")
+    if value not in {"true", "false", "TEARDOWN"}:
+        raise InvalidConfiguration("FORCE", "must be true, false or TEARDOWN")
+    return value
+
+
+def _tag(env: Mapping[str, str], variable: str) -> tuple[str, str] | None:
+    text = env.get(variable, "")
+    key, _, value = text.partition("=")
+    if text and not (key and value):
+        raise InvalidConfiguration(variable, "must be empty, or key=value")
+    return (key, value) if text else None
 
 
 def _flag(env: Mapping[str, str], variable: str) -> bool:

@@ -204,13 +204,12 @@ class Invocation:
             limits = replace(limits, job_id_prefix="")
         request = parse_request(event.document, limits, event.default_reason)
         report = self._run(request, self._until(EVENT_RESERVE))
-        # A dry run changes nothing, so a redelivery would come no further.
-        return Result(report, None if report.dry_run else self.delivery.next(report, self.services.now))
+        return Result(report, self._next(report))
 
     def _apply(self, terraform: TerraformRequest) -> Result:
         """Carry out one action of Terraform, which waits for the result: nothing is left to a later delivery."""
         telemetry = self.services.telemetry
-        plan = plan_action(terraform, self.services.config.limits)
+        plan = plan_action(terraform, self.services.config.limits.of_teardowns)
         for warning in plan.warnings:
             telemetry.warn(warning)
         request = plan.request
@@ -265,7 +264,7 @@ class Invocation:
             lifecycle.postpone()
             return response
 
-        response = lifecycle.dispatch(lambda: validate(resource, config.limits), tear_down)
+        response = lifecycle.dispatch(lambda: validate(resource, config.limits.of_teardowns), tear_down)
         if following:
             return Result(response.report, following)
         result = responded(response, lifecycle.delivery_error, services.telemetry, is_relayed=is_relayed)
@@ -290,7 +289,7 @@ class Invocation:
 
     def _tear_down(self, resource: CustomResourceRequest, respond_by: Deadline) -> tuple[Response, Next | None]:
         """Cancel the jobs of a Delete. Returns the response, and what comes before it if there is time for that."""
-        planned = plan_deletion(resource, self.services.config.limits)
+        planned = plan_deletion(resource, self.services.config.limits.of_teardowns)
         if isinstance(planned, Response):
             return planned, None
         request = planned.request
@@ -307,9 +306,8 @@ class Invocation:
                 reason,
                 cancel_reason=request.reason,
             )
-        response = respond_to_deletion(resource, planned, report)
-        # A dry run changes nothing, so a redelivery would come no further.
-        following = None if report.dry_run else self.delivery.next(report, self.services.now)
+        response = respond_to_deletion(resource, planned, report, is_paused=self._is_paused)
+        following = self._next(report)
         if following is None:
             return response, None
         seconds = RETRY_SECONDS if following.attributes else following.seconds  # the delay of the teardowns' queue
@@ -361,11 +359,25 @@ class Invocation:
             delivery.limit_checked,
             delivery.previous_attempts,
             delivery.wait,
+            self._is_paused,
         )
         report = run(session, request, self.event.trigger)
         for warning in report.warnings:
             services.telemetry.warn(warning)
         return report
+
+    def _next(self, report: Report) -> Next | None:
+        """Return what follows a run. A dry run changes nothing, so a redelivery would come no further."""
+        is_dry_run = report.dry_run and not self._is_paused
+        return None if is_dry_run else self.delivery.next(report, self.services.now)
+
+    @property
+    def _is_paused(self) -> bool:
+        """True if an earlier delivery was not a dry run, and the stack's DryRun was set since.
+
+        Then the event stays on its queue until DryRun is false.
+        """
+        return self.delivery.was_begun and self.services.config.limits.dry_run
 
     def _until(self, reserve: float) -> Deadline:
         return Deadline.of_invocation(self.context, reserve=reserve, clock=self.services.clock)

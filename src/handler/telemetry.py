@@ -39,8 +39,9 @@ _RUNS_METRIC = {
 
 # Counted only in the last delivery: an unfinished run tries these jobs again.
 _FINAL_OUTCOMES = (Outcome.PROTECTED, Outcome.FAILED)
-# Not counted after the first delivery, which may itself have canceled these jobs.
-_FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE)
+# Not counted after the first delivery, which may itself have canceled these jobs. Later deliveries would cancel jobs
+# while the stack's DryRun is set.
+_FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE, Outcome.WOULD_CANCEL)
 
 
 def _for_one_line(report: Report) -> dict[str, object]:
@@ -125,6 +126,9 @@ class Telemetry:
         if report.jobs:
             left = report.executions_left_in_progress
             metrics.add_metric(name="ExecutionsLeftInProgress", unit=MetricUnit.Count, value=left)
+        if report.executions_ended and not report.dry_run:
+            ended = report.executions_ended
+            metrics.add_metric(name="ExecutionsEnded", unit=MetricUnit.Count, value=ended)
         metrics.flush_metrics()
         is_expected = report.status in _EXPECTED_STATUSES or report.wait
         log = self._logger.info if is_expected else self._logger.warning

@@ -78,7 +78,8 @@ def new_simulation(new_log: Callable[[], Log]) -> Iterator[NewSimulation]:
                 quota.release(10_000)
             clock = FakeClock()
             backend = IotSimulator(now=clock.utc_now)
-            backend.denied_tag = "cancel-protection"  # as the IAM policy of template.yaml
+            backend.denied_tag = "cancel-protection"  # as the IAM policies of template.yaml
+            backend.required_tag = scenario.limits.required_tag
             for job_id, fields in {**scenario.others, **scenario.jobs}.items():
                 backend.add_job(job_id, **fields)
             services = new_services(

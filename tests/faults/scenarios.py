@@ -114,6 +114,8 @@ def success(physical_id: str, **data: str) -> dict[str, Any]:
 
 RUNNING: Fields = {**OLD, "executions": {"thing-1": "IN_PROGRESS", "thing-2": "QUEUED"}}
 RUNS_ON: End = ("CANCELED", {"thing-1": "IN_PROGRESS", "thing-2": "CANCELED"})
+ENDED: End = ("CANCELED", {"thing-1": "CANCELED", "thing-2": "CANCELED"})
+BUSY = {"thing-1": "IN_PROGRESS", "thing-2": "IN_PROGRESS"}
 HAS_RUN: End = ("CANCELED", {"thing-1": "SUCCEEDED", "thing-2": "CANCELED"})
 SCHEDULED: Fields = {**OLD, "status": "SCHEDULED"}
 GONE: End = ("CANCELED", {})
@@ -169,7 +171,9 @@ END = (
     "DescribeJob/reported ListTagsForResource/reported ListJobExecutionsForJob/reported "
     "CancelJobExecution/reported CancelJobExecution/reported DescribeJob/reported "
 )
-END_TWO_EXECUTIONS = "CancelJob/- DescribeJob/reported " + END
+END_TWO_EXECUTIONS = "DescribeJob/reported " + END
+TOO_BUSY = "DescribeJob/- ListTagsForResource/- "
+FORCE_ONE_JOB = "DescribeJob/reported CancelJob/reported DescribeJob/- "
 SEARCH_EARLIER = "DescribeJob/- DescribeJob/reported " + END
 
 SCENARIOS: dict[str, Scenario] = {
@@ -299,6 +303,29 @@ SCENARIOS: dict[str, Scenario] = {
         ends={"firmware": NO_LEFTOVER},
         reason=TEARDOWN,
         limits=FORCED,
+    ),
+    "request with force of active jobs": Scenario(
+        cancel_event(jobIds=["firmware-1", "firmware-2"]),
+        calls=f"{FORCE_ONE_JOB}{TOO_BUSY}{REPORT}",
+        later=f"{TOO_BUSY}{BACKLOG}{TOO_BUSY}{FORCE_ONE_JOB}{REPORT}",
+        jobs={"firmware-1": RUNNING, "firmware-2": {**RUNNING, "executions": BUSY}},
+        ends={"firmware-1": ENDED, "firmware-2": ("IN_PROGRESS", BUSY)},
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        status="UNSETTLED",
+        limits=replace(FORCED, max_forced_executions=1),
+    ),
+    "request of a job without the required tag": Scenario(
+        cancel_event(jobIds=["firmware-1", "firmware-2"]),
+        calls="CancelJob/reported DescribeJob/- CancelJob/- DescribeJob/- ListTagsForResource/- " + REPORT,
+        later=(
+            f"CancelJob/- DescribeJob/- ListTagsForResource/- {BACKLOG}"
+            f"CancelJob/- DescribeJob/- ListTagsForResource/- CancelJob/reported DescribeJob/- {REPORT}"
+        ),
+        jobs={"firmware-1": OF_FLEET_IN_DEV, "firmware-2": RUNNING},
+        ends={"firmware-1": GONE, "firmware-2": ("IN_PROGRESS", RUNNING["executions"])},
+        reason=("EVENT_REMEDIATION", "Requested by event event-1 from fleet.console"),
+        status="UNSETTLED",
+        limits=replace(LIMITS, required_tag=("env", "dev")),
     ),
     "request of a selection": Scenario(
         cancel_event(select={"jobIdGlob": "f*", "tags": {"env": "dev"}, "thingGroupName": "fleet"}, reasonCode="STALE"),

@@ -92,17 +92,17 @@ class Deliveries:
 
 
 DELIVERIES: dict[str, Deliveries] = {
-    "twice": Deliveries(twice, 286),
-    "twice, the second one late": Deliveries(twice_and_late, 272),
-    "another request in between": Deliveries(with_another_request, 246),
-    "a message after its visibility timeout": Deliveries(once, 219, message_late=True),
-    "again in the middle of a call, before it acts": Deliveries(once, 174, middle="before it acts"),
-    "again in the middle of a call, after it acted": Deliveries(once, 174, middle="after it acted"),
+    "twice": Deliveries(twice, 304),
+    "twice, the second one late": Deliveries(twice_and_late, 290),
+    "another request in between": Deliveries(with_another_request, 263),
+    "a message after its visibility timeout": Deliveries(once, 242, message_late=True),
+    "again in the middle of a call, before it acts": Deliveries(once, 184, middle="before it acts"),
+    "again in the middle of a call, after it acted": Deliveries(once, 184, middle="after it acted"),
     "with another RequestId in the middle of a call, before it acts": Deliveries(
-        once, 83, middle="before it acts", other_request=True
+        once, 82, middle="before it acts", other_request=True
     ),
     "with another RequestId in the middle of a call, after it acted": Deliveries(
-        once, 83, middle="after it acted", other_request=True
+        once, 82, middle="after it acted", other_request=True
     ),
 }
 

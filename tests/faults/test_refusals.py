@@ -44,4 +44,4 @@ def test_refusal_is_reported(name: str, later: bool, new_simulation: NewSimulati
 
 def test_matrix_has_all_combinations() -> None:
     each = [list(combinations(SCENARIOS[name].points(later=later), REFUSALS)) for name, later in WAYS]
-    assert sum(map(len, each)) == 1194
+    assert sum(map(len, each)) == 1287

@@ -17,8 +17,8 @@ def test_temporary_fault_does_not_change_the_result(
     assert_nothing_changes(name, new_simulation, tally, later=later, classes=True)
 
 
-@pytest.mark.parametrize(("classes", "number"), [(True, 2332), (False, 6743)], ids=["gate", "nightly"])
+@pytest.mark.parametrize(("classes", "number"), [(True, 2514), (False, 7261)], ids=["gate", "nightly"])
 def test_matrix_has_all_combinations(classes: bool, number: int) -> None:
     each = [temporary_combinations(name, later=later, classes=classes) for name, later in WAYS]
-    assert len(WAYS) == 43
+    assert len(WAYS) == 47
     assert sum(map(len, each)) == number

@@ -223,12 +223,16 @@ def test_dry_run_of_the_stack_applies_to_every_trigger(function: Function) -> No
     function.configure(limits=replace(LIMITS, dry_run=True), alarm_name_prefix="iot-job-failures-")
     function.jobs.jobs["firmware-2026-11"] = firmware()
     names = [name for name, (*_, canceled) in REPORTS.items() if canceled]
+    kept = []
     for name in names:
         deliver(name, function)
+        kept += [name] if function.sqs.messages else []
+        function.sqs.messages.clear()
     reason = [(report["dryRun"], report["counts"]) for report in function.reports]
     assert names
     assert reason == [(True, {"WOULD_CANCEL": 1})] * len(names)
     assert function.jobs.canceled == []
+    assert sorted(kept) == sorted(MESSAGES)  # their events were begun: see test_paused_runs.py
 
 
 # Unfinished events

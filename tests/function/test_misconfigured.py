@@ -21,7 +21,7 @@ from tests.support.response_url import FakePool, ResponseUrl
 from tests.support.sqs import FakeSqs
 from tools.simulators.events import FAILED_CREATE_ID, custom_resource_request, sqs_event
 
-FORCE = "environment variable FORCE: must be true or false"
+FORCE = "environment variable FORCE: must be true, false or TEARDOWN"
 REASON = (
     f"{FORCE}; the function is misconfigured, and this attempt canceled nothing. Set the variable to a valid value, "
     "then repeat the operation"

@@ -74,6 +74,9 @@ all_limits = st.builds(
     max_jobs=st.sampled_from([1, 2, 100, 100]),
     job_id_prefix=st.sampled_from(["", "", "", "fw-"]),
     protection_tag_key=st.just("cancel-protection"),
+    forces_teardowns=st.booleans(),
+    max_forced_executions=st.sampled_from([1, 1, 1000]),
+    required_tag=st.sampled_from([None, None, None, None, ("env", "dev")]),
 )
 selects: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
@@ -438,8 +441,12 @@ class AccountMachine(RuleBasedStateMachine):
 
     @override
     def teardown(self) -> None:
-        """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing."""
+        """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing.
+
+        The operator lifts DryRun before that: an event that was begun waits for it.
+        """
         account = self.account
+        self.operator_changes_the_stack(replace(account.limits, dry_run=False))
         account.run(messages_first=True)
         assert account.violations == []
         assert account.sqs.messages == []

@@ -147,6 +147,7 @@ reports = st.builds(
             outcome=st.sampled_from(Outcome),
             detail=st.text(),
             executions_left_in_progress=st.integers(0, 10_000),
+            executions_ended=st.integers(0, 10_000),
             arn=st.text(),
             description=st.text(),
         )

@@ -70,6 +70,7 @@ class EventModel:
     was_disturbed: bool = False
     last: Mapping[str, Any] | None = None
     last_at: float = 0.0
+    last_run: int = 0
     canceled: dict[str, FakeJob] = field(default_factory=dict)
     responses: list["SentResponse"] = field(default_factory=list)
 
@@ -77,8 +78,13 @@ class EventModel:
     def is_teardown(self) -> bool:
         return bool(self.url)
 
+    def may_force(self, limits: StackLimits) -> bool:
+        is_exempt = self.is_teardown or self.is_dry(limits)  # a dry run shows what a teardown would do
+        return limits.force or (limits.forces_teardowns and is_exempt)
+
     def is_forced(self, limits: StackLimits) -> bool:
-        return limits.force and self.force is not False
+        by_default = limits.force or (limits.forces_teardowns and self.is_teardown)
+        return self.may_force(limits) and (by_default if self.force is None else self.force)
 
     def is_dry(self, limits: StackLimits) -> bool:
         return limits.dry_run or self.dry_run is True
@@ -90,7 +96,7 @@ class EventModel:
         """Return True if the event must be rejected in any state of the account."""
         head = (self.select or {}).get("jobIdGlob", "*").partition("*")[0]
         return self.is_bad or any((
-            self.force is True and not limits.force,
+            self.force is True and not self.may_force(limits),
             self.dry_run is False and limits.dry_run,
             (self.max_jobs or 0) > limits.max_jobs,
             len(self.job_ids) > self.job_limit(limits),
@@ -129,12 +135,16 @@ class SentResponse:
 
 @dataclass(frozen=True)
 class Effect:
-    """An effect of a run on a job: CancelJob, or CancelJobExecution where `thing` is one."""
+    """An effect of a run on a job: CancelJob, or CancelJobExecution where `thing` is one.
+
+    `running`: how many executions of the job ran before it.
+    """
 
     job_id: str
     job: FakeJob
     force: bool
     thing: str = ""
+    running: int = 0
     was_canceled_with: tuple[str | None, str | None] = (None, None)
 
 
@@ -167,6 +177,7 @@ class Account(Lambda):
         self.records: list[dict[str, Any]] = []  # all messages as they were received
 
         self.nested = 0
+        self.runs = 0
         self.is_calm = False
         self.version = 0
         self.effects = 0
@@ -297,7 +308,10 @@ class Run(Process):
         self.model = model
         self.log = log
         self.message = message
+        account.runs += 1
+        self.number = account.runs
         self.limits = account.limits
+        account.jobs.required_tag = self.limits.required_tag
         self.calls = 0
         self.effects: list[Effect] = []
         self.faults: list[str] = []
@@ -355,16 +369,26 @@ class Run(Process):
 
     def _call_iot(self, operation: str, act: partial[Any]) -> Any:
         def act_and_note() -> Any:
+            job = self.account.jobs.jobs.get(act.keywords.get("jobId", ""))
+            running = number_running(job) if job else 0
             response = act()
             if operation in {"cancel_job", "cancel_job_execution"}:
-                self._note_effect(**act.keywords)
+                self._note_effect(running, **act.keywords)
             return response
 
         return self.call(act_and_note, lambda: throttled().client_error(operation))
 
-    def _note_effect(self, *, jobId: str, force: bool, thingName: str = "", **_texts: str) -> None:  # noqa: N803 - boto3's
+    def _note_effect(
+        self,
+        running: int,
+        *,
+        jobId: str,  # noqa: N803 - boto3's
+        force: bool,
+        thingName: str = "",  # noqa: N803 - boto3's
+        **_texts: str,
+    ) -> None:
         job = self.account.jobs.jobs[jobId]
-        self.effects.append(Effect(jobId, job, force, thingName, (job.reason_code, job.comment)))
+        self.effects.append(Effect(jobId, job, force, thingName, running, (job.reason_code, job.comment)))
         if not thingName:
             self.chain[jobId] = job
 
@@ -506,7 +530,8 @@ class Run(Process):
         model.effects += len(self.effects)
         model.canceled |= {effect.job_id: effect.job for effect in self.effects if not effect.thing}
         for report in self.reports:
-            model.last, model.last_at = report, account.clock()
+            if self.number > model.last_run:  # a run in the middle of this one may have finished the event
+                model.last, model.last_at, model.last_run = report, account.clock(), self.number
             self._check_report(report)
         if self.ended == "returned" and self.message is None and isinstance(response, dict) and "status" in response:
             check(self.reports, "a run ended without a report")
@@ -524,8 +549,10 @@ class Run(Process):
     def _check_effect(self, effect: Effect) -> None:
         account, model, limits, job = self.account, self.model, self.limits, effect.job
         check, what = account.check, f"{effect} by {model.kind} {model.event}"
-        protected = any(key.lower() == "cancel-protection" and tag.lower() == "true" for key, tag in job.tags.items())
-        check(not protected, f"a protected job was touched: {what}")
+        check(not is_protected(job, limits), f"a protected job was touched: {what}")
+        # Devices start a job between its description and its cancel only while something else happens.
+        is_bounded = effect.running <= limits.max_forced_executions or self.is_disturbed
+        check(is_bounded or not effect.force, f"too many executions were forced: {what}")
         check(effect.job_id.startswith(limits.job_id_prefix), f"outside of the prefix: {what}")
         check(not model.is_dry(limits), f"in a dry run: {what}")
         check(model.is_forced(limits) or not effect.force, f"force without leave: {what}")
@@ -580,7 +607,9 @@ class Run(Process):
         polled = set(self.waits_for) if any(self.waits_for) else set(self.matching)
         for job_id, job in self.matching.items():
             if job_id in polled and self.account.jobs.jobs.get(job_id) is job and job.status in ACTIVE:
-                exempt = is_protected(job) or not job_id.startswith(self.limits.job_id_prefix)
+                exempt = is_protected(job, self.limits) or not job_id.startswith(self.limits.job_id_prefix)
+                is_forced = self.model.is_forced(self.limits)
+                exempt = exempt or (is_forced and number_running(job) > self.limits.max_forced_executions)
                 exempt = exempt or self._is_another_job(job_id, job)
                 self.account.check(exempt, f"{job_id} is active: {what}")
                 self.account.check(report["status"] == "UNSETTLED", f"{job_id} is active and called settled: {what}")
@@ -616,7 +645,8 @@ class Run(Process):
         version = self.version
         is_comparable = is_comparable and (not self.message or account.born.get(self.message.message_id) == version)
         model.responses.append(SentResponse(now, version, is_comparable, body))
-        if model.kind != "Delete" or body["Status"] != "SUCCESS" or model.continues or model.is_dry(self.limits):
+        is_dry_run = model.is_dry(self.limits) and not any(self.waits_for)  # DryRun does not end a wait
+        if model.kind != "Delete" or body["Status"] != "SUCCESS" or model.continues or is_dry_run:
             return
         awaited = model.canceled | self.chain
         if model.select is None:
@@ -632,8 +662,14 @@ class Run(Process):
             check(not is_there or "IN_PROGRESS" not in job.executions.values(), f"{job_id} still runs: {what}")
 
 
-def is_protected(job: FakeJob) -> bool:
-    return any(key.lower() == "cancel-protection" and tag.lower() == "true" for key, tag in job.tags.items())
+def is_protected(job: FakeJob, limits: StackLimits) -> bool:
+    tags = {key.lower(): tag for key, tag in job.tags.items()}
+    lacks_tag = limits.required_tag is not None and tags.get(limits.required_tag[0]) != limits.required_tag[1]
+    return lacks_tag or tags.get("cancel-protection", "").lower() == "true"
+
+
+def number_running(job: FakeJob) -> int:
+    return [*job.executions.values()].count("IN_PROGRESS")
 
 
 def canceled_with(model: EventModel) -> tuple[str, str]:

@@ -34,6 +34,8 @@ ENVIRONMENT = {
     "MAX_JOBS_PER_RUN": "100",
     "JOB_ID_PREFIX": "",
     "PROTECTION_TAG_KEY": "cancel-protection",
+    "MAX_FORCED_EXECUTIONS": "1000",
+    "REQUIRED_TAG": "",
     "URL_SUFFIX": "amazonaws.com",
     "LOG_GROUP": "/aws/lambda/canceler",
     "POWERTOOLS_LOG_LEVEL": "INFO",

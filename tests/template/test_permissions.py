@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,7 +64,7 @@ ALLOWED = {
     "sqs:DeleteMessage": ["Backlog", "Teardowns"],
     "sqs:GetQueueAttributes": ["Backlog", "Teardowns"],
 }
-# Also allowed where the stack's Force is true.
+# Also allowed where the stack's Force is not false.
 ALLOWED_WITH_FORCE = {
     "iot:ListJobExecutionsForJob": [CANCELABLE_JOBS],
     "iot:CancelJobExecution": [CANCELABLE_JOBS, _ARN % ("iot", "thing/*")],
@@ -77,6 +78,7 @@ DEPLOYMENTS = pytest.mark.parametrize(
     [({}, {}), ({"Force": "true"}, ALLOWED_WITH_FORCE), ({"KmsKeyArn": "arn"}, ALLOWED_WITH_KEY)],
     ids=["defaults", "force", "key"],
 )
+DENIED = ["iot:CancelJob", "iot:CancelJobExecution"]
 
 
 def attributes_of_the_client(tree: ast.AST) -> Iterator[str]:
@@ -103,7 +105,9 @@ def statements(**parameters: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for policy in deployed(ROLE["Policies"], **parameters):
         document = policy["PolicyDocument"]
-        found += (json.loads(document["Fn::Sub"]) if "Fn::Sub" in document else document)["Statement"]
+        if "Fn::Sub" in document:
+            document = json.loads(listed(document["Fn::Sub"])[0])
+        found += document["Statement"]
     return found
 
 
@@ -166,6 +170,7 @@ def test_the_role_allows_each_action_on_its_resources_only(
     assert allowed(**parameters) == {(action, resource) for action in table for resource in table[action]}
     for statement in statements(**parameters):
         assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}, "no NotAction, no NotResource"
+    assert TEMPLATE["Conditions"]["Forces"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Force"}, "false"]}]}
 
 
 @pytest.mark.parametrize("force", ["false", "true"])
@@ -174,10 +179,51 @@ def test_a_deny_protects_tagged_jobs_from_every_cancel(force: str) -> None:
     assert deny == {
         "Sid": "ProtectTaggedJobs",
         "Effect": "Deny",
-        "Action": ["iot:CancelJob", "iot:CancelJobExecution"],
+        "Action": DENIED,
         "Resource": "*",
         "Condition": {"StringEqualsIgnoreCase": {"aws:ResourceTag/${ProtectionTagKey}": "true"}},
     }
+
+
+def test_a_second_deny_requires_a_tag_of_every_job() -> None:
+    """A negated operator also matches a job that has no such tag. A thing, which CancelJobExecution names, has none."""
+    _, deny = [
+        statement for statement in statements(Force="true", RequiredTag="team=fleet") if statement["Effect"] == "Deny"
+    ]
+    assert deny == {
+        "Sid": "RequireTag",
+        "Effect": "Deny",
+        "Action": DENIED,
+        "Resource": JOBS,
+        "Condition": {"StringNotEquals": {"aws:ResourceTag/${Key}": "${Value}"}},
+    }
+    assert TEMPLATE["Conditions"]["RequiresTag"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "RequiredTag"}, ""]}]}
+    (parts,) = [
+        policy["Fn::If"][1]["PolicyDocument"]["Fn::Sub"][1]
+        for policy in ROLE["Policies"]
+        if policy.get("Fn::If", [""])[0] == "RequiresTag"
+    ]
+    split = {"Fn::Split": ["=", {"Fn::Sub": "${RequiredTag}="}]}
+    assert parts == {"Key": {"Fn::Select": [0, split]}, "Value": {"Fn::Select": [1, split]}}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_valid"),
+    [
+        ("", True),
+        ("team=fleet", True),
+        ("iot:owner@x=a/b c", True),
+        ("team", False),
+        ("team=", False),
+        ("=fleet", False),
+        ("team=a=b", False),
+        ('team="', False),
+        ("team=${AWS::Region}", False),
+    ],
+)
+def test_the_required_tag_has_one_key_and_one_value(value: str, is_valid: bool) -> None:
+    """The value becomes part of a JSON text, and only the first two parts at "=" are used."""
+    assert bool(re.search(TEMPLATE["Parameters"]["RequiredTag"]["AllowedPattern"], value)) is is_valid
 
 
 def test_only_lambda_assumes_the_role_and_it_has_no_managed_policy() -> None:

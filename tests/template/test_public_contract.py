@@ -28,10 +28,12 @@ SCHEMAS = {name: json.loads((ROOT / "docs" / f"{name}.schema.json").read_text())
 PARAMETERS = {
     "Name": ("String", ""),
     "Force": ("String", "false"),
+    "MaxForcedExecutions": ("String", "1000"),
     "DryRun": ("String", "false"),
     "MaxJobsPerRun": ("String", "100"),
     "JobIdPrefix": ("String", ""),
     "ProtectionTagKey": ("String", "cancel-protection"),
+    "RequiredTag": ("String", ""),
     "SweepState": ("String", "DISABLED"),
     "SweepSchedule": ("String", "rate(1 day)"),
     "SweepTimezone": ("String", "UTC"),
@@ -82,6 +84,8 @@ VARIABLES = {
     "MAX_JOBS_PER_RUN": {"Ref": "MaxJobsPerRun"},
     "JOB_ID_PREFIX": {"Ref": "JobIdPrefix"},
     "PROTECTION_TAG_KEY": {"Ref": "ProtectionTagKey"},
+    "MAX_FORCED_EXECUTIONS": {"Ref": "MaxForcedExecutions"},
+    "REQUIRED_TAG": {"Ref": "RequiredTag"},
     "CANCELS_PER_SECOND": {"Ref": "CancelsPerSecond"},
     "SWEEP_JOB_ID_GLOB": {"Ref": "SweepJobIdGlob"},
     "SWEEP_OLDER_THAN_HOURS": {"Ref": "SweepOlderThanHours"},
@@ -279,7 +283,7 @@ METRICS = {
     "ValidationsRejected",
     *("JobsCanceled", "JobsAlreadyCanceled", "JobsAlreadyFinished", "JobsGone"),
     *("JobsWouldCancel", "JobsProtected", "JobsDeferred", "JobsFailed"),
-    "ExecutionsLeftInProgress",
+    *("ExecutionsLeftInProgress", "ExecutionsEnded"),
     *("TeardownsContinued", "TeardownsOutOfTime", "ResponsesUndelivered", "ReportsUnpublished", "UnexpectedErrors"),
 }
 
@@ -374,21 +378,35 @@ def test_each_other_metric_is_counted_once(metric: str, stack: Stack) -> None:
     assert values.keys() & COUNTED_ONE_BY_ONE.keys() == {metric}
 
 
+@pytest.mark.parametrize(("is_dry_run", "counted_as"), [(False, 2), (True, None)])
+def test_executions_that_force_ends_are_counted(is_dry_run: bool, counted_as: int | None, stack: Stack) -> None:
+    stack.deploy(FORCE="true")
+    stack.create({"a": job(running=2)})
+    report = stack.invoke({"cancel": {"jobId": "a", "dryRun": is_dry_run}})
+    assert (report["executionsEnded"], report["jobs"][0]["executionsEnded"]) == (2, 2)
+    assert counted(stack).get("ExecutionsEnded") == counted_as
+
+
 def test_the_runs_count_every_metric() -> None:
     counted_by_runs = {name for _, _, _, _, metrics, _ in RUNS.values() for name in metrics.split()}
-    assert counted_by_runs | {"ExecutionsLeftInProgress"} | COUNTED_ONE_BY_ONE.keys() == METRICS
+    executions = {"ExecutionsLeftInProgress", "ExecutionsEnded"}
+    assert counted_by_runs | executions | COUNTED_ONE_BY_ONE.keys() == METRICS
 
 
 # The report: returned, logged and published, with its keys in this order
 
-REPORT_KEYS = ["status", "trigger", "force", "dryRun", "reason", "counts", "executionsLeftInProgress", "jobs"]
-JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress", "jobArn", "description"]
+REPORT_KEYS = [
+    *("status", "trigger", "force", "dryRun", "reason", "counts"),
+    *("executionsLeftInProgress", "executionsEnded", "jobs"),
+]
+JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress", "executionsEnded", "jobArn", "description"]
 LEFT_OUT_KEYS = ["jobId", "why"]
 PUBLISHED_KEYS = ["correlationId", "part", "parts", *REPORT_KEYS]
 
 
 def test_keys_of_a_report(stack: Stack) -> None:
-    stack.create({"a": job(description="October image")})
+    stack.deploy(FORCE="true")
+    stack.create({"a": job(running=1, description="October image")})
     report = stack.invoke(request_event({"jobId": "a"}))
     assert list(report) == REPORT_KEYS
     assert list(report["jobs"][0]) == JOB_KEYS
@@ -403,7 +421,7 @@ def test_keys_of_a_report(stack: Stack) -> None:
 def test_keys_of_a_job_that_has_no_description_or_is_gone(stack: Stack) -> None:
     stack.create({"a": job()})
     report = stack.invoke({"cancel": {"jobIds": ["a", "b"]}})
-    assert [list(each) for each in report["jobs"]] == [JOB_KEYS[:5], JOB_KEYS[:4]]
+    assert [list(each) for each in report["jobs"]] == [[*JOB_KEYS[:4], "jobArn"], JOB_KEYS[:4]]
 
 
 def test_keys_of_a_plan(stack: Stack) -> None:

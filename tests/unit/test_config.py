@@ -14,6 +14,8 @@ ENVIRONMENT = {
     "MAX_JOBS_PER_RUN": "100",
     "JOB_ID_PREFIX": "",
     "PROTECTION_TAG_KEY": "cancel-protection",
+    "MAX_FORCED_EXECUTIONS": "1000",
+    "REQUIRED_TAG": "",
     "CANCELS_PER_SECOND": "8",
     "SWEEP_JOB_ID_GLOB": "",
     "SWEEP_OLDER_THAN_HOURS": "168",
@@ -27,13 +29,21 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "IoTJobCanceler",
     "POWERTOOLS_SERVICE_NAME": "canceler",
 }
+NEW_IN_0_2_0 = ("MAX_FORCED_EXECUTIONS", "REQUIRED_TAG")
 
 
 def test_defaults_of_template_yaml_are_read() -> None:
     assert Config.from_env(ENVIRONMENT) == Config(
         stack_name="canceler",
         limits=StackLimits(
-            force=False, dry_run=False, max_jobs=100, job_id_prefix="", protection_tag_key="cancel-protection"
+            force=False,
+            dry_run=False,
+            max_jobs=100,
+            job_id_prefix="",
+            protection_tag_key="cancel-protection",
+            forces_teardowns=False,
+            max_forced_executions=1000,
+            required_tag=None,
         ),
         cancels_per_second=8,
         sweep_job_id_glob="",
@@ -56,6 +66,8 @@ def test_every_variable_is_read() -> None:
         "MAX_JOBS_PER_RUN": "7",
         "JOB_ID_PREFIX": "ota-",
         "PROTECTION_TAG_KEY": "keep",
+        "MAX_FORCED_EXECUTIONS": "50",
+        "REQUIRED_TAG": "team=a=b",
         "CANCELS_PER_SECOND": "20",
         "SWEEP_JOB_ID_GLOB": "ota-*",
         "SWEEP_OLDER_THAN_HOURS": "72",
@@ -72,7 +84,15 @@ def test_every_variable_is_read() -> None:
     }
     assert Config.from_env(environment) == Config(
         stack_name="lab",
-        limits=StackLimits(force=True, dry_run=True, max_jobs=7, job_id_prefix="ota-", protection_tag_key="keep"),
+        limits=StackLimits(
+            force=True,
+            dry_run=True,
+            max_jobs=7,
+            job_id_prefix="ota-",
+            protection_tag_key="keep",
+            max_forced_executions=50,
+            required_tag=("team", "a=b"),
+        ),
         cancels_per_second=20,
         sweep_job_id_glob="ota-*",
         sweep_older_than_hours=72,
@@ -96,7 +116,8 @@ def test_variable_that_may_be_empty_may_be_omitted(variable: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "variable", [name for name in ENVIRONMENT if ENVIRONMENT[name] and name != "POWERTOOLS_LOG_LEVEL"]
+    "variable",
+    [name for name in ENVIRONMENT if ENVIRONMENT[name] and name not in ("POWERTOOLS_LOG_LEVEL", *NEW_IN_0_2_0)],
 )
 def test_missing_variable_is_named(variable: str) -> None:
     environment = {name: value for name, value in ENVIRONMENT.items() if name != variable}
@@ -110,17 +131,36 @@ def test_missing_variable_is_named(variable: str) -> None:
 def test_flag_must_be_true_or_false(variable: str, value: str) -> None:
     with pytest.raises(InvalidConfiguration) as caught:
         Config.from_env(ENVIRONMENT | {variable: value})
-    assert str(caught.value) == f"environment variable {variable}: must be true or false"
+    allowed = "true, false or TEARDOWN" if variable == "FORCE" else "true or false"
+    assert str(caught.value) == f"environment variable {variable}: must be {allowed}"
 
 
-NUMBERS = ["MAX_JOBS_PER_RUN", "CANCELS_PER_SECOND", "SWEEP_OLDER_THAN_HOURS"]
+def test_force_on_teardowns_only() -> None:
+    limits = Config.from_env(ENVIRONMENT | {"FORCE": "TEARDOWN"}).limits
+    assert (limits.force, limits.of_teardowns.force) == (False, True)
+
+
+@pytest.mark.parametrize("value", ["team", "team=", "=fleet", "="])
+def test_required_tag_has_a_key_and_a_value(value: str) -> None:
+    with pytest.raises(InvalidConfiguration) as caught:
+        Config.from_env(ENVIRONMENT | {"REQUIRED_TAG": value})
+    assert str(caught.value) == "environment variable REQUIRED_TAG: must be empty, or key=value"
+
+
+def test_environment_of_release_0_1_0_is_read() -> None:
+    """While a stack is updated, the function may have the new code with the old environment for a moment."""
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in NEW_IN_0_2_0}
+    assert Config.from_env(environment) == Config.from_env(ENVIRONMENT)
+
+
+NUMBERS = ["MAX_JOBS_PER_RUN", "MAX_FORCED_EXECUTIONS", "CANCELS_PER_SECOND", "SWEEP_OLDER_THAN_HOURS"]
 
 
 @pytest.mark.parametrize("value", ["1", "100000"])
 def test_whole_number_from_1_is_accepted(value: str) -> None:
     config = Config.from_env(ENVIRONMENT | dict.fromkeys(NUMBERS, value))
-    numbers = (config.limits.max_jobs, config.cancels_per_second, config.sweep_older_than_hours)
-    assert numbers == (int(value), int(value), int(value))
+    limits = (config.limits.max_jobs, config.limits.max_forced_executions)
+    assert (*limits, config.cancels_per_second, config.sweep_older_than_hours) == (int(value),) * 4
 
 
 @pytest.mark.parametrize("variable", NUMBERS)

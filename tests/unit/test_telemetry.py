@@ -252,8 +252,8 @@ OUTCOMES = tuple(JobResult(outcome.lower(), outcome) for outcome in Outcome)
     [
         (True, True, "Canceled AlreadyCanceled AlreadyFinished Gone WouldCancel Protected Deferred Failed"),
         (True, False, "Canceled AlreadyCanceled AlreadyFinished Gone WouldCancel Deferred"),
-        (False, True, "Canceled WouldCancel Protected Deferred Failed"),
-        (False, False, "Canceled WouldCancel Deferred"),
+        (False, True, "Canceled Protected Deferred Failed"),
+        (False, False, "Canceled Deferred"),
     ],
 )
 def test_a_job_is_counted_in_one_delivery_of_its_event(

@@ -19,6 +19,7 @@ class JobReport(TypedDict):
     outcome: str
     detail: str
     executionsLeftInProgress: int
+    executionsEnded: NotRequired[int]
     jobArn: NotRequired[str]
     description: NotRequired[str]
 
@@ -40,6 +41,7 @@ class Report(TypedDict):
     reason: str
     counts: dict[str, int]
     executionsLeftInProgress: int
+    executionsEnded: int
     jobs: list[JobReport]
     leftOut: NotRequired[list[ExcludedJob]]
 

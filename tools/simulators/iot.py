@@ -79,6 +79,7 @@ class IotSimulator:
         seconds_a_call: how long each call takes, by `sleep`.
         page_size: the most jobs or executions in a page.
         denied_tag: IAM denies `denied_operations` on a job that has this tag with the value true; case does not count.
+        required_tag: IAM denies the same on a job without this tag (a key and a value; the case of the key is ignored).
         hides_namespaced: ListJobs without a namespace omits jobs in a namespace (AWS documents neither).
         ignores_namespaces: ListJobs with a namespace shows every job, as some local AWS does.
         now: the clock, timezone-aware.
@@ -105,6 +106,7 @@ class IotSimulator:
         self.seconds_a_call = 0.0
         self.page_size = MAX_RESULTS
         self.denied_tag = ""
+        self.required_tag: tuple[str, str] | None = None
         self.denied_operations = {"CancelJob", "CancelJobExecution"}
         self.hides_namespaced = False
         self.ignores_namespaces = False
@@ -289,7 +291,11 @@ class IotSimulator:
 
     def _check_permission(self, operation: str, job: Job) -> None:
         has_tag = (self.denied_tag.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in job.tags.items()}
-        if has_tag and operation in self.denied_operations:
+        lacks_tag = False
+        if self.required_tag is not None:
+            key, value = self.required_tag
+            lacks_tag = (key.lower(), value) not in {(each.lower(), tag) for each, tag in job.tags.items()}
+        if (has_tag or lacks_tag) and operation in self.denied_operations:
             raise denied()
 
     def _identity(self, job_id: str) -> Response:

@@ -1,8 +1,8 @@
 """Cancel jobs idempotently: the result for a job depends on the job's state, not on how often events arrive.
 
 CancelJob has no compare-and-set and returns no status, so every job is read back with DescribeJob, and the status that
-is read decides. Two calls for an ordinary job. With force, executions that an earlier cancellation without force left
-running are ended too.
+is read decides. Two calls for an ordinary job. With force, the job is also described first, since the stack limits how
+many executions a run may end; and executions that an earlier cancellation without force left running are ended too.
 """
 
 from collections.abc import Callable, Iterable
@@ -31,15 +31,18 @@ def cancel_jobs(
     """
 
     def act(job_id: str) -> JobResult | ExcludedJob:
-        if request.dry_run:
-            return _plan(session, job_id, request)
-        if describe_first and (result := _result_without_cancel(session, job_id, request)):
+        has_age = request.criteria is not None and request.criteria.older_than_hours > 0
+        if not (request.dry_run or describe_first or has_age or request.force):
+            return _cancel(session, job_id, request)
+        job = session.api.describe(job_id)
+        if describe_first and request.criteria and job.status not in TERMINAL_STATUSES:
+            return _active_again(session, job)
+        if result := _result_without_cancel(session, job, request):
             return result
-        if request.criteria and request.criteria.older_than_hours:
-            why = request.criteria.why_too_recent(session.api.describe(job_id).starts_at, session.utc_now())
-            if why:
-                return ExcludedJob(job_id, why)
-        return _cancel(session, job_id, request)
+        running = job.executions_in_progress if request.force else 0
+        if request.dry_run:
+            return _plan(session, job, running)
+        return _cancel(session, job_id, request, running)
 
     all_results = in_parallel(lambda job_id: _settle(act, JobResult(job_id, Outcome.DEFERRED)), job_ids)
     results = tuple(result for result in all_results if isinstance(result, JobResult))
@@ -67,27 +70,39 @@ def _settle[Result](act: Callable[[str], Result], before: JobResult) -> Result |
         return replace(before, outcome=Outcome.FAILED, detail=str(error))
 
 
-def _plan(session: Session, job_id: str, request: CancelRequest) -> JobResult | ExcludedJob:
-    job = session.api.describe(job_id)
+def _result_without_cancel(session: Session, job: Job, request: CancelRequest) -> JobResult | ExcludedJob | None:
+    """Return the result of a described job that is not to be canceled, else None."""
     if job.status in TERMINAL_STATUSES:
         return _terminal(job, Outcome.ALREADY_CANCELED)
     why = request.criteria.why_too_recent(job.starts_at, session.utc_now()) if request.criteria else ""
     if why:
-        return ExcludedJob(job_id, why)
-    if not job_id.startswith(session.limits.job_id_prefix):
-        return _denied(session, job, _outside_prefix(session))
-    if _is_protected(session, job):
-        return _protected(session, job)
-    return _result(job, Outcome.WOULD_CANCEL)
+        return ExcludedJob(job.job_id, why)
+    if refusal := _outside_prefix(session, job.job_id) or _too_many_executions(session, job, request):
+        return _denied(session, job, refusal)
+    return None
 
 
-def _result_without_cancel(session: Session, job_id: str, request: CancelRequest) -> JobResult | None:
-    """Describe the job. Return its result if it is not to be canceled, else None."""
-    job = session.api.describe(job_id)
-    if job.status in TERMINAL_STATUSES:
-        return _terminal(job, Outcome.ALREADY_CANCELED)
-    if request.criteria is None:
+def _plan(session: Session, job: Job, running: int) -> JobResult:
+    """Return the result of a dry run for an active job. `running`: how many executions force would end."""
+    if why := _why_protected(session, job):
+        return _result(job, Outcome.PROTECTED, why)
+    return _result(job, Outcome.WOULD_CANCEL, ended=running)
+
+
+def _too_many_executions(session: Session, job: Job, request: CancelRequest) -> JobsError | None:
+    """Return why force may not end the executions of the job: the stack limits how many a run may end for one job."""
+    number, limit = job.executions_in_progress, session.limits.max_forced_executions
+    if not request.force or number <= limit:
         return None
+    return JobNotCancelable(
+        "TooManyExecutions",
+        f"force would end {number} running executions, but the stack's MaxForcedExecutions is {limit}, so nothing was "
+        "canceled; cancel the job without force, or raise MaxForcedExecutions",
+    )
+
+
+def _active_again(session: Session, job: Job) -> JobResult:
+    """Return the result of a selected job that is active, although an earlier attempt canceled it."""
     if job.status not in ACTIVE_STATUSES:
         return _result(job, Outcome.DEFERRED, f"the job has the unknown status {job.status}")
     # An earlier attempt selected and canceled this id, which may be another job's since.
@@ -98,7 +113,8 @@ def _result_without_cancel(session: Session, job_id: str, request: CancelRequest
     return _denied(session, job, error)
 
 
-def _cancel(session: Session, job_id: str, request: CancelRequest) -> JobResult:
+def _cancel(session: Session, job_id: str, request: CancelRequest, running: int = 0) -> JobResult:
+    """Cancel the job, and read it back. `running`: how many executions force ends."""
     refusal = _call_cancel(session, job_id, request)
     try:
         job = _read_back(session, job_id, refusal)
@@ -106,11 +122,14 @@ def _cancel(session: Session, job_id: str, request: CancelRequest) -> JobResult:
         if refusal:
             raise
         detail = f"CancelJob was accepted, but the job could not be read back: {error}"
-        return JobResult(job_id, Outcome.DEFERRED, detail)
+        return JobResult(job_id, Outcome.DEFERRED, detail, executions_ended=running)
     if job.status in TERMINAL_STATUSES:
-        return _terminal(job, Outcome.ALREADY_CANCELED if refusal else Outcome.CANCELED)
+        if refusal:
+            return _terminal(job, Outcome.ALREADY_CANCELED)
+        return _terminal(job, Outcome.CANCELED, ended=max(0, running - job.executions_in_progress))
     if refusal is None:
-        return _result(job, Outcome.DEFERRED, f"CancelJob was accepted, but DescribeJob still returns {job.status}")
+        detail = f"CancelJob was accepted, but DescribeJob still returns {job.status}"
+        return _result(job, Outcome.DEFERRED, detail, ended=running)
     if isinstance(refusal, AccessDenied):
         return _denied(session, job, refusal)
     # An undocumented status is a transition to another one. An active job that cannot be canceled is not.
@@ -122,8 +141,8 @@ def _call_cancel(session: Session, job_id: str, request: CancelRequest) -> JobsE
 
     Raises JobNotFound and JobsUnavailable.
     """
-    if not job_id.startswith(session.limits.job_id_prefix):
-        return _outside_prefix(session)  # IAM would refuse it too
+    if refusal := _outside_prefix(session, job_id):
+        return refusal  # IAM would refuse it too
     reason = request.reason
     try:
         session.api.cancel(job_id, force=request.force, reason_code=reason.reason_code, comment=reason.comment)
@@ -166,46 +185,56 @@ def _end_executions(session: Session, job_id: str, request: CancelRequest) -> Jo
     reason = request.reason
     if request.criteria and (job.reason_code, job.comment) != (reason.reason_code, reason.comment):
         return _result(job, Outcome.ALREADY_CANCELED, "its executions still run: another caller canceled the job")
-    if _is_protected(session, job):
-        return _result(job, Outcome.ALREADY_CANCELED, f"its executions still run: {session.limits.protection}")
+    if why := _why_protected(session, job):
+        return _result(job, Outcome.ALREADY_CANCELED, f"its executions still run: {why}")
+    if refusal := _too_many_executions(session, job, request):
+        return _result(job, Outcome.FAILED, str(refusal))
     if request.dry_run:
-        return _result(job, Outcome.ALREADY_CANCELED, "its executions that still run would be canceled")
-    executions = end_executions(session.api, job_id)
-    job = session.api.describe(job_id)
+        detail = "its executions that still run would be canceled"
+        return _result(job, Outcome.ALREADY_CANCELED, detail, ended=job.executions_in_progress)
+    return _end_one_by_one(session, job)
+
+
+def _end_one_by_one(session: Session, job: Job) -> JobResult:
+    executions = end_executions(session.api, job.job_id)
     detail = f"ended {counted(executions.ended, 'execution')} that an earlier cancel left running"
+    try:
+        job = session.api.describe(job.job_id)
+    except JobsUnavailable as error:
+        detail = f"{detail}; the job could not be read back: {error}"
+        return _result(job, Outcome.DEFERRED, detail, ended=executions.ended)
     if not job.executions_in_progress:
-        return _result(job, Outcome.ALREADY_CANCELED, detail)
+        return _result(job, Outcome.ALREADY_CANCELED, detail, ended=executions.ended)
     if executions.refusal and not executions.ended:
         return _result(job, Outcome.FAILED, str(executions.refusal))
-    return _result(job, Outcome.DEFERRED, f"{detail}; more are running")
+    return _result(job, Outcome.DEFERRED, f"{detail}; more are running", ended=executions.ended)
 
 
 def _denied(session: Session, job: Job, refusal: JobsError) -> JobResult:
-    if _is_protected(session, job):
-        return _protected(session, job)
+    if why := _why_protected(session, job):
+        return _result(job, Outcome.PROTECTED, why)
     return _result(job, Outcome.FAILED, str(refusal))
 
 
-def _is_protected(session: Session, job: Job) -> bool:
-    return session.limits.protects(session.api.tags(job.arn))
+def _why_protected(session: Session, job: Job) -> str:
+    return session.limits.why_protected(session.api.tags(job.arn))
 
 
-def _protected(session: Session, job: Job) -> JobResult:
-    return _result(job, Outcome.PROTECTED, session.limits.protection)
-
-
-def _outside_prefix(session: Session) -> AccessDenied:
+def _outside_prefix(session: Session, job_id: str) -> AccessDenied | None:
     prefix = session.limits.job_id_prefix
+    if job_id.startswith(prefix):
+        return None
     return AccessDenied("OutsidePrefix", f"the job id does not start with JobIdPrefix {prefix!r}")
 
 
-def _terminal(job: Job, if_canceled: Outcome) -> JobResult:
+def _terminal(job: Job, if_canceled: Outcome, *, ended: int = 0) -> JobResult:
     if job.status == JobStatus.DELETION_IN_PROGRESS:
-        return _result(job, Outcome.GONE, "the job is being deleted")
-    return _result(job, if_canceled if job.status == JobStatus.CANCELED else Outcome.ALREADY_FINISHED)
+        return _result(job, Outcome.GONE, "the job is being deleted", ended=ended)
+    outcome = if_canceled if job.status == JobStatus.CANCELED else Outcome.ALREADY_FINISHED
+    return _result(job, outcome, ended=ended)
 
 
-def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
+def _result(job: Job, outcome: Outcome, detail: str = "", *, ended: int = 0) -> JobResult:
     is_draining = job.status == JobStatus.CANCELED and job.is_draining
     return JobResult(
         job.job_id,
@@ -215,4 +244,5 @@ def _result(job: Job, outcome: Outcome, detail: str = "") -> JobResult:
         is_draining,
         job.arn,
         job.description,
+        ended,
     )

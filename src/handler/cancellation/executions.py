@@ -5,7 +5,7 @@ from itertools import islice
 
 from handler.cancellation.job import JobsApi
 from handler.cancellation.parallel import in_parallel
-from handler.errors import ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable, OutOfTime
+from handler.errors import ExecutionEnded, JobNotCancelable, JobNotFound, JobsError, JobsUnavailable
 
 # One invocation cannot cancel more at the service's default quota.
 MAX_EXECUTIONS = 3000
@@ -22,8 +22,8 @@ class EndedExecutions:
 def end_executions(api: JobsApi, job_id: str) -> EndedExecutions:
     """Cancel up to MAX_EXECUTIONS running executions of a job, one by one.
 
-    An execution that ended in between counts as ended. One that is unavailable does not stop the others.
-    Raises JobsError.
+    An execution that ended in between counts as ended. One that is unavailable does not stop the others, nor does the
+    end of the time: no more calls are made then. Raises JobsError.
     """
 
     def end(thing_name: str) -> JobsError | None:
@@ -31,8 +31,6 @@ def end_executions(api: JobsApi, job_id: str) -> EndedExecutions:
             api.cancel_execution(job_id, thing_name)
         except (ExecutionEnded, JobNotFound):
             return None
-        except OutOfTime:
-            raise
         except (JobNotCancelable, JobsUnavailable) as error:
             return error
         return None

@@ -54,7 +54,8 @@ class JobResult:
     """One job's outcome. `detail` says why, where the outcome alone does not.
 
     `is_draining`: it is canceled, and queued executions are still being canceled. Not part of the published report.
-    `arn` and `description` are those that DescribeJob returned, or empty.
+    `arn` and `description` are those that DescribeJob returned, or empty. `executions_ended`: how many executions force
+    has ended; in a dry run, would end.
     """
 
     job_id: str
@@ -64,6 +65,7 @@ class JobResult:
     is_draining: bool = False
     arn: str = ""
     description: str = ""
+    executions_ended: int = 0
 
     @property
     def has_running_executions(self) -> bool:
@@ -82,6 +84,8 @@ class JobResult:
             "detail": self.detail,
             "executionsLeftInProgress": self.executions_left_in_progress,
         }
+        if self.executions_ended:
+            job["executionsEnded"] = self.executions_ended
         if is_described and self.arn:
             job["jobArn"] = self.arn
         if is_described and self.description:
@@ -142,6 +146,11 @@ class Report:
         """The number of executions that devices still run, over all jobs."""
         return sum(result.executions_left_in_progress for result in self.jobs)
 
+    @property
+    def executions_ended(self) -> int:
+        """The number of executions that force has ended, over all jobs; in a dry run, would end."""
+        return sum(result.executions_ended for result in self.jobs)
+
     def as_dict(self) -> dict[str, object]:
         """Return the run in the published shape of the report."""
         report: dict[str, object] = {
@@ -152,6 +161,7 @@ class Report:
             "reason": self.reason,
             "counts": self.counts,
             "executionsLeftInProgress": self.executions_left_in_progress,
+            "executionsEnded": self.executions_ended,
             "jobs": [result.as_dict(is_described=len(self.jobs) <= MAX_DESCRIBED_JOBS) for result in self.jobs],
         }
         if self.excluded:  # only a dry run lists them

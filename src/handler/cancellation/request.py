@@ -41,22 +41,42 @@ SAFE_VALUES = {"force": False, "dryRun": True}
 
 @dataclass(frozen=True, slots=True)
 class StackLimits:
-    """What the stack's parameters allow, for every request."""
+    """What the stack's parameters allow, for every request.
+
+    `forces_teardowns`: force is allowed on teardowns even if `force` is False. `max_forced_executions`: up to how many
+    running executions a job is canceled with force. `required_tag`: the key and the value of the tag without which no
+    job is canceled, or None.
+    """
 
     force: bool
     dry_run: bool
     max_jobs: int
     job_id_prefix: str
     protection_tag_key: str
-
-    def protects(self, tags: Mapping[str, str]) -> bool:
-        """Compare as IAM does: condition keys without regard to case, and the value by StringEqualsIgnoreCase."""
-        return (self.protection_tag_key.lower(), "true") in {(key.lower(), tag.lower()) for key, tag in tags.items()}
+    forces_teardowns: bool = False
+    max_forced_executions: int = 1000
+    required_tag: tuple[str, str] | None = None
 
     @property
-    def protection(self) -> str:
-        """The detail reported for a protected job."""
-        return f"the job is tagged {self.protection_tag_key}=true"
+    def of_teardowns(self) -> "StackLimits":
+        """The limits for a teardown."""
+        return replace(self, force=self.force or self.forces_teardowns)
+
+    def why_protected(self, tags: Mapping[str, str]) -> str:
+        """Return why a job with these tags cannot be canceled, or an empty string.
+
+        Compares as IAM does: condition keys without regard to case; the value of the protection tag too
+        (StringEqualsIgnoreCase), but not that of the required tag (StringNotEquals).
+        """
+        by_key = [(key.lower(), tag) for key, tag in tags.items()]
+        if (self.protection_tag_key.lower(), "true") in {(key, tag.lower()) for key, tag in by_key}:
+            return f"the job is tagged {self.protection_tag_key}=true"
+        if self.required_tag is None:
+            return ""
+        required_key, value = self.required_tag
+        if (required_key.lower(), value) in by_key:
+            return ""
+        return f"the job is not tagged {required_key}={value}, the stack's RequiredTag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +127,7 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     return CancelRequest(
         job_ids=job_ids,
         criteria=parse_criteria(fields["select"]) if "select" in fields else None,
-        force=_force(fields.get("force"), limits),
+        force=_force(fields.get("force"), limits, dry_run=limits.dry_run or fields.get("dryRun") is True),
         dry_run=_dry_run(fields.get("dryRun"), limits),
         max_jobs=max_jobs,
         reason=CancelReason(
@@ -185,10 +205,12 @@ def _job_id(field: str, value: object, limits: StackLimits) -> str:
     return job_id
 
 
-def _force(value: object, limits: StackLimits) -> bool:
+def _force(value: object, limits: StackLimits, *, dry_run: bool) -> bool:
+    """A dry run may have the force of a teardown: `plan` sends the deletion of a stack as a request."""
     force = read_flag("force", value, default=limits.force)
-    if force and not limits.force:
-        raise RequestRejected("force", "must be false or omitted, since the stack's parameter Force is false")
+    if force and not (limits.of_teardowns.force if dry_run else limits.force):
+        parameter = "TEARDOWN, and this is not a teardown" if limits.forces_teardowns else "false"
+        raise RequestRejected("force", f"must be false or omitted, since the stack's parameter Force is {parameter}")
     return force
 
 

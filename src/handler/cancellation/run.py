@@ -14,6 +14,7 @@ from handler.cancellation.report import (
     Trigger,
     Wait,
     counted,
+    joined,
     status_of,
 )
 from handler.cancellation.request import CancelRequest, check_job_limit
@@ -30,12 +31,24 @@ _INCOMPLETE_SEARCH = (
 )
 
 
+_PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
+
+
 def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
     """Carry out the request. Raises RequestRejected, before anything is canceled, if the selection is not allowed."""
     if session.wait and not session.wait.force:
         request = replace(request, force=False)
     report = _run(session, request, trigger)
+    if session.is_paused:
+        if _has_remaining_work(report):
+            return replace(report, status=RunStatus.UNFINISHED, reason=joined(report.reason, _PAUSED))
+        request = replace(request, dry_run=False)  # a dry run does not wait
     return wait_for_devices(report, request, session.wait, session.utc_now().timestamp())
+
+
+def _has_remaining_work(plan: Report) -> bool:
+    """Return True if a run that is not a dry run would cancel something."""
+    return Outcome.WOULD_CANCEL in plan.counts or plan.executions_ended > 0
 
 
 def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:

@@ -15,7 +15,8 @@ class Session:
     """The means of one run, and what earlier deliveries of the same event have done.
 
     `utc_now` is timezone-aware. `limit_checked`: the selection was checked against the job limit. `wait`: the jobs are
-    canceled, and the run waits for their devices; a selection no longer finds these jobs.
+    canceled, and the run waits for their devices; a selection no longer finds these jobs. `is_paused`: an earlier
+    delivery was not a dry run, and the stack's DryRun was set since.
     """
 
     api: JobsApi
@@ -25,3 +26,4 @@ class Session:
     limit_checked: bool = False
     previous_attempts: int = 0
     wait: Wait | None = None
+    is_paused: bool = False

@@ -17,6 +17,7 @@ from handler.cloudformation.request import CustomResourceRequest
 from handler.errors import RequestRejected
 
 _MAX_SHOWN_ID_LENGTH = 128
+_NO_WAIT = "dry run: the deletion continues, and does not wait for the devices that run its jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +121,26 @@ def _plan(scope: Mapping[str, object], resource: CustomResourceRequest, limits: 
     return Deletion(request, (*warnings, mismatch) if mismatch else warnings, mismatch)
 
 
-def respond_to_deletion(resource: CustomResourceRequest, deletion: Deletion, report: Report) -> Response:
-    """Return the response to a Delete whose run ended in `report`."""
+def respond_to_deletion(
+    resource: CustomResourceRequest, deletion: Deletion, report: Report, *, is_paused: bool = False
+) -> Response:
+    """Return the response to a Delete whose run ended in `report`.
+
+    `is_paused`: the stack's DryRun was set after an earlier delivery had canceled jobs. Then the deletion does not
+    continue because of the dry run.
+    """
     data, warnings, mismatch = _data(deletion.request), deletion.warnings, deletion.mismatch
     if report.status is RunStatus.SETTLED:
         if Outcome.WOULD_CANCEL in report.counts:
             warnings = (*warnings, "dry run: the deletion continues, and its active jobs were not canceled")
+        if report.dry_run and deletion.request.wait_minutes and any(job.has_running_executions for job in report.jobs):
+            mismatch = joined(mismatch, _NO_WAIT)
+            warnings = (*warnings, _NO_WAIT)
         if mismatch:  # other jobs may be active
             report = replace(report, status=RunStatus.UNSETTLED, reason=joined(report.reason, mismatch))
         return Response("SUCCESS", resource.fallback_id, report, mismatch, data, warnings)
     reason = joined(unsettled_reason(report), mismatch)
-    if report.dry_run and report.status is RunStatus.UNFINISHED:
+    if report.dry_run and not is_paused and report.status is RunStatus.UNFINISHED:
         reason = joined("dry run: the deletion continues, and its plan is incomplete", reason)
         return Response("SUCCESS", resource.fallback_id, report, reason, data, (*warnings, reason))
     if resource.continues_if_incomplete:

@@ -28,6 +28,7 @@ DETAIL = {
     "reason": "",
     "counts": {"CANCELED": 1},
     "executionsLeftInProgress": 2,
+    "executionsEnded": 0,
     "jobs": [{"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2}],
 }
 

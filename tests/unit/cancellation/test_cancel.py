@@ -44,6 +44,13 @@ ENDED_ONE = "ended 1 execution that an earlier cancel left running"
 ENDED_TWO = "ended 2 executions that an earlier cancel left running"
 RUNNING_ON = "its executions still run: another caller canceled the job"
 WOULD_END = "its executions that still run would be canceled"
+TOO_MANY = (
+    "TooManyExecutions: force would end 2 running executions, but the stack's MaxForcedExecutions is 1, so nothing was "
+    "canceled; cancel the job without force, or raise MaxForcedExecutions"
+)
+UNTAGGED = "the job is not tagged Team=fleet, the stack's RequiredTag"
+AT_MOST_ONE, AT_MOST_TWO = replace(LIMITS, max_forced_executions=1), replace(LIMITS, max_forced_executions=2)
+OF_THE_TEAM = replace(LIMITS, required_tag=("Team", "fleet"))
 OUTSIDE = "OutsidePrefix: the job id does not start with JobIdPrefix 'ota-'"
 
 
@@ -63,6 +70,7 @@ class Row:
     force: bool = False
     dry_run: bool = False
     limits: StackLimits = LIMITS
+    ended: int = 0
 
 
 def cancel(
@@ -114,7 +122,7 @@ ROWS: dict[str, Row] = {
     # CancelJob accepts.
     "an accepted job is CANCELED": Row("CANCELED"),
     "without force, running executions continue and are counted": Row("CANCELED", executions=ONE_OF_EACH, left=1),
-    "with force, no execution remains in progress": Row("CANCELED", executions=ONE_OF_EACH, force=True),
+    "with force, no execution remains in progress": Row("CANCELED", executions=ONE_OF_EACH, force=True, ended=1),
     "a scheduled job is CANCELED": Row("CANCELED", status="SCHEDULED"),
     "a job that reads active at first is described until it reads CANCELED": Row("CANCELED", lag=4),
     "a job that reads active after every wait is DEFERRED": Row(
@@ -231,7 +239,7 @@ ROWS: dict[str, Row] = {
     ),
     # Dry run.
     "a dry run would cancel a job in progress": Row(
-        "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True, force=True
+        "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True, force=True, ended=1
     ),
     "a dry run would cancel a scheduled job": Row("WOULD_CANCEL", status="SCHEDULED", dry_run=True),
     "a dry run would cancel a job with an undocumented status": Row("WOULD_CANCEL", status="CANCELING", dry_run=True),
@@ -267,10 +275,10 @@ ROWS: dict[str, Row] = {
     ),
     # With force, the executions that an earlier cancellation left running are ended.
     "with force, a running execution of a canceled job is ended": Row(
-        "ALREADY_CANCELED", ENDED_ONE, status="CANCELED", executions=ONE_OF_EACH, force=True
+        "ALREADY_CANCELED", ENDED_ONE, status="CANCELED", executions=ONE_OF_EACH, force=True, ended=1
     ),
     "with force, all running executions of a canceled job are ended": Row(
-        "ALREADY_CANCELED", ENDED_TWO, status="CANCELED", executions=TWO_RUNNING, force=True
+        "ALREADY_CANCELED", ENDED_TWO, status="CANCELED", executions=TWO_RUNNING, force=True, ended=2
     ),
     "with force, a canceled job without running executions is unchanged": Row(
         "ALREADY_CANCELED", status="CANCELED", executions={"thing": "QUEUED"}, force=True
@@ -347,6 +355,7 @@ ROWS: dict[str, Row] = {
         status="CANCELED",
         executions=TWO_RUNNING,
         left=1,
+        ended=1,
         force=True,
         fault=failing("CancelJobExecution", throttled, job_id="a/thing-4"),
     ),
@@ -390,6 +399,7 @@ ROWS: dict[str, Row] = {
         status="CANCELED",
         executions=TWO_RUNNING,
         left=1,
+        ended=1,
         force=True,
         fault=failing("CancelJobExecution", refused, job_id="a/thing-4"),
     ),
@@ -404,11 +414,19 @@ ROWS: dict[str, Row] = {
         ENDED_TWO,
         status="CANCELED",
         executions=TWO_RUNNING,
+        ended=2,
         force=True,
         fault=failing("CancelJob", denied),
     ),
     "a dry run with force reports that it would end executions": Row(
-        "ALREADY_CANCELED", WOULD_END, status="CANCELED", executions=TWO_RUNNING, left=2, force=True, dry_run=True
+        "ALREADY_CANCELED",
+        WOULD_END,
+        status="CANCELED",
+        executions=TWO_RUNNING,
+        left=2,
+        ended=2,
+        force=True,
+        dry_run=True,
     ),
     "a dry run with force would end no execution of a protected job": Row(
         "ALREADY_CANCELED",
@@ -435,18 +453,103 @@ ROWS: dict[str, Row] = {
         dry_run=True,
         limits=PREFIXED,
     ),
+    # The limit of executions that force ends.
+    "with force, more running executions than the limit fail the job": Row(
+        "FAILED", TOO_MANY, executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
+    ),
+    "with force, as many running executions as the limit are ended": Row(
+        "CANCELED", executions=TWO_RUNNING, force=True, limits=AT_MOST_TWO, ended=2
+    ),
+    "without force, running executions are not limited": Row(
+        "CANCELED", executions=TWO_RUNNING, left=2, limits=AT_MOST_ONE
+    ),
+    "with force, more running executions of a canceled job than the limit fail the job": Row(
+        "FAILED", TOO_MANY, status="CANCELED", executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
+    ),
+    "with force, running executions of a completed job are not limited": Row(
+        "ALREADY_FINISHED", status="COMPLETED", executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
+    ),
+    "with force, a protected job is PROTECTED also above the limit": Row(
+        "PROTECTED",
+        "the job is tagged cancel-protection=true",
+        executions=TWO_RUNNING,
+        tags=PROTECTED,
+        left=2,
+        force=True,
+        limits=AT_MOST_ONE,
+    ),
+    "with force, an active job outside the prefix is FAILED also above the limit": Row(
+        "FAILED",
+        OUTSIDE,
+        executions=TWO_RUNNING,
+        left=2,
+        force=True,
+        limits=replace(PREFIXED, max_forced_executions=1),
+    ),
+    "a dry run with force reports more running executions than the limit": Row(
+        "FAILED", TOO_MANY, executions=TWO_RUNNING, left=2, force=True, dry_run=True, limits=AT_MOST_ONE
+    ),
+    "a dry run with force reports more running executions of a canceled job than the limit": Row(
+        "FAILED",
+        TOO_MANY,
+        status="CANCELED",
+        executions=TWO_RUNNING,
+        left=2,
+        force=True,
+        dry_run=True,
+        limits=AT_MOST_ONE,
+    ),
+    "with force, executions count as ended if the job still reads active": Row(
+        "DEFERRED",
+        "CancelJob was accepted, but DescribeJob still returns IN_PROGRESS",
+        executions=TWO_RUNNING,
+        force=True,
+        lag=9,
+        ended=2,
+    ),
+    # The required tag.
+    "a denied job without the required tag is PROTECTED": Row(
+        "PROTECTED", UNTAGGED, tags={"Team": "Fleet"}, fault=failing("CancelJob", denied), limits=OF_THE_TEAM
+    ),
+    "a denied job with the required tag is FAILED": Row(
+        "FAILED",
+        "AccessDeniedException: not authorized",
+        tags={"team": "fleet"},
+        fault=failing("CancelJob", denied),
+        limits=OF_THE_TEAM,
+    ),
+    "a dry run reports a job without the required tag": Row("PROTECTED", UNTAGGED, dry_run=True, limits=OF_THE_TEAM),
+    "a dry run would cancel a job with the required tag": Row(
+        "WOULD_CANCEL", tags={"Team": "fleet"}, dry_run=True, limits=OF_THE_TEAM
+    ),
+    "with force, executions of a job without the required tag continue": Row(
+        "ALREADY_CANCELED",
+        f"its executions still run: {UNTAGGED}",
+        status="CANCELED",
+        executions=TWO_RUNNING,
+        left=2,
+        force=True,
+        limits=OF_THE_TEAM,
+    ),
 }
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=name) for name, row in ROWS.items()])
 def test_job_has_the_expected_outcome(row: Row, clock: FakeClock) -> None:
     (result,), _ = cancel_row(row, clock)
-    assert result.as_dict(is_described=False) == {
+    expected = {
         "jobId": "a",
         "outcome": row.outcome,
         "detail": row.detail,
         "executionsLeftInProgress": row.left,
     }
+    assert result.as_dict(is_described=False) == expected | ({"executionsEnded": row.ended} if row.ended else {})
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.detail.startswith("TooManyExecutions")])
+def test_nothing_is_canceled_above_the_limit_of_executions(name: str, clock: FakeClock) -> None:
+    _, jobs = cancel_row(ROWS[name], clock)
+    assert {operation for operation, _ in jobs.calls} <= {"DescribeJob", "ListTagsForResource"}
 
 
 # The status of these jobs did not decide: they are gone, or a call failed first.
@@ -668,7 +771,6 @@ def test_only_running_executions_are_ended(clock: FakeClock) -> None:
     assert jobs.jobs["a"].executions == TWO_RUNNING | {"thing-2": "CANCELED", "thing-4": "CANCELED"}
     assert (result.outcome, result.executions_left_in_progress) == ("ALREADY_CANCELED", 0)
     assert jobs.calls == [
-        ("CancelJob", "a"),
         ("DescribeJob", "a"),
         ("DescribeJob", "a"),
         ("ListTagsForResource", "a"),
@@ -724,8 +826,8 @@ def test_executions_of_a_job_canceled_by_this_run_are_not_ended_one_by_one(clock
 
     jobs.fault = keeps_running
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
-    assert (result.outcome, result.executions_left_in_progress) == ("CANCELED", 1)
-    assert jobs.calls == [("CancelJob", "a"), ("DescribeJob", "a")]
+    assert (result.outcome, result.executions_left_in_progress, result.executions_ended) == ("CANCELED", 1, 1)
+    assert jobs.calls == [("DescribeJob", "a"), ("CancelJob", "a"), ("DescribeJob", "a")]
 
 
 def test_execution_that_ends_by_itself_settles_the_job(clock: FakeClock) -> None:
@@ -743,7 +845,8 @@ def test_execution_that_ends_by_itself_settles_the_job(clock: FakeClock) -> None
 
 def test_later_attempts_end_the_remaining_executions(clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob("CANCELED", {f"t-{each:04}": "IN_PROGRESS" for each in range(3001)})}, clock)
-    results = [cancel(jobs, clock, request=replace(REQUEST, force=True))[0] for _ in range(3)]
+    limits = replace(LIMITS, max_forced_executions=3001)
+    results = [cancel(jobs, clock, request=replace(REQUEST, force=True), limits=limits)[0] for _ in range(3)]
     assert [(each.outcome.value, each.detail, each.executions_left_in_progress) for each in results] == [
         ("DEFERRED", "ended 3000 executions that an earlier cancel left running; more are running", 1),
         ("ALREADY_CANCELED", ENDED_ONE, 0),
@@ -772,17 +875,17 @@ def test_all_jobs_are_canceled_before_the_first_execution(clock: FakeClock) -> N
     assert "CancelJob" not in operations[operations.index("CancelJobExecution") :]
 
 
-# CancelJob and DescribeJob; then DescribeJob, tags, a page, an execution and DescribeJob, each of 1 s.
+# DescribeJob; then DescribeJob, tags, a page, an execution and DescribeJob, each of 1 s.
 @pytest.mark.parametrize(
     ("seconds", "ended", "outcome", "left"),
     [
-        (1.9, 0, "DEFERRED", 0),
+        (0.9, 0, "DEFERRED", 0),
+        (1.5, 0, "DEFERRED", 1),
         (2.5, 0, "DEFERRED", 1),
         (3.5, 0, "DEFERRED", 1),
         (4.5, 0, "DEFERRED", 1),
-        (5.5, 0, "DEFERRED", 1),
-        (6.5, 1, "DEFERRED", 1),
-        (7.0, 1, "ALREADY_CANCELED", 0),
+        (5.5, 1, "DEFERRED", 1),
+        (6.0, 1, "ALREADY_CANCELED", 0),
     ],
 )
 def test_each_call_that_ends_executions_starts_only_if_it_can_end_in_time(
@@ -791,8 +894,15 @@ def test_each_call_that_ends_executions_starts_only_if_it_can_end_in_time(
     jobs = FakeJobs({"a": FakeJob("CANCELED", {"t": "IN_PROGRESS"})}, clock)
     jobs.seconds_a_call = 1.0
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True), seconds=seconds)
-    assert (result.outcome, result.executions_left_in_progress) == (outcome, left)
+    assert (result.outcome, result.executions_left_in_progress, result.executions_ended) == (outcome, left, ended)
     assert (len(jobs.executions_canceled), clock.now <= 1000 + seconds) == (ended, True)
+
+
+def test_executions_count_as_ended_if_the_canceled_job_cannot_be_read_back(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob(executions=dict(TWO_RUNNING))}, clock)
+    jobs.seconds_a_call = 1.0
+    (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True), seconds=2.5)
+    assert (result.outcome, result.executions_ended, jobs.canceled) == ("DEFERRED", 2, ["a"])
 
 
 # Describe first

@@ -40,7 +40,7 @@ def test_triggers_and_statuses_are_the_published_ones() -> None:
 
 
 def test_optional_fields_are_empty_by_default() -> None:
-    assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False, "", "")
+    assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False, "", "", 0)
     assert Wait(("a",), 12.5) == Wait(("a",), 12.5, False, 0)
     report = Report(RunStatus.SETTLED, Trigger.EVENT)
     assert report == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
@@ -93,8 +93,8 @@ def test_report_has_the_published_shape() -> None:
         force=True,
         dry_run=False,
         jobs=(
-            JobResult("a", Outcome.CANCELED, executions_left_in_progress=2),
-            JobResult("b", Outcome.CANCELED, executions_left_in_progress=3),
+            JobResult("a", Outcome.CANCELED, executions_left_in_progress=2, executions_ended=4),
+            JobResult("b", Outcome.CANCELED, executions_left_in_progress=3, executions_ended=5),
             JobResult("c", Outcome.FAILED, "InternalError: no"),
         ),
     )
@@ -106,9 +106,10 @@ def test_report_has_the_published_shape() -> None:
         "reason": "",
         "counts": {"CANCELED": 2, "FAILED": 1},
         "executionsLeftInProgress": 5,
+        "executionsEnded": 9,
         "jobs": [
-            {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2},
-            {"jobId": "b", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 3},
+            {"jobId": "a", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 2, "executionsEnded": 4},
+            {"jobId": "b", "outcome": "CANCELED", "detail": "", "executionsLeftInProgress": 3, "executionsEnded": 5},
             {"jobId": "c", "outcome": "FAILED", "detail": "InternalError: no", "executionsLeftInProgress": 0},
         ],
     }
@@ -124,6 +125,7 @@ def test_report_without_jobs_has_the_same_shape() -> None:
         "reason": "cancel: must be an object",
         "counts": {},
         "executionsLeftInProgress": 0,
+        "executionsEnded": 0,
         "jobs": [],
     }
 

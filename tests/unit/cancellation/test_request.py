@@ -404,11 +404,48 @@ TAGGED = replace(LIMITS, protection_tag_key="Keep-It")
     ],
 )
 def test_protection_tag_is_compared_without_case(tags: dict[str, str], is_protected: bool) -> None:
-    assert TAGGED.protects(tags) is is_protected
+    assert TAGGED.why_protected(tags) == ("the job is tagged Keep-It=true" if is_protected else "")
 
 
-def test_protection_names_the_tag() -> None:
-    assert TAGGED.protection == "the job is tagged Keep-It=true"
+@pytest.mark.parametrize(
+    ("tags", "is_protected"),
+    [
+        ({"team": "fleet"}, False),
+        ({"Team": "fleet", "env": "dev"}, False),
+        ({"Team": "Fleet"}, True),
+        ({"Team": "fleet "}, True),
+        ({"fleet": "team"}, True),
+        ({}, True),
+    ],
+)
+def test_value_of_the_required_tag_is_compared_with_case(tags: dict[str, str], is_protected: bool) -> None:
+    why = replace(LIMITS, required_tag=("Team", "fleet")).why_protected(tags)
+    assert why == ("the job is not tagged Team=fleet, the stack's RequiredTag" if is_protected else "")
+
+
+FORCES_TEARDOWNS = replace(LIMITS, forces_teardowns=True)
+
+
+def test_force_on_teardowns_is_the_default_of_a_teardown_only() -> None:
+    assert not parse_request({"jobId": "a"}, FORCES_TEARDOWNS, DEFAULT).force
+    assert parse_request({"jobId": "a"}, FORCES_TEARDOWNS.of_teardowns, DEFAULT).force
+    assert not parse_request({"jobId": "a", "force": False}, FORCES_TEARDOWNS.of_teardowns, DEFAULT).force
+    assert not parse_request({"jobId": "a"}, LIMITS.of_teardowns, DEFAULT).force
+
+
+def test_only_a_dry_run_requests_the_force_of_a_teardown() -> None:
+    """The command `plan` sends the deletion of a stack as a request."""
+    with pytest.raises(RequestRejected) as caught:
+        parse_request({"jobId": "a", "force": True}, FORCES_TEARDOWNS, DEFAULT)
+    assert str(caught.value) == (
+        "force: must be false or omitted, since the stack's parameter Force is TEARDOWN, and this is not a teardown"
+    )
+    for limits, request in [
+        (FORCES_TEARDOWNS, {"jobId": "a", "force": True, "dryRun": True}),
+        (replace(FORCES_TEARDOWNS, dry_run=True), {"jobId": "a", "force": True}),
+    ]:
+        parsed = parse_request(request, limits, DEFAULT)
+        assert (parsed.force, parsed.dry_run) == (True, True)
 
 
 def test_unreadable_flag_of_a_deletion_has_its_safe_value() -> None:

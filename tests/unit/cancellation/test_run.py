@@ -48,6 +48,7 @@ def carry_out(
     limit_checked: bool = False,
     previous_attempts: int = 0,
     wait: Wait | None = None,
+    is_paused: bool = False,
 ) -> Report:
     of_run = session(
         jobs,
@@ -58,6 +59,7 @@ def carry_out(
         limit_checked=limit_checked,
         previous_attempts=previous_attempts,
         wait=wait,
+        is_paused=is_paused,
     )
     # While a run waits, its stack may get another prefix. The event was accepted before.
     limits_at_acceptance = replace(limits, job_id_prefix="") if wait else limits
@@ -556,6 +558,30 @@ def test_poll_reads_the_jobs_of_the_wait_and_selects_none(jobs: FakeJobs, clock:
     assert outcomes(report) == {"a": "ALREADY_CANCELED", "b": "ALREADY_CANCELED"}
     assert (report.status, report.wait) == ("UNFINISHED", replace(wait, poll_seconds=20))
     assert jobs.canceled == []
+
+
+PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
+
+
+def test_paused_run_with_remaining_jobs_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs |= {"a": FakeJob(), "b": busy("CANCELED")}
+    document = {"jobIds": ["a", "b"], "waitForExecutionsMinutes": 5}
+    limits = replace(LIMITS, dry_run=True)
+    report = carry_out(jobs, clock, document, limits=limits, limit_checked=True, is_paused=True)
+    assert outcomes(report) == {"a": "WOULD_CANCEL", "b": "ALREADY_CANCELED"}
+    assert (report.status, report.reason, report.wait, jobs.canceled) == ("UNFINISHED", PAUSED, None, [])
+    report = carry_out(jobs, clock, document, limits=limits, limit_checked=True)
+    assert (report.status, report.reason) == ("SETTLED", "")
+
+
+def test_paused_run_goes_on_waiting(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = busy("CANCELED")
+    wait = begun(clock, 60, "a")
+    limits = replace(LIMITS, dry_run=True)
+    report = carry_out(jobs, clock, WAITING, limits=limits, wait=wait, is_paused=True)
+    assert (report.status, report.wait) == ("UNFINISHED", replace(wait, poll_seconds=20))
+    report = carry_out(jobs, clock, WAITING, limits=limits, wait=wait)
+    assert (report.status, report.wait) == ("SETTLED", None)
 
 
 def test_poll_reads_the_jobs_of_the_wait_and_not_those_of_the_request(jobs: FakeJobs, clock: FakeClock) -> None:

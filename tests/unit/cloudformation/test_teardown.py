@@ -329,6 +329,18 @@ def test_an_unfinished_dry_run_deletes_the_resource_and_warns_that_the_plan_is_i
     assert respond_to_deletion(DELETE, deletion_of(DELETE), report) == expected
     unsettled = replace(report, status=RunStatus.UNSETTLED)
     assert respond_to_deletion(DELETE, deletion_of(DELETE), unsettled).status == "FAILED"
+    assert respond_to_deletion(DELETE, deletion_of(DELETE), report, is_paused=True).status == "FAILED"
+
+
+@pytest.mark.parametrize(("wait", "left", "continues"), [("5", 1, True), ("5", 0, False), ("0", 1, False)])
+def test_a_dry_run_warns_that_it_does_not_wait_for_devices(wait: str, left: int, continues: bool) -> None:
+    properties = {"JobId": "job-1", "DryRun": "true", "WaitForExecutionsMinutes": wait}
+    result = JobResult("job-1", Outcome.ALREADY_CANCELED, executions_left_in_progress=left)
+    response = respond(replace(DELETE, properties=properties), result)
+    reason = "dry run: the deletion continues, and does not wait for the devices that run its jobs" if continues else ""
+    assert (response.status, response.reason, response.report.reason) == ("SUCCESS", reason, reason)
+    assert response.warnings == ((reason,) if continues else ())
+    assert response.leaves_active_jobs is continues
 
 
 @pytest.mark.parametrize(("physical_id", "reason"), [(FAILED_CREATE_ID, NO_JOB), ("f-T-1", GENERATED)])

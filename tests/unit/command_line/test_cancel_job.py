@@ -253,6 +253,7 @@ def test_the_output_skeleton_begins_with_the_sample_of_the_aws_cli(aws: FakeAws,
         "outcome": "CANCELED",
         "detail": "detail",
         "executionsLeftInProgress": 0,
+        "executionsEnded": 0,
     }
     sample = ArgumentGenerator(use_member_names=True).generate_skeleton(CANCEL_JOB.output_shape)
     assert sample.items() <= json.loads(output).items()

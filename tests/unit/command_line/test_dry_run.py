@@ -120,8 +120,10 @@ def test_a_deletion_is_read_with_the_limits_of_the_stack() -> None:
     payload["ResourceProperties"] |= {"Force": "true", "MaxJobs": "7"}
     without_force = dry_run_of(payload, deployed)
     with_force = dry_run_of(payload, lambda: replace(deployed(), limits=replace(LIMITS, force=True)))
-    requests = [each["cancel"] for each in (without_force, with_force) if not isinstance(each, IgnoredEvent)]
-    assert [(each["force"], each["maxJobs"]) for each in requests] == [(False, 7), (True, 7)]  # type: ignore[index]
+    on_teardowns = dry_run_of(payload, lambda: replace(deployed(), limits=replace(LIMITS, forces_teardowns=True)))
+    found = (without_force, with_force, on_teardowns)
+    requests = [each["cancel"] for each in found if not isinstance(each, IgnoredEvent)]
+    assert [(each["force"], each["maxJobs"]) for each in requests] == [(False, 7), (True, 7), (True, 7)]  # type: ignore[index]
 
 
 def test_a_deletion_without_a_job_is_ignored() -> None:

@@ -88,6 +88,18 @@ def test_the_default_is_a_table_on_a_terminal_and_json_in_a_pipe(
     assert (code, output.startswith(first)) == (0, True)
 
 
+@pytest.mark.parametrize(("number", "executions"), [(1, "1 execution"), (3, "3 executions")])
+def test_the_table_says_how_many_executions_force_would_end(
+    aws: FakeAws, shell: Shell, file: Path, number: int, executions: str
+) -> None:
+    aws.has_stack()
+    aws.has_configuration(VERSION)
+    forced = report(job("ota-1", "WOULD_CANCEL", executions=number)) | {"force": True, "executionsEnded": number}
+    aws.returns(SENT, forced)
+    _, output, _ = shell("plan", "--event", str(file), "--output", "table")
+    assert output.endswith(f"\n1 would be canceled.\nForce would end {executions}.\n")
+
+
 def test_json_is_the_report(aws: FakeAws, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.has_stack()
     aws.has_configuration(VERSION)
