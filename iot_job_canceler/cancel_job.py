@@ -1,7 +1,7 @@
 """`cancel-job`: the request, from the options of `aws iot cancel-job`, and the result, from the function's report."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,25 @@ SAMPLE_OUTPUT: Mapping[str, Any] = {
     "executionsLeftInProgress": 0,
     "executionsEnded": 0,
 }
-_OPTIONS = {"jobId": "--job-id", "reasonCode": "--reason-code", "comment": "--comment", "force": "--force"}
+_OPTIONS = {
+    "jobId": "--job-id",
+    "reasonCode": "--reason-code",
+    "comment": "--comment",
+    "force": "--force",
+    "planId": "--plan-id",
+}
 _INPUT = "--cli-input-json"
 # The function knows the limits of the stack, and checks them.
 _FORM_ONLY = StackLimits(force=True, dry_run=False, max_jobs=1, job_id_prefix="", protection_tag_key="")
 
 
-def request_from(cli_input_json: str | None, options: Mapping[str, object], *, dry_run: bool) -> dict[str, Any]:
+def request_from(
+    cli_input_json: str | None, options: Mapping[str, object], *, plan_id: str | None = None, dry_run: bool = False
+) -> dict[str, Any]:
     """Return the request. `options` override the input; the value of an option that was not used is None.
 
-    Raises WrongUsage, which names the option or the key.
+    CancelJob has neither a plan nor a dry run, so neither is part of the input. Raises WrongUsage, which names the
+    option or the key.
     """
     used = {key: value for key, value in options.items() if value is not None}
     document = _read_json(cli_input_json) if cli_input_json is not None else {}
@@ -43,10 +52,12 @@ def request_from(cli_input_json: str | None, options: Mapping[str, object], *, d
         cancel = read_object(_INPUT, document, tuple(INPUT_SKELETON))
         if "jobId" not in cancel:
             raise WrongUsage(f"--job-id is missing: set it, or jobId in {_INPUT}")
-        parse_request(cancel, _FORM_ONLY, CancelReason.default("", ""))
+        added = ({} if plan_id is None else {"planId": plan_id}) | ({"dryRun": True} if dry_run else {})
+        request = {**cancel, **added}
+        parse_request(request, _FORM_ONLY, CancelReason.default("", ""))
     except RequestRejected as rejection:
-        raise WrongUsage(f"{_source(rejection.field, used)}: {rejection.allowed}") from rejection
-    return {"cancel": {**cancel, "dryRun": True} if dry_run else dict(cancel)}
+        raise WrongUsage(f"{_source(rejection.field, {*used, 'planId'})}: {rejection.allowed}") from rejection
+    return {"cancel": request}
 
 
 def output_of(report: Report) -> dict[str, Any]:
@@ -57,7 +68,8 @@ def output_of(report: Report) -> dict[str, Any]:
     if not report["jobs"]:
         raise CommandFailed(f"the report has no job: {report['status']}: {report['reason']}")
     job = report["jobs"][0]
-    return {key: job[key] for key in SAMPLE_OUTPUT if key in job}
+    plan = {"planId": report["planId"]} if "planId" in report else {}
+    return {key: job[key] for key in SAMPLE_OUTPUT if key in job} | plan
 
 
 def check_settled(report: Report) -> None:
@@ -82,7 +94,7 @@ def _read_json(text: str) -> object:
     return document
 
 
-def _source(field: str, used: Mapping[str, object]) -> str:
+def _source(field: str, used: Collection[str]) -> str:
     """Return where the user entered the value of the field."""
     if field == _INPUT:
         return _INPUT

@@ -41,7 +41,7 @@ def _cancel_job(options: Options) -> None:
         "comment": options.comment,
         "force": options.force,
     }
-    request = request_from(options.cli_input_json, job, dry_run=options.dry_run)
+    request = request_from(options.cli_input_json, job, plan_id=options.plan_id, dry_run=options.dry_run)
     if options.generate_cli_skeleton == "output":
         print_json(SAMPLE_OUTPUT)
         return

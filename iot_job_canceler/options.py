@@ -15,6 +15,9 @@ examples:
     iot-job-canceler cancel-job --job-id firmware-2026-11 --dry-run
     iot-job-canceler cancel-job --job-id firmware-2026-11 --reason-code BAD_FIRMWARE --comment "Jo: ticket 42"
 
+  Cancel it only if nothing has changed since the dry run, which prints the planId:
+    iot-job-canceler cancel-job --job-id firmware-2026-11 --plan-id 0f3c5a7b9d1e2f4a6b8c0d2e4f6a8b1c
+
   Also cancel what devices have started. The stack's parameter Force must be true:
     iot-job-canceler cancel-job --job-id firmware-2026-11 --force
 
@@ -57,6 +60,7 @@ class Options(argparse.Namespace):
     comment: str | None
     force: bool | None
     dry_run: bool
+    plan_id: str | None
     cli_input_json: str | None
     generate_cli_skeleton: str | None
     event: str
@@ -112,6 +116,7 @@ def _add_cancel_job(parser: argparse.ArgumentParser) -> None:
     )
     force.add_argument("--no-force", action="store_false", dest="force", default=None, help="let them continue")
     job.add_argument("--dry-run", action="store_true", help="report what would happen, and cancel nothing")
+    job.add_argument("--plan-id", metavar="ID", help="cancel only as the dry run with this planId has reported")
     job.add_argument(
         "--cli-input-json", metavar="JSON|file://F", help="the job as JSON. Other options override its values"
     )

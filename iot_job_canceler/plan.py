@@ -95,6 +95,8 @@ def _print(report: Report) -> None:
     print_line(f"\n{summary}. {report['reason']}".rstrip())
     if ended := report.get("executionsEnded"):  # the stack may run an earlier release
         print_line(f"Force would end {counted(ended, 'execution')}.")
+    if plan_id := report.get("planId"):
+        print_line(f"planId: {plan_id}")
 
 
 def _why(job: dict[str, Any], report: Report) -> str:

@@ -360,6 +360,7 @@ class Invocation:
             delivery.previous_attempts,
             delivery.wait,
             self._is_paused,
+            delivery.planned,
         )
         report = run(session, request, self.event.trigger)
         for warning in report.warnings:

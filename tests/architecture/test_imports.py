@@ -49,7 +49,7 @@ ONLY_IN: dict[str, set[str]] = {
     "sys": {"cloudformation/lifecycle"},
     "threading": {"cloudformation/lifecycle", "cancellation/rate"},
     "concurrent": {"cancellation/parallel"},
-    "hashlib": {"aws/sqs"},
+    "hashlib": {"aws/sqs", "cancellation/request"},
     "logging": {"cloudformation/lifecycle", "cloudformation/response"},  # to silence libraries
 }
 
@@ -77,6 +77,7 @@ PURE_MAY_IMPORT = {
         "difflib",
         "enum",
         "fnmatch",
+        "hashlib",
         "heapq",
         "itertools",
         "json",

@@ -46,6 +46,7 @@ FIELDS: dict[str, tuple[list[Any], list[Any]]] = {
     "reasonCode": (["A", "STALE_JOB_2", "A" * 128], ["", "stale", "A" * 129, "A-B", 5, None]),
     "comment": (["x", "ä" * 2028, "two words"], ["", "x" * 2029, "a\nb", "\x7f", "\x85", 5, None]),
     "waitForExecutionsMinutes": ([0, 50], [-1, 51, "5", 2.5, True, None]),
+    "planId": (["0123456789abcdef" * 2], ["", "0" * 31, "0" * 33, "G" * 32, "A" * 32, 5, None]),
     "unknown": ([], [1, None]),
 }
 WHICH: dict[str, tuple[list[Any], list[Any]]] = {
@@ -153,6 +154,7 @@ reports = st.builds(
         )
     ).map(tuple),
     excluded=st.lists(st.builds(ExcludedJob, job_id=st.text(), why=st.text())).map(tuple),
+    plan_id=st.sampled_from(["", "0" * 32]),
 )
 
 
@@ -188,6 +190,7 @@ def published_report(**changes: Any) -> dict[str, Any]:
         {"jobs": [JOB | {"description": None}]},
         {"jobs": None},
         {"leftOut": []},
+        {"planId": ""},
         {"part": 0},
         {"more": 1},
     ],

@@ -80,7 +80,7 @@ NAMES: dict[str, Iterable[str]] = {
     "Outputs": TEMPLATE["Outputs"],
     "Custom resource properties": [
         *("ServiceToken", "ServiceTimeout", "OnIncomplete"),
-        *(key[0].upper() + key[1:] for key in request.KEYS if key != "jobIds"),
+        *(key[0].upper() + key[1:] for key in request.KEYS if key not in ("jobIds", "planId")),
     ],
     "Request": request.KEYS,
     "select": criteria.KEYS,

@@ -16,6 +16,7 @@ import pytest
 
 from handler.version import VERSION
 from tests.support.contract import ENVIRONMENT, Stack, job
+from tests.support.fakes import failing, throttled
 from tests.support.template import ROOT, deployed, load_template, resolved
 from tools.simulators.events import STACK_ID, STACK_UUID
 
@@ -427,13 +428,13 @@ def test_keys_of_a_job_that_has_no_description_or_is_gone(stack: Stack) -> None:
 def test_keys_of_a_plan(stack: Stack) -> None:
     stack.create({"a": job(), "AFR_OTA-1": job()})
     report = stack.invoke({"cancel": {"select": {"jobIdGlob": "*"}, "dryRun": True}})
-    assert list(report) == [*REPORT_KEYS, "leftOut"]
+    assert list(report) == [*REPORT_KEYS, "leftOut", "planId"]
     assert [list(each) for each in report["leftOut"]] == [LEFT_OUT_KEYS]
 
 
 def test_the_schema_of_the_report_has_the_same_keys() -> None:
     schema = SCHEMAS["report"]
-    assert set(schema["properties"]) == {*PUBLISHED_KEYS, "leftOut"}
+    assert set(schema["properties"]) == {*PUBLISHED_KEYS, "leftOut", "planId"}
     assert schema["required"] == REPORT_KEYS
     assert schema["properties"]["jobs"]["items"]["required"] == JOB_KEYS[:4]
     assert list(schema["properties"]["jobs"]["items"]["properties"]) == JOB_KEYS
@@ -566,6 +567,7 @@ REQUEST_KEYS: dict[str, str | None] = {
     "reasonCode": "ReasonCode",
     "comment": "Comment",
     "waitForExecutionsMinutes": "WaitForExecutionsMinutes",
+    "planId": None,
 }
 OTHER_PROPERTIES = ["ServiceToken", "ServiceTimeout", "OnIncomplete"]
 # Key of select → key of Select
@@ -591,6 +593,8 @@ REQUESTS: list[tuple[dict[str, Any], dict[str, str], dict[str, Any]]] = [
     ({"jobId": "a", "reasonCode": "STALE"}, {}, {"canceled": ["a"], "reason_code": "STALE"}),
     ({"jobId": "a", "comment": "ticket 1"}, {}, {"canceled": ["a"], "comment": "ticket 1"}),
     ({"jobId": "a", "waitForExecutionsMinutes": 12}, {}, {"canceled": ["a"], "status": "UNFINISHED"}),
+    ({"jobId": "a", "planId": "41567292464c6b3cf0b1d76c39f08278"}, {}, {"canceled": ["a"], "status": "SETTLED"}),
+    ({"jobId": "a", "planId": "0" * 32}, {}, {"canceled": [], "status": "REJECTED"}),
 ]
 OUTSIDE_PREFIX = {"JOB_ID_PREFIX": "b"}
 # Properties, environment of the function → what is observed of the run
@@ -648,7 +652,10 @@ def test_a_key_of_a_request_has_its_effect(
 
 @pytest.mark.parametrize(
     ("properties", "environment", "expected"),
-    [*((as_properties(request), *rest) for request, *rest in REQUESTS if "jobIds" not in request), *PROPERTIES],
+    [
+        *((as_properties(request), *rest) for request, *rest in REQUESTS if all(map(REQUEST_KEYS.get, request))),
+        *PROPERTIES,
+    ],
     ids="-".join,
 )
 def test_a_property_has_its_effect(
@@ -791,6 +798,16 @@ SENT: list[tuple[dict[str, Any], Any, dict[str, str], float, dict[str, str]]] = 
         },
     ),
 ]
+
+
+def test_an_unfinished_plan_is_sent_with_its_jobs(stack: Stack) -> None:
+    stack.create({"a": job(), "b": job(), "other": job()})
+    cancel = {"select": {"jobIdGlob": "?"}}
+    plan_id = stack.invoke({"cancel": cancel | {"dryRun": True}})["planId"]
+    stack.before_each_iot_call(failing("CancelJob", throttled))
+    stack.invoke({"cancel": cancel | {"planId": plan_id}})
+    (message,) = stack.sent
+    assert message.attributes["Planned"] == {"DataType": "String", "StringValue": "b,a"}
 
 
 @pytest.mark.parametrize(("cancel", "existing", "environment", "seconds", "attributes"), SENT)

@@ -122,7 +122,9 @@ class Report:
     """One run: the function's return value, a log line and an event.
 
     `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report: a rejected request
-    has the default one, which says who sent it, or None. `warnings` are logged in lines of their own.
+    has the default one, which says who sent it, or None. `warnings` are logged in lines of their own. `plan_id` is the
+    digest of a complete dry run, or empty. `planned`: the jobs of a plan that was checked, to which later deliveries of
+    the request are limited. It is not published.
     """
 
     status: RunStatus
@@ -135,6 +137,8 @@ class Report:
     wait: Wait | None = None
     cancel_reason: CancelReason | None = None
     warnings: tuple[str, ...] = ()
+    plan_id: str = ""
+    planned: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -166,6 +170,8 @@ class Report:
         }
         if self.excluded:  # only a dry run lists them
             report["leftOut"] = [{"jobId": job.job_id, "why": job.why} for job in self.excluded]
+        if self.plan_id:
+            report["planId"] = self.plan_id
         return report
 
 

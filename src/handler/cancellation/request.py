@@ -4,10 +4,12 @@ A request can only make a run safer. It may turn `force` off, `dryRun` on and `m
 opposite, steps out of the prefix or exceeds the job limit is rejected as a whole.
 """
 
+import json
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import islice
 from typing import Self
 
@@ -27,12 +29,17 @@ _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")
 _MAX_COMMENT_LENGTH = 2028
 _MAX_ASKED_BY_LENGTH = 512  # in a log line: room for a logical id and the ARN of its stack
 MAX_WAIT_MINUTES = 50  # a response within ServiceTimeout, which is at most an hour, must still have time
-MAX_WAITED_JOBS = 500  # they are polled again and again, within the service's quota
+# With a wait, they are polled again and again, within the service's quota. With a plan, a message contains their ids.
+MAX_WAITED_JOBS = 500
+_PLAN_ID_LENGTH = 32
+_PLAN_ID = re.compile(rf"[0-9a-f]{{{_PLAN_ID_LENGTH}}}")
 
 KEYS = (
     *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
-    *("reasonCode", "comment", "waitForExecutionsMinutes"),
+    *("reasonCode", "comment", "waitForExecutionsMinutes", "planId"),
 )
+# Why a custom resource and Terraform have no planId.
+NO_PLAN = "a plan is for a request; the jobs of a deletion are selected when the stack is deleted"
 SCOPES = ("jobId", "jobIds", "select")
 _OPTIONS = tuple(key for key in KEYS if key not in SCOPES)
 # The value of a flag on a deletion, if it cannot be read or asks for more than the stack allows now.
@@ -99,6 +106,7 @@ class CancelRequest:
     """A request that the stack allows: either for the jobs that it names, or for those that match its criteria.
 
     `wait_minutes`: how long to wait, after the cancellation, for the executions that devices have started; 0: no wait.
+    `plan_id`: the digest of the jobs that the run may cancel, from the report of a dry run, or empty.
     """
 
     job_ids: tuple[str, ...]
@@ -108,6 +116,20 @@ class CancelRequest:
     max_jobs: int
     reason: CancelReason
     wait_minutes: int = 0
+    plan_id: str = ""
+
+    @property
+    def job_limit_key(self) -> str:
+        """The key of the request that limits the jobs to MAX_WAITED_JOBS, or an empty string."""
+        return "waitForExecutionsMinutes" if self.wait_minutes else "planId" if self.plan_id else ""
+
+    def plan_id_of(self, job_ids: Iterable[str]) -> str:
+        """Return the digest of these jobs and of how the request cancels them: with force, and with a wait.
+
+        The order of the jobs does not count.
+        """
+        plan = {"force": self.force, "jobIds": sorted(job_ids), "waitForExecutionsMinutes": self.wait_minutes}
+        return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:_PLAN_ID_LENGTH]
 
 
 def parse_request(document: object, limits: StackLimits, default: CancelReason) -> CancelRequest:
@@ -119,13 +141,12 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
     if sum(key in fields for key in SCOPES) != 1:
         raise RequestRejected("cancel", f"must have exactly one of {', '.join(SCOPES)}")
     wait_minutes = _wait_minutes(fields.get("waitForExecutionsMinutes"))
+    plan_id = _plan_id(fields.get("planId"))
     max_jobs = _max_jobs(fields.get("maxJobs"), limits)
-    if wait_minutes:
+    if wait_minutes or plan_id:
         max_jobs = min(max_jobs, MAX_WAITED_JOBS)
-    job_ids = _job_ids(fields, limits)
-    check_job_limit("jobIds", len(job_ids), max_jobs, wait_minutes=wait_minutes)
-    return CancelRequest(
-        job_ids=job_ids,
+    request = CancelRequest(
+        job_ids=_job_ids(fields, limits),
         criteria=parse_criteria(fields["select"]) if "select" in fields else None,
         force=_force(fields.get("force"), limits, dry_run=limits.dry_run or fields.get("dryRun") is True),
         dry_run=_dry_run(fields.get("dryRun"), limits),
@@ -136,7 +157,10 @@ def parse_request(document: object, limits: StackLimits, default: CancelReason) 
             _comment(fields.get("comment"), default),
         ),
         wait_minutes=wait_minutes,
+        plan_id=plan_id,
     )
+    check_job_limit("jobIds", len(request.job_ids), max_jobs, key=request.job_limit_key)
+    return request
 
 
 def parse_leniently(
@@ -172,16 +196,17 @@ def warning_of(ignored: RequestRejected) -> str:
     return f"ignored property {ignored}"
 
 
-def check_job_limit(
-    field: str, number: int, max_jobs: int, *, wait_minutes: int = 0, canceled: str = "none of them"
-) -> None:
-    """Raise RequestRejected if a run that may cancel `max_jobs` matches more; it says which jobs were `canceled`."""
+def check_job_limit(field: str, number: int, max_jobs: int, *, key: str = "", canceled: str = "none of them") -> None:
+    """Raise RequestRejected if a run that may cancel `max_jobs` matches more; it says which jobs were `canceled`.
+
+    `key` is the job_limit_key of the request.
+    """
     if number <= max_jobs:
         return
     matches = "names" if field == "jobIds" else "matches"
     text = f"{matches} {number} jobs, but the limit is {max_jobs}, so this run canceled {canceled}; select fewer jobs"
-    if wait_minutes and max_jobs == MAX_WAITED_JOBS:
-        raise RequestRejected(field, f"{text}: {max_jobs} is the maximum with ", "waitForExecutionsMinutes")
+    if key and max_jobs == MAX_WAITED_JOBS:
+        raise RequestRejected(field, f"{text}: {max_jobs} is the maximum with ", key)
     raise RequestRejected(field, f"{text}, or raise MaxJobsPerRun or ", "maxJobs")
 
 
@@ -240,6 +265,12 @@ def _wait_minutes(value: object) -> int:
             "waitForExecutionsMinutes", f"must be a whole number from 0 to {MAX_WAIT_MINUTES}{without_quotes(value)}"
         )
     return value
+
+
+def _plan_id(value: object) -> str:
+    if value is None:
+        return ""
+    return read_text("planId", value, _PLAN_ID, f"{_PLAN_ID_LENGTH} of the characters 0-9 a-f, from a dry run's report")
 
 
 def _reason_code(value: object, default: CancelReason) -> str:

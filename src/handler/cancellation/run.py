@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.criteria import Criteria, can_match, check_owner, check_prefix
+from handler.cancellation.plan import check_jobs_of_plan, with_plan_id
 from handler.cancellation.report import (
     ExcludedJob,
     JobResult,
@@ -29,8 +30,6 @@ _INCOMPLETE_SEARCH = (
     "this run could not search all canceled jobs of the account: devices may still run jobs that an earlier attempt of "
     "this request canceled, beside those in the report"
 )
-
-
 _PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
 
 
@@ -54,10 +53,16 @@ def _has_remaining_work(plan: Report) -> bool:
 def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
     if session.wait:
         return _poll(session, request, trigger, session.wait)
-    if request.criteria:
+    if request.criteria and not session.planned:
         return _run_selection(session, request, request.criteria, trigger, limit_checked=session.limit_checked)
-    results, _ = _cancel(session, request.job_ids, request)
-    return _report(request, trigger, results)
+    job_ids: Sequence[str] = session.planned or request.job_ids
+    if not session.limit_checked:
+        try:
+            job_ids = check_jobs_of_plan(session, job_ids, request)
+        except JobsUnavailable as error:
+            return _unfinished(request, trigger, (), str(error))
+    results, _ = _cancel(session, job_ids, request)
+    return with_plan_id(_report(request, trigger, results), session, request, results)
 
 
 def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait) -> Report:
@@ -108,9 +113,13 @@ def _run_selection(
                 "select",
                 len(new),
                 request.max_jobs,
-                wait_minutes=request.wait_minutes,
+                key=request.job_limit_key,
                 canceled="none of the new ones" if session.wait else "none of them",
             )
+            try:
+                new = [*check_jobs_of_plan(session, new, request)]
+            except JobsUnavailable as error:
+                return _unfinished(request, trigger, (), str(error))
         new_results, too_recent = _cancel(session, new, request)
         results |= {result.job_id: result for result in new_results}
         excluded |= {job.job_id: job for job in (*selection.excluded, *too_recent)}
@@ -122,22 +131,32 @@ def _run_selection(
         )
     matched = f"{counted(len(results), 'active job')} matched"
     warnings: tuple[str, ...] = ()
+    selected = tuple(results.values())
     if not _has_deferred(results.values()) and _needs_earlier_cancellations(request, trigger):
         try:
-            earlier = earlier_cancellations(session, criteria, request, results)
+            earlier, warnings = _add_earlier_cancellations(session, criteria, request, results)
         except JobsError as error:
             return _unfinished(
                 request, trigger, results.values(), f"{matched}; the search for earlier canceled jobs failed: {error}"
             )
-        if earlier.job_ids:
-            number_of_jobs = counted(len(earlier.job_ids), "job")
-            matched = f"{matched}; devices still run {number_of_jobs} that an earlier attempt canceled"
-            canceled, _ = _cancel(session, earlier.job_ids, request, describe_first=True)
-            results |= {result.job_id: result for result in canceled}
-        if not earlier.is_complete:
-            warnings = (_INCOMPLETE_SEARCH,)
+        matched = joined(matched, earlier)
     report = replace(_report(request, trigger, results.values(), matched), warnings=warnings)
+    planned = tuple(result.job_id for result in selected) if request.plan_id else ()
+    report = with_plan_id(replace(report, planned=planned), session, request, selected)
     return replace(report, excluded=tuple(excluded.values())[:MAX_EXCLUDED]) if request.dry_run else report
+
+
+def _add_earlier_cancellations(
+    session: Session, criteria: Criteria, request: CancelRequest, results: dict[str, JobResult]
+) -> tuple[str, tuple[str, ...]]:
+    """Add the results of jobs that an earlier attempt canceled. Returns a reason, and warnings. Raises JobsError."""
+    earlier = earlier_cancellations(session, criteria, request, results)
+    reason = ""
+    if earlier.job_ids:
+        reason = f"devices still run {counted(len(earlier.job_ids), 'job')} that an earlier attempt canceled"
+        canceled, _ = _cancel(session, earlier.job_ids, request, describe_first=True)
+        results |= {result.job_id: result for result in canceled}
+    return reason, () if earlier.is_complete else (_INCOMPLETE_SEARCH,)
 
 
 def _cancel(
@@ -161,6 +180,8 @@ def _needs_earlier_cancellations(request: CancelRequest, trigger: Trigger) -> bo
 
     Not for a direct request: all of them have the same comment, so that a job does not show which one canceled it.
     """
+    if request.plan_id:
+        return False  # a plan covers the jobs that are active
     if trigger is Trigger.TEARDOWN:
         return request.force or request.wait_minutes > 0
     return request.wait_minutes > 0 and trigger is Trigger.EVENT

@@ -16,7 +16,8 @@ class Session:
 
     `utc_now` is timezone-aware. `limit_checked`: the selection was checked against the job limit. `wait`: the jobs are
     canceled, and the run waits for their devices; a selection no longer finds these jobs. `is_paused`: an earlier
-    delivery was not a dry run, and the stack's DryRun was set since.
+    delivery was not a dry run, and the stack's DryRun was set since. `planned`: the jobs of the plan that an earlier
+    delivery has checked, or none if the request has no plan.
     """
 
     api: JobsApi
@@ -27,3 +28,4 @@ class Session:
     previous_attempts: int = 0
     wait: Wait | None = None
     is_paused: bool = False
+    planned: tuple[str, ...] = ()

@@ -10,6 +10,7 @@ from dataclasses import replace
 from handler.cancellation import criteria
 from handler.cancellation import request as cancel_request
 from handler.cancellation.request import (
+    NO_PLAN,
     SCOPES,
     CancelReason,
     CancelRequest,
@@ -99,7 +100,7 @@ def _by_property(keys: tuple[str, ...]) -> dict[str, str]:
 
 
 _SELECT_KEYS = _by_property(criteria.KEYS)
-_REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key != "jobIds"))
+_REQUEST_KEYS = _by_property(tuple(key for key in cancel_request.KEYS if key not in ("jobIds", "planId")))
 
 
 def read_strictly(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
@@ -120,6 +121,8 @@ def read_strictly(properties: Properties, limits: StackLimits, reason: CancelRea
 def _read_form(properties: Properties, limits: StackLimits, reason: CancelReason) -> CancelRequest:
     known = (*_REQUEST_KEYS, *_LIFECYCLE_PROPERTIES)
     for name in sorted(map(str, properties)):
+        if name == "PlanId":
+            raise RequestRejected(name, f"must be omitted: {NO_PLAN}")
         if name not in known:
             similar = most_similar(name, known)
             hint = f"did you mean {similar}" if similar else f"the properties are {', '.join(known)}"

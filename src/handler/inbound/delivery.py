@@ -57,7 +57,8 @@ class Delivery:
 
     `payload` is the event as it arrived. `limit_checked`: its selection was checked against the job limit. `wait`: its
     jobs are canceled, and the run waits for their devices. `was_rejected`: it was begun, and then a rejection of it was
-    reported. `message` is None if Lambda delivered the event itself.
+    reported. `planned`: the selected jobs of its plan, if it has one. `message` is None if Lambda delivered the event
+    itself.
     """
 
     payload: object = field(repr=False)  # it may contain a ResponseURL
@@ -68,6 +69,7 @@ class Delivery:
     previous_attempts: int = 0
     message: Message | None = None
     was_rejected: bool = False
+    planned: tuple[str, ...] = ()
 
     @property
     def was_begun(self) -> bool:
@@ -77,7 +79,7 @@ class Delivery:
     @property
     def attributes(self) -> Mapping[str, str]:
         """The message attributes of the progress so far."""
-        return _attributes(self.first_seen_at, self.wait, limit_checked=self.limit_checked)
+        return _attributes(self.first_seen_at, self.wait, self.planned, limit_checked=self.limit_checked)
 
     @property
     def retry_seconds(self) -> int:
@@ -101,7 +103,8 @@ class Delivery:
             seconds = self.retry_seconds
         if self.message and (limit_checked, _stage(wait)) == (self.limit_checked, _stage(self.wait)):
             return Next(seconds)
-        return Next(seconds, _attributes(first_seen_at, wait, limit_checked=limit_checked))
+        planned = report.planned or self.planned
+        return Next(seconds, _attributes(first_seen_at, wait, planned, limit_checked=limit_checked))
 
     def next_after_rejection(self) -> Next:
         """Return what follows the rejection of an event that was begun: its work is not lost.
@@ -155,11 +158,14 @@ def read_delivery(payload: object, queue_urls: tuple[str, ...], now: float) -> D
                 previous_attempts=_count(receives),
                 message=Message(queue_url, message_id, receipt_handle),
                 was_rejected="Rejected" in attributes,
+                planned=() if is_redriven else _job_ids(attributes.get("Planned")),
             )
     return Delivery(payload, now, first_seen_at=now)
 
 
-def _attributes(first_seen_at: float, wait: Wait | None, *, limit_checked: bool) -> Mapping[str, str]:
+def _attributes(
+    first_seen_at: float, wait: Wait | None, planned: tuple[str, ...], *, limit_checked: bool
+) -> Mapping[str, str]:
     """Return the message attributes from which `read_delivery` reads the same progress.
 
     The names are part of the public contract: messages stay on the queues while a new release is deployed.
@@ -173,14 +179,22 @@ def _attributes(first_seen_at: float, wait: Wait | None, *, limit_checked: bool)
         attributes["WaitsWithForce"] = "true"
     if wait and wait.limit_checked:
         attributes["WaitsLimitChecked"] = "true"
+    if planned:
+        attributes["Planned"] = ",".join(planned)
     return attributes
 
 
 def _wait(attributes: Mapping[str, str]) -> Wait | None:
-    job_ids, since = attributes.get("WaitsFor", "").split(","), _seconds(attributes.get("WaitsSince"))
-    if since is None or not all(map(is_job_id, job_ids)):
+    job_ids, since = _job_ids(attributes.get("WaitsFor")), _seconds(attributes.get("WaitsSince"))
+    if since is None or not job_ids:
         return None
-    return Wait(tuple(job_ids), since, "WaitsWithForce" in attributes, limit_checked="WaitsLimitChecked" in attributes)
+    return Wait(job_ids, since, "WaitsWithForce" in attributes, limit_checked="WaitsLimitChecked" in attributes)
+
+
+def _job_ids(text: str | None) -> tuple[str, ...]:
+    """Return no ids for an unreadable list: the message was not sent by this function."""
+    job_ids = (text or "").split(",")
+    return tuple(job_ids) if all(map(is_job_id, job_ids)) else ()
 
 
 def _stage(wait: Wait | None) -> bool | None:

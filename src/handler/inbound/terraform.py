@@ -13,6 +13,7 @@ from handler.cancellation.criteria import check_owner, check_prefix
 from handler.cancellation.report import Outcome, Report, RunStatus, counted, joined, unsettled_reason
 from handler.cancellation.request import (
     KEYS,
+    NO_PLAN,
     CancelReason,
     CancelRequest,
     StackLimits,
@@ -137,6 +138,8 @@ def plan_action(terraform: TerraformRequest, limits: StackLimits) -> Plan:
     if terraform.refusal:
         raise terraform.refusal
     document = with_continuous_jobs(terraform.document)
+    if at(document, "planId") is not None:
+        raise RequestRejected("planId", f"must be omitted: {NO_PLAN}")
     if terraform.action == "delete":
         return _plan_deletion(document, limits, terraform.default_reason)
     request = parse_request(document, limits, terraform.default_reason)

@@ -28,7 +28,9 @@ FIVE_HUNDRED = [f"job-{number}" for number in range(500)]
 JOB_ID_ALLOWS = "must be a string of 1 to 64 of the characters a-z A-Z 0-9 _ -"
 REASON_ALLOWS = "must be a string of 1 to 128 of the characters A-Z 0-9 _"
 COMMENT_ALLOWS = "must be a string of 1 to 2028 characters, none of them a control or format character"
-KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment, waitForExecutionsMinutes"
+PLAN_ID = "0123456789abcdef" * 2
+PLAN_ID_ALLOWS = "must be a string of 32 of the characters 0-9 a-f, from a dry run's report"
+KEYS = "jobId, jobIds, select, force, dryRun, maxJobs, reasonCode, comment, waitForExecutionsMinutes, planId"
 
 NULL = "must not be null"
 ONE_SCOPE = "must have exactly one of jobId, jobIds, select"
@@ -136,6 +138,12 @@ ACCEPTED: list[Any] = [
         LARGE,
         replace(PLAIN, max_jobs=7, wait_minutes=5),
         id="maxJobs below the limit of a run that waits",
+    ),
+    pytest.param(
+        {"jobIds": FIVE_HUNDRED, "planId": PLAN_ID},
+        LARGE,
+        replace(PLAIN, job_ids=tuple(FIVE_HUNDRED), max_jobs=500, plan_id=PLAN_ID),
+        id="at the job limit of a plan",
     ),
     pytest.param(
         {"jobId": "a", "waitForExecutionsMinutes": 0, "maxJobs": 501},
@@ -330,6 +338,10 @@ REJECTED: list[Any] = [
     *(
         pytest.param({"jobId": "a", "reasonCode": value}, LIMITS, "reasonCode", REASON_ALLOWS, id=f"reason {number}")
         for number, value in enumerate(("stale", "A B", "A-B", "É", "Ⅷ", "A" * 129, "A\n", 1, ["A"]))
+    ),
+    *(
+        pytest.param({"jobId": "a", "planId": value}, LIMITS, "planId", PLAN_ID_ALLOWS, id=f"plan {number}")
+        for number, value in enumerate(("0" * 31, "0" * 33, "A" * 32, f"{PLAN_ID}\n", 5))
     ),
     *(
         pytest.param({"jobId": "a", "comment": value}, LIMITS, "comment", COMMENT_ALLOWS, id=f"comment {number}")

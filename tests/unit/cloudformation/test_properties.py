@@ -108,6 +108,13 @@ REJECTED: list[Any] = [
         id="bad job id",
     ),
     pytest.param({"JobID": "a"}, LIMITS, "'JobID'", "unknown property; did you mean JobId", id="typing error"),
+    pytest.param(
+        {"JobId": "a", "PlanId": "0" * 32},
+        LIMITS,
+        "PlanId",
+        "must be omitted: a plan is for a request; the jobs of a deletion are selected when the stack is deleted",
+        id="a plan",
+    ),
     pytest.param({"jobId": "a"}, LIMITS, "'jobId'", "unknown property; did you mean JobId", id="a request key"),
     pytest.param(
         {"JobId": "a", "Tags": {"env": "dev"}},

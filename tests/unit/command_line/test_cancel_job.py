@@ -101,6 +101,30 @@ def test_a_job_that_is_not_settled_is_printed_with_the_reason(
     assert errors == f"iot-job-canceler: {message}\n"
 
 
+PLAN_ID = "0123456789abcdef" * 2
+
+
+def test_a_dry_run_prints_its_plan_id_and_the_request_has_it(aws: FakeAws, shell: Shell) -> None:
+    aws.has_stack()
+    dry_run = {"cancel": {"jobId": "a", "dryRun": True}}
+    aws.returns(dry_run, report(dry_run=True, outcome="WOULD_CANCEL") | {"planId": PLAN_ID})
+    _, output, _ = shell(*JOB, "--dry-run")
+    assert json.loads(output)["planId"] == PLAN_ID
+    aws.has_stack()
+    aws.returns({"cancel": {"jobId": "a", "planId": PLAN_ID}}, report("REJECTED", "planId: is not the plan"))
+    assert shell(*JOB, "--plan-id", PLAN_ID) == (
+        1,
+        "",
+        "iot-job-canceler: the function rejected the request: --plan-id: is not the plan\n",
+    )
+
+
+def test_an_invalid_plan_id_is_wrong_usage(aws: FakeAws, shell: Shell) -> None:
+    code, output, errors = shell(*JOB, "--plan-id", "a")
+    assert (code, output, aws.sessions) == (2, "", [])
+    assert errors.startswith("iot-job-canceler: --plan-id: must be a string of 32 of the characters 0-9 a-f")
+
+
 def test_an_unfinished_dry_run_does_not_continue(aws: FakeAws, shell: Shell) -> None:
     aws.has_stack()
     aws.returns(

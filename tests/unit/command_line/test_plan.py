@@ -100,6 +100,14 @@ def test_the_table_says_how_many_executions_force_would_end(
     assert output.endswith(f"\n1 would be canceled.\nForce would end {executions}.\n")
 
 
+def test_the_table_ends_with_the_plan_id(aws: FakeAws, shell: Shell, file: Path) -> None:
+    aws.has_stack()
+    aws.has_configuration(VERSION)
+    aws.returns(SENT, report(job("ota-1", "WOULD_CANCEL"), planId="0123456789abcdef" * 2))
+    _, output, _ = shell("plan", "--event", str(file), "--output", "table")
+    assert output.endswith("\n1 would be canceled.\nplanId: 0123456789abcdef0123456789abcdef\n")
+
+
 def test_json_is_the_report(aws: FakeAws, shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.has_stack()
     aws.has_configuration(VERSION)

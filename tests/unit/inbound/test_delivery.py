@@ -213,10 +213,29 @@ WAITS = {"WaitsFor": attribute("a,b"), "WaitsSince": attribute("12.5")}
 )
 def test_a_message_of_half_a_day_ago_was_redriven_and_begins_again(age: float, is_redriven: bool) -> None:
     attributes = {"FirstSeenAt": attribute("1795500000"), "Admitted": attribute("true"), **WAITS}
+    attributes["Planned"] = attribute("a,b")
     delivery = read(message(messageAttributes=attributes), 1795500000 + age)
     assert (delivery.first_seen_at, delivery.previous_attempts) == (1795500000, 2)
     assert delivery.limit_checked is not is_redriven
+    assert delivery.planned == (() if is_redriven else ("a", "b"))
     assert delivery.wait == (None if is_redriven else Wait(("a", "b"), 12.5))
+
+
+@pytest.mark.parametrize(
+    ("text", "planned"),
+    [("a", ("a",)), ("a,b", ("a", "b")), ("", ()), ("a,", ()), ("a,b c", ()), (["a"], ()), (None, ())],
+)
+def test_a_message_has_the_jobs_of_its_plan(text: object, planned: tuple[str, ...]) -> None:
+    assert read(message(messageAttributes={"Planned": attribute(text)})).planned == planned
+
+
+def test_the_jobs_of_a_plan_are_sent_with_each_new_message() -> None:
+    first = replace(JOBS, planned=("a", "b"))
+    following = next_of(Delivery(WEEKLY, NOW, NOW), first)
+    assert following.attributes == {"FirstSeenAt": f"{NOW:.3f}", "Admitted": "true", "Planned": "a,b"}
+    later = Delivery(WEEKLY, NOW, NOW, limit_checked=True, message=MESSAGE, planned=("a", "b"))
+    assert later.attributes == following.attributes
+    assert (next_of(later, WAIT).attributes or {})["Planned"] == "a,b"
 
 
 # The body

@@ -181,6 +181,16 @@ def test_create_and_update_reject_an_input_that_a_deletion_could_not_carry_out(
     assert str(caught.value).startswith(reason)
 
 
+@pytest.mark.parametrize("request_", [CREATE, UPDATE, DELETE])
+def test_no_action_has_a_plan(request_: TerraformRequest) -> None:
+    with pytest.raises(RequestRejected) as caught:
+        plan_action(replace(request_, document={"jobId": "a", "planId": "0" * 32}), LIMITS)
+    assert str(caught.value) == (
+        "planId: must be omitted: a plan is for a request; "
+        "the jobs of a deletion are selected when the stack is deleted"
+    )
+
+
 def test_create_rejects_a_glob_of_jobs_that_another_service_owns() -> None:
     with pytest.raises(RequestRejected, match=r"^select\.jobIdGlob: .*AFR_OTA-"):
         plan_action(replace(CREATE, document={"select": {"jobIdGlob": "AFR_OTA-*"}}), LIMITS)

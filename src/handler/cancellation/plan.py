@@ -1,0 +1,54 @@
+"""Plan, then apply: a dry run has a planId, and a request with this planId cancels the jobs of that dry run or none."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from handler.cancellation.cancel import cancel_jobs
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, counted
+from handler.cancellation.request import MAX_WAITED_JOBS, CancelRequest
+from handler.cancellation.session import Session
+from handler.errors import JobsUnavailable, RequestRejected
+
+
+def check_jobs_of_plan(session: Session, job_ids: Sequence[str], request: CancelRequest) -> Sequence[str]:
+    """Return the jobs that a request covers: with a planId, those that its own dry run does not exclude.
+
+    The check is made once, before the first cancel. A dry run is checked by `with_plan_id`, when it is complete. Raises
+    RequestRejected for another plan, and JobsUnavailable if a job could not be read.
+    """
+    if not request.plan_id or request.dry_run:
+        return job_ids
+    results, _ = cancel_jobs(session, job_ids, replace(request, dry_run=True))
+    if any(result.outcome is Outcome.DEFERRED for result in results):
+        raise JobsUnavailable("PlanUnread", "not all jobs could be read to compare them with planId")
+    _check_plan(request, _changed_jobs(results))
+    return [result.job_id for result in results]
+
+
+def with_plan_id(report: Report, session: Session, request: CancelRequest, results: Iterable[JobResult]) -> Report:
+    """Return the report with its planId, if it is a complete dry run of a request for these jobs.
+
+    Raises RequestRejected if the request has another planId.
+    """
+    is_plan = request.dry_run and not session.is_paused and report.trigger is not Trigger.TEARDOWN
+    if not is_plan or report.status is RunStatus.UNFINISHED:
+        return report
+    job_ids = _changed_jobs(results)
+    _check_plan(request, job_ids)
+    return report if len(job_ids) > MAX_WAITED_JOBS else replace(report, plan_id=request.plan_id_of(job_ids))
+
+
+def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
+    """Return the jobs of a dry run that the same request would cancel, or whose executions it would end."""
+    return [each.job_id for each in plan if each.outcome is Outcome.WOULD_CANCEL or each.executions_ended]
+
+
+def _check_plan(request: CancelRequest, job_ids: Sequence[str]) -> None:
+    """A run that would change nothing complies with any plan: a request may be delivered again when it is done."""
+    if job_ids and request.plan_id and request.plan_id_of(job_ids) != request.plan_id:
+        raise RequestRejected(
+            "planId",
+            f"is not the plan of this request any more, so nothing was canceled: the run would change "
+            f"{counted(len(job_ids), 'job')}, with force {str(request.force).lower()} and a wait of "
+            f"{request.wait_minutes} min; start a dry run again, and use the planId of its report",
+        )
