@@ -793,7 +793,7 @@ def test_an_unfinished_event_is_sent_unchanged_with_its_attributes(
     (message,) = stack.sent
     assert json.loads(message.body) == request_event(cancel)
     assert message.attributes == {
-        name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()
+        name: {"DataType": "String", "StringValue": text} for name, text in {"Format": "1", **attributes}.items()
     }
 
 
@@ -805,6 +805,7 @@ def test_an_unfinished_teardown_is_sent_unchanged_in_the_group_of_its_request(st
     assert json.loads(message.body) == event
     assert message.group == "1c06a8a60b295af2474c4acfd7ba1397aafa4b31f82379a7dedb68635f02d771"
     assert message.attributes == {
+        "Format": {"DataType": "String", "StringValue": "1"},
         "FirstSeenAt": {"DataType": "String", "StringValue": "1795521600.000"},
         "Admitted": {"DataType": "String", "StringValue": "true"},
         "WaitsFor": {"DataType": "String", "StringValue": "a"},
