@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from handler.version import VERSION
 from tests.support.contract import ENVIRONMENT, Stack, job
 from tests.support.fakes import failing, throttled
 from tests.support.template import ROOT, load_template
@@ -370,7 +371,8 @@ REPORT_KEYS = [
 ]
 JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress", "executionsEnded", "jobArn", "description"]
 LEFT_OUT_KEYS = ["jobId", "why"]
-PUBLISHED_KEYS = ["correlationId", "part", "parts", *REPORT_KEYS]
+AUDIT_KEYS = ["version", "askedBy", "reasonCode", "comment"]
+PUBLISHED_KEYS = ["correlationId", "part", "parts", *AUDIT_KEYS, *REPORT_KEYS]
 
 
 def test_keys_of_a_report(stack: Stack) -> None:
@@ -382,7 +384,16 @@ def test_keys_of_a_report(stack: Stack) -> None:
     detail = json.loads(stack.published[0]["Detail"])
     assert list(detail) == PUBLISHED_KEYS
     assert list(detail["jobs"][0]) == JOB_KEYS
-    assert detail == {"correlationId": "e-3", "part": 1, "parts": 1} | report
+    assert detail == {
+        "correlationId": "e-3",
+        "part": 1,
+        "parts": 1,
+        "version": VERSION,
+        "askedBy": "Requested by event e-3 from fleet.console",
+        "reasonCode": "EVENT_REMEDIATION",
+        "comment": "Requested by event e-3 from fleet.console",
+        **report,
+    }
     assert report["jobs"][0]["jobArn"] == "arn:aws:iot:eu-west-1:123456789012:job/a"
     assert report["jobs"][0]["description"] == "October image"
 
