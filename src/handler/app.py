@@ -81,6 +81,12 @@ def lambda_handler(
     correlation_id = event.correlation_id or context.aws_request_id
     services.telemetry.start(event.trigger, correlation_id, context.aws_request_id)
     message = delivery.message
+    if message and delivery.has_unknown_format:
+        services.telemetry.warn(
+            "skipped: a later release has sent the message, in a format that this release does not know; the message "
+            "stays on its queue until its visibility timeout ends. Deploy the later release again"
+        )
+        return _batch_response(message.message_id)
     if message and not _is_in_flight(message, context, services):
         services.telemetry.warn(
             "skipped: the visibility timeout of the message has expired, so another invocation has it or will have it"

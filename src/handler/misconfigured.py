@@ -47,6 +47,8 @@ class Misconfigured:
         resource = event.content
         if not isinstance(resource, CustomResourceRequest) or not self._is_allowed(resource.response_url):
             raise self.error.with_traceback(None)
+        if delivery.has_unknown_format:  # a later release responds
+            raise self.error.with_traceback(None)
         self.telemetry.start(event.trigger, event.correlation_id or context.aws_request_id, context.aws_request_id)
         response = refuse(resource, f"{self.error}; {_WHAT_TO_DO}")
         lifecycle = Lifecycle(

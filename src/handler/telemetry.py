@@ -4,6 +4,7 @@ No function here receives an event, and every line is redacted before it is writ
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TextIO
@@ -80,6 +81,9 @@ class Telemetry:
             json_serializer=_json,
         )
         self._logger.append_keys(version=VERSION)
+        # Has the handlers of the logger, but not its level: a report is logged at any LogLevel.
+        self._reports = logging.getLogger(f"{self._logger.name}.reports")
+        self._reports.setLevel(logging.INFO)
         self._trigger = Trigger.DIRECT
 
     def start(self, trigger: Trigger, correlation_id: str, invocation_id: str) -> None:
@@ -131,7 +135,7 @@ class Telemetry:
             metrics.add_metric(name="ExecutionsEnded", unit=MetricUnit.Count, value=ended)
         metrics.flush_metrics()
         is_expected = report.status in _EXPECTED_STATUSES or report.wait
-        log = self._logger.info if is_expected else self._logger.warning
+        log = self._reports.info if is_expected else self._reports.warning
         log("report", extra=_keys(report))
 
     def _metrics(self) -> EphemeralMetrics:

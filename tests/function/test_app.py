@@ -860,7 +860,10 @@ def test_request_without_a_time_expires_two_hours_after_it_was_first_seen(
     age: float, is_expired: bool, function: Function
 ) -> None:
     first_seen_at = function.clock.utc_now().timestamp() - age
-    attributes = {"FirstSeenAt": {"DataType": "String", "StringValue": f"{first_seen_at:.3f}"}}
+    attributes = {
+        "Format": {"DataType": "String", "StringValue": "1"},
+        "FirstSeenAt": {"DataType": "String", "StringValue": f"{first_seen_at:.3f}"},
+    }
     body = json.dumps(load("custom-resource-delete.json", function.server))
     function.sqs.send_message(QueueUrl=function.sqs.url, MessageBody=body, MessageAttributes=attributes)
     (report,) = function.drain()

@@ -102,6 +102,14 @@ def test_a_request_in_a_message_gets_its_response_and_is_deleted(canceler: Cance
     assert canceler.responses == [("FAILED", "job-1", REASON + LOG_LOCATION)]
 
 
+def test_a_message_of_a_later_format_is_redelivered(canceler: Canceler) -> None:
+    message = sqs_event(FakeSqs.teardown_arn, canceler.request("Delete", "job-1"))
+    message["Records"][0]["messageAttributes"] = {"Format": {"stringValue": "2", "dataType": "String"}}
+    with pytest.raises(InvalidConfiguration):
+        canceler(message)
+    assert canceler.responses == []
+
+
 def test_a_message_of_a_queue_that_is_not_known_is_redelivered(canceler: Canceler) -> None:
     message = sqs_event(FakeSqs.teardown_arn, canceler.request("Delete", "job-1"))
     with pytest.raises(InvalidConfiguration, match="environment variable TEARDOWN_QUEUE_URL: must be set"):

@@ -183,6 +183,13 @@ RUNNING = job("CANCELED", running=1)
 DEV = {"env": "dev"}
 
 
+def of_format(received: dict[str, Any], number: str) -> dict[str, Any]:
+    """Return the message as another release would send it."""
+    (record,) = received["Records"]
+    attribute = {"stringValue": number, "stringListValues": [], "binaryListValues": [], "dataType": "String"}
+    return {"Records": [record | {"messageAttributes": record["messageAttributes"] | {"Format": attribute}}]}
+
+
 def receive(stack: Stack, received: dict[str, Any], seconds: float = 300) -> dict[str, Any]:
     """Deliver the message, with a ResponseURL that leads to the test's server."""
     (record,) = received["Records"]
@@ -291,3 +298,23 @@ def test_a_redriven_teardown_cancels_its_job_and_responds(stack: Stack) -> None:
     assert report_of(stack) == ("TEARDOWN", "SETTLED", {"CANCELED": 1})
     assert stack.canceled == ["firmware-1"]
     assert stack.responses == [RESPONSE]
+
+
+@pytest.mark.parametrize("received", [SWEEP, WAIT, JOB_TEARDOWN], ids=["sweep", "wait", "teardown"])
+def test_a_message_of_a_later_format_stays_on_its_queue(received: dict[str, Any], stack: Stack) -> None:
+    """After an update to a later release and back."""
+    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", SWEEP_OLDER_THAN_HOURS="72")
+    half_done(stack)
+    assert receive(stack, of_format(received, "2")) == REDELIVERED
+    assert (stack.canceled, stack.responses, stack.sent, list(stack.published)) == ([], [], [], [])
+    assert stack.retry_after == 330  # the visibility timeout of the queue
+    (line,) = map(json.loads, stack.log)
+    assert line["level"] == "WARNING"
+    assert line["message"].startswith("skipped: a later release has sent the message, in a format that this release")
+
+
+def test_a_message_of_this_format_is_finished(stack: Stack) -> None:
+    stack.deploy(SWEEP_JOB_ID_GLOB="firmware-*", SWEEP_OLDER_THAN_HOURS="72")
+    half_done(stack)
+    assert receive(stack, of_format(SWEEP, "1")) == DELETED
+    assert stack.canceled == ["firmware-2", "firmware-3"]

@@ -402,7 +402,8 @@ REPORT_KEYS = [
 ]
 JOB_KEYS = ["jobId", "outcome", "detail", "executionsLeftInProgress", "executionsEnded", "jobArn", "description"]
 LEFT_OUT_KEYS = ["jobId", "why"]
-PUBLISHED_KEYS = ["correlationId", "part", "parts", *REPORT_KEYS]
+AUDIT_KEYS = ["version", "askedBy", "reasonCode", "comment"]
+PUBLISHED_KEYS = ["correlationId", "part", "parts", *AUDIT_KEYS, *REPORT_KEYS]
 
 
 def test_keys_of_a_report(stack: Stack) -> None:
@@ -414,7 +415,16 @@ def test_keys_of_a_report(stack: Stack) -> None:
     detail = json.loads(stack.published[0]["Detail"])
     assert list(detail) == PUBLISHED_KEYS
     assert list(detail["jobs"][0]) == JOB_KEYS
-    assert detail == {"correlationId": "e-3", "part": 1, "parts": 1} | report
+    assert detail == {
+        "correlationId": "e-3",
+        "part": 1,
+        "parts": 1,
+        "version": VERSION,
+        "askedBy": "Requested by event e-3 from fleet.console",
+        "reasonCode": "EVENT_REMEDIATION",
+        "comment": "Requested by event e-3 from fleet.console",
+        **report,
+    }
     assert report["jobs"][0]["jobArn"] == "arn:aws:iot:eu-west-1:123456789012:job/a"
     assert report["jobs"][0]["description"] == "October image"
 
@@ -825,7 +835,7 @@ def test_an_unfinished_event_is_sent_unchanged_with_its_attributes(
     (message,) = stack.sent
     assert json.loads(message.body) == request_event(cancel)
     assert message.attributes == {
-        name: {"DataType": "String", "StringValue": text} for name, text in attributes.items()
+        name: {"DataType": "String", "StringValue": text} for name, text in {"Format": "1", **attributes}.items()
     }
 
 
@@ -837,6 +847,7 @@ def test_an_unfinished_teardown_is_sent_unchanged_in_the_group_of_its_request(st
     assert json.loads(message.body) == event
     assert message.group == "1c06a8a60b295af2474c4acfd7ba1397aafa4b31f82379a7dedb68635f02d771"
     assert message.attributes == {
+        "Format": {"DataType": "String", "StringValue": "1"},
         "FirstSeenAt": {"DataType": "String", "StringValue": "1795521600.000"},
         "Admitted": {"DataType": "String", "StringValue": "true"},
         "WaitsFor": {"DataType": "String", "StringValue": "a"},

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from io import BytesIO, TextIOWrapper
+from io import BytesIO, StringIO, TextIOWrapper
 from typing import Any
 
 import pytest
@@ -227,6 +227,25 @@ def test_a_run_is_counted_and_logged_by_its_status(
     (line,) = log.lines
     assert (line["level"], line["message"], line["report"]["status"]) == (level, "report", status)
     assert metrics() == [emf("EVENT", **{metric: 1.0})]
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "WARNING", "ERROR"])
+def test_reports_are_logged_at_any_level(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", level)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "IoTJobCanceler")
+    stream = StringIO()
+    telemetry = Telemetry(f"at-{level}", stream)
+    telemetry.start(Trigger.EVENT, "c", "i")
+    telemetry.info("not a report")
+    for status in RunStatus:
+        telemetry.report(Report(status, Trigger.EVENT))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    reports = [line["report"]["status"] for line in lines if line["message"] == "report"]
+    assert reports == ["SETTLED", "UNSETTLED", "UNFINISHED", "REJECTED", "IGNORED"]
+    assert (lines[0]["message"] == "not a report") is (level == "DEBUG")
+    assert {(line["service"], line["correlation_id"], line["version"]) for line in lines} == {
+        (f"at-{level}", "c", VERSION)
+    }
 
 
 def test_executions_in_progress_are_counted(log: Log, metrics: Callable[[], list[dict[str, Any]]]) -> None:

@@ -13,6 +13,7 @@ from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Report
 from handler.inbound.eventbridge import REPORT_DETAIL_TYPE
 from handler.redaction import redact
+from handler.version import VERSION
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -65,13 +66,23 @@ class Publisher:
 
 
 def event_details(report: Report, correlation_id: str) -> list[str]:
-    """Return the report as JSON texts that fit into an event, each with a part of the jobs and all other keys."""
-    published = json.loads(redact(json.dumps(report.as_dict(), ensure_ascii=False)))
+    """Return the report as JSON texts that fit into an event, each with a part of the jobs and all other keys.
+
+    The events are an audit trail: they also say who requested the run, and with which reason jobs were canceled.
+    """
+    published = json.loads(redact(json.dumps(_audit_keys(report) | report.as_dict(), ensure_ascii=False)))
     parts = list(_parts(published["jobs"]))
     return [
         json.dumps({"correlationId": correlation_id, "part": number, "parts": len(parts)} | published | {"jobs": jobs})
         for number, jobs in enumerate(parts, 1)
     ]
+
+
+def _audit_keys(report: Report) -> dict[str, str]:
+    keys = {"version": VERSION}
+    if reason := report.cancel_reason:
+        keys |= {"askedBy": reason.asked_by, "reasonCode": reason.reason_code, "comment": reason.comment}
+    return keys
 
 
 def _parts(jobs: list[dict[str, object]]) -> Iterator[list[Mapping[str, object]]]:

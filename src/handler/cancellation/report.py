@@ -121,10 +121,10 @@ class Wait:
 class Report:
     """One run: the function's return value, a log line and an event.
 
-    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report: a rejected request
-    has the default one, which says who sent it, or None. `warnings` are logged in lines of their own. `plan_id` is the
-    digest of a complete dry run, or empty. `planned`: the jobs of a plan that was checked, to which later deliveries of
-    the request are limited. It is not published.
+    `wait` is not published: `reason` names the devices. `cancel_reason` is logged beside the report, and published: a
+    rejected request has the default one, which says who sent it, or None. `warnings` are logged in lines of their own.
+    `plan_id` is the digest of a complete dry run, or empty. `planned`: the jobs of a plan that was checked, to which
+    later deliveries of the request are limited. It is not published.
     """
 
     status: RunStatus

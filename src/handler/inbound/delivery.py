@@ -14,6 +14,9 @@ from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Outcome, Report, RunStatus, Wait
 from handler.cancellation.validation import is_job_id
 
+# The format of the message attributes, which a release raises if earlier ones must not act on its messages. Release
+# 0.1.0 has sent none.
+FORMAT = "1"
 # Until an unfinished event is redelivered, longer with each attempt. The first is the delay of the teardowns' queue.
 RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 60
 # A run that has canceled jobs has more to do: it continues at once. Bounded, so that its message still has receives
@@ -57,8 +60,8 @@ class Delivery:
 
     `payload` is the event as it arrived. `limit_checked`: its selection was checked against the job limit. `wait`: its
     jobs are canceled, and the run waits for their devices. `was_rejected`: it was begun, and then a rejection of it was
-    reported. `planned`: the selected jobs of its plan, if it has one. `message` is None if Lambda delivered the event
-    itself.
+    reported. `planned`: the selected jobs of its plan, if it has one. `has_unknown_format`: a later release sent the
+    message, and this one must not act on it. `message` is None if Lambda delivered the event itself.
     """
 
     payload: object = field(repr=False)  # it may contain a ResponseURL
@@ -70,6 +73,7 @@ class Delivery:
     message: Message | None = None
     was_rejected: bool = False
     planned: tuple[str, ...] = ()
+    has_unknown_format: bool = False
 
     @property
     def was_begun(self) -> bool:
@@ -159,6 +163,7 @@ def read_delivery(payload: object, queue_urls: tuple[str, ...], now: float) -> D
                 message=Message(queue_url, message_id, receipt_handle),
                 was_rejected="Rejected" in attributes,
                 planned=() if is_redriven else _job_ids(attributes.get("Planned")),
+                has_unknown_format=attributes.get("Format", FORMAT) != FORMAT,
             )
     return Delivery(payload, now, first_seen_at=now)
 
@@ -170,7 +175,7 @@ def _attributes(
 
     The names are part of the public contract: messages stay on the queues while a new release is deployed.
     """
-    attributes = {"FirstSeenAt": f"{first_seen_at:.3f}"}
+    attributes = {"Format": FORMAT, "FirstSeenAt": f"{first_seen_at:.3f}"}
     if limit_checked:
         attributes["Admitted"] = "true"
     if wait:

@@ -11,6 +11,8 @@ from botocore.stub import Stubber
 from handler.aws.eventbridge import Publisher, event_details, events_client
 from handler.cancellation.rate import Deadline
 from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger
+from handler.cancellation.request import CancelReason
+from handler.version import VERSION
 from tests.support.bus import FakeBus
 from tests.support.fakes import FakeClock
 
@@ -21,6 +23,7 @@ DETAIL = {
     "correlationId": "event-1",
     "part": 1,
     "parts": 1,
+    "version": VERSION,
     "status": "SETTLED",
     "trigger": "EVENT",
     "force": False,
@@ -74,6 +77,20 @@ def test_a_report_is_one_event_from_the_source_of_the_canceler(client: Any, stub
     assert Publisher(client, "operations").publish(REPORT, "event-1", Deadline(300, FakeClock())) == ""
 
 
+def test_an_event_says_who_requested_the_run_and_with_which_reason() -> None:
+    reason = CancelReason("Requested by event e-1 from fleet.console", "STALE", "Jo: ticket 42")
+    (detail,) = map(json.loads, event_details(Report(RunStatus.SETTLED, Trigger.EVENT, cancel_reason=reason), "e-1"))
+    keys = ("version", "askedBy", "reasonCode", "comment")
+    assert [detail[key] for key in keys] == [
+        VERSION,
+        "Requested by event e-1 from fleet.console",
+        "STALE",
+        "Jo: ticket 42",
+    ]
+    (detail,) = map(json.loads, event_details(Report(RunStatus.REJECTED, Trigger.DIRECT), "e-1"))
+    assert [key for key in keys if key in detail] == ["version"]
+
+
 @pytest.mark.parametrize(
     ("report", "published"),
     [
@@ -113,7 +130,8 @@ def test_the_longest_descriptions_fit_into_events() -> None:
     """A character beyond the Basic Multilingual Plane takes twelve bytes."""
     job = JobResult("a", Outcome.CANCELED, arn="arn:a", description="\U0001f4e6" * 2028)
     bus = FakeBus()
-    assert publish(bus, Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(job,) * 100)) == ""
+    reason = CancelReason.default("R" * 128, "\U0001f4e6" * 3000)
+    assert publish(bus, Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=(job,) * 100, cancel_reason=reason)) == ""
     assert [len(detail["jobs"]) for detail in bus.details] == [8] * 12 + [4]
     assert {job["description"] for detail in bus.details for job in detail["jobs"]} == {"\U0001f4e6" * 2028}
 
@@ -138,6 +156,9 @@ def test_no_secret_is_published(text: str, redacted: str) -> None:
     )
     (job,) = detail["jobs"]
     assert (detail["reason"], job["detail"], job["description"]) == (redacted, redacted, redacted)
+    reason = CancelReason(text, "R", text)
+    (detail,) = map(json.loads, event_details(Report(RunStatus.SETTLED, Trigger.EVENT, cancel_reason=reason), "e"))
+    assert (detail["askedBy"], detail["comment"]) == (redacted, redacted)
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,22 @@ def test_a_message_of_half_a_day_ago_was_redriven_and_begins_again(age: float, i
 
 
 @pytest.mark.parametrize(
+    ("attributes", "is_unknown"),
+    [
+        ({}, False),
+        (None, False),
+        ({"Format": attribute("1")}, False),
+        ({"Format": attribute("2")}, True),
+        ({"Format": attribute("1.1")}, True),
+        ({"Format": attribute("")}, True),
+    ],
+)
+def test_another_format_than_the_first_one_is_unknown(attributes: object, is_unknown: bool) -> None:
+    """Release 0.1.0 has sent no format."""
+    assert read(message(messageAttributes=attributes)).has_unknown_format is is_unknown
+
+
+@pytest.mark.parametrize(
     ("text", "planned"),
     [("a", ("a",)), ("a,b", ("a", "b")), ("", ()), ("a,", ()), ("a,b c", ()), (["a"], ()), (None, ())],
 )
@@ -232,7 +248,8 @@ def test_a_message_has_the_jobs_of_its_plan(text: object, planned: tuple[str, ..
 def test_the_jobs_of_a_plan_are_sent_with_each_new_message() -> None:
     first = replace(JOBS, planned=("a", "b"))
     following = next_of(Delivery(WEEKLY, NOW, NOW), first)
-    assert following.attributes == {"FirstSeenAt": f"{NOW:.3f}", "Admitted": "true", "Planned": "a,b"}
+    attributes = {"FirstSeenAt": f"{NOW:.3f}", "Admitted": "true", "Planned": "a,b"}
+    assert following.attributes == FORMAT_1 | attributes
     later = Delivery(WEEKLY, NOW, NOW, limit_checked=True, message=MESSAGE, planned=("a", "b"))
     assert later.attributes == following.attributes
     assert (next_of(later, WAIT).attributes or {})["Planned"] == "a,b"
@@ -423,7 +440,8 @@ def test_a_redriven_event_is_sent_as_a_new_one() -> None:
     assert next_of(redriven, NO_JOBS).attributes is None
 
 
-SEEN = {"FirstSeenAt": "1795500721.000"}
+FORMAT_1 = {"Format": "1"}
+SEEN = FORMAT_1 | {"FirstSeenAt": "1795500721.000"}
 ADMITTED = SEEN | {"Admitted": "true"}
 WAITS_FOR_A = ADMITTED | {"WaitsFor": "a", "WaitsSince": "1795500781.000"}
 
@@ -452,7 +470,7 @@ WAITS_FOR_A = ADMITTED | {"WaitsFor": "a", "WaitsSince": "1795500781.000"}
             NO_JOBS,
             SEEN | {"WaitsFor": "a-1,B_2,c", "WaitsSince": "13.000"},
         ),
-        (replace(NEW, first_seen_at=1795500750.5126), NO_JOBS, {"FirstSeenAt": "1795500750.513"}),
+        (replace(NEW, first_seen_at=1795500750.5126), NO_JOBS, FORMAT_1 | {"FirstSeenAt": "1795500750.513"}),
     ],
 )
 def test_the_attributes_have_the_progress_of_the_run(
@@ -467,7 +485,8 @@ def test_the_attributes_have_the_progress_of_the_run(
 )
 def test_an_event_that_is_older_than_half_a_day_gets_a_new_age(age: float, first_seen_at: float) -> None:
     delivery = replace(NEW, first_seen_at=NOW - age, previous_attempts=1)
-    assert next_of(delivery, JOBS).attributes == {"FirstSeenAt": f"{first_seen_at:.3f}", "Admitted": "true"}
+    attributes = FORMAT_1 | {"FirstSeenAt": f"{first_seen_at:.3f}", "Admitted": "true"}
+    assert next_of(delivery, JOBS).attributes == attributes
 
 
 @pytest.mark.parametrize(
