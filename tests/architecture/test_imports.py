@@ -20,7 +20,7 @@ IMPORTS: dict[str, set[str]] = {
     "cancellation": {"errors"},
     "cloudformation": {"cancellation", "errors"},
     "inbound": {"cancellation", "cloudformation", "errors"},
-    "aws": {"cancellation", "errors", "inbound", "redaction"},
+    "aws": {"cancellation", "errors", "inbound", "redaction", "version"},
     "config": {"cancellation", "errors"},
     "telemetry": {"cancellation", "redaction", "version"},
     "pipeline": {"aws", "cancellation", "cloudformation", "config", "errors", "inbound", "telemetry"},
@@ -49,8 +49,9 @@ ONLY_IN: dict[str, set[str]] = {
     "sys": {"cloudformation/lifecycle"},
     "threading": {"cloudformation/lifecycle", "cancellation/rate"},
     "concurrent": {"cancellation/parallel"},
-    "hashlib": {"aws/sqs", "cancellation/request"},
-    "logging": {"cloudformation/lifecycle", "cloudformation/response"},  # to silence libraries
+    "hashlib": {"aws/sqs", "cancellation/plan"},
+    # To silence libraries, and to log reports at any level.
+    "logging": {"cloudformation/lifecycle", "cloudformation/response", "telemetry"},
 }
 
 MODULES = {

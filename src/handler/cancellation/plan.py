@@ -1,13 +1,24 @@
 """Plan, then apply: a dry run has a planId, and a request with this planId cancels the jobs of that dry run or none."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, counted
-from handler.cancellation.request import MAX_WAITED_JOBS, CancelRequest
+from handler.cancellation.request import MAX_WAITED_JOBS, PLAN_ID_LENGTH, CancelRequest
 from handler.cancellation.session import Session
 from handler.errors import JobsUnavailable, RequestRejected
+
+
+def plan_id_of(job_ids: Iterable[str], request: CancelRequest) -> str:
+    """Return the digest of the jobs, and of how the request cancels them: with force, and with a wait.
+
+    The order of the jobs does not count.
+    """
+    plan = {"force": request.force, "jobIds": sorted(job_ids), "waitForExecutionsMinutes": request.wait_minutes}
+    return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:PLAN_ID_LENGTH]
 
 
 def check_jobs_of_plan(session: Session, job_ids: Sequence[str], request: CancelRequest) -> Sequence[str]:
@@ -35,7 +46,7 @@ def with_plan_id(report: Report, session: Session, request: CancelRequest, resul
         return report
     job_ids = _changed_jobs(results)
     _check_plan(request, job_ids)
-    return report if len(job_ids) > MAX_WAITED_JOBS else replace(report, plan_id=request.plan_id_of(job_ids))
+    return report if len(job_ids) > MAX_WAITED_JOBS else replace(report, plan_id=plan_id_of(job_ids, request))
 
 
 def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
@@ -45,7 +56,7 @@ def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
 
 def _check_plan(request: CancelRequest, job_ids: Sequence[str]) -> None:
     """A run that would change nothing complies with any plan: a request may be delivered again when it is done."""
-    if job_ids and request.plan_id and request.plan_id_of(job_ids) != request.plan_id:
+    if job_ids and request.plan_id and plan_id_of(job_ids, request) != request.plan_id:
         raise RequestRejected(
             "planId",
             f"is not the plan of this request any more, so nothing was canceled: the run would change "

@@ -4,12 +4,10 @@ A request can only make a run safer. It may turn `force` off, `dryRun` on and `m
 opposite, steps out of the prefix or exceeds the job limit is rejected as a whole.
 """
 
-import json
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from itertools import islice
 from typing import Self
 
@@ -31,8 +29,8 @@ _MAX_ASKED_BY_LENGTH = 512  # in a log line: room for a logical id and the ARN o
 MAX_WAIT_MINUTES = 50  # a response within ServiceTimeout, which is at most an hour, must still have time
 # With a wait, they are polled again and again, within the service's quota. With a plan, a message contains their ids.
 MAX_WAITED_JOBS = 500
-_PLAN_ID_LENGTH = 32
-_PLAN_ID = re.compile(rf"[0-9a-f]{{{_PLAN_ID_LENGTH}}}")
+PLAN_ID_LENGTH = 32
+_PLAN_ID = re.compile(rf"[0-9a-f]{{{PLAN_ID_LENGTH}}}")
 
 KEYS = (
     *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
@@ -122,14 +120,6 @@ class CancelRequest:
     def job_limit_key(self) -> str:
         """The key of the request that limits the jobs to MAX_WAITED_JOBS, or an empty string."""
         return "waitForExecutionsMinutes" if self.wait_minutes else "planId" if self.plan_id else ""
-
-    def plan_id_of(self, job_ids: Iterable[str]) -> str:
-        """Return the digest of these jobs and of how the request cancels them: with force, and with a wait.
-
-        The order of the jobs does not count.
-        """
-        plan = {"force": self.force, "jobIds": sorted(job_ids), "waitForExecutionsMinutes": self.wait_minutes}
-        return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:_PLAN_ID_LENGTH]
 
 
 def parse_request(document: object, limits: StackLimits, default: CancelReason) -> CancelRequest:
@@ -270,7 +260,7 @@ def _wait_minutes(value: object) -> int:
 def _plan_id(value: object) -> str:
     if value is None:
         return ""
-    return read_text("planId", value, _PLAN_ID, f"{_PLAN_ID_LENGTH} of the characters 0-9 a-f, from a dry run's report")
+    return read_text("planId", value, _PLAN_ID, f"{PLAN_ID_LENGTH} of the characters 0-9 a-f, from a dry run's report")
 
 
 def _reason_code(value: object, default: CancelReason) -> str:

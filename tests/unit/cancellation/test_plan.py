@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from handler.cancellation.plan import plan_id_of
 from handler.cancellation.report import Report, Trigger
 from handler.cancellation.request import CancelReason, StackLimits, parse_request
 from handler.cancellation.run import run
@@ -56,10 +57,10 @@ def two_jobs(jobs: FakeJobs) -> FakeJobs:
 def test_plan_id_is_a_digest_of_the_jobs_force_and_the_wait() -> None:
     """The values are literal: an approval may outlive a release."""
     request = parse_request(NAMES, FORCED, DEFAULT)
-    assert request.plan_id_of(["b", "a"]) == request.plan_id_of(["a", "b"]) == "80fc16010c8ef9f0a2438c1fb8e4ba77"
-    assert replace(request, force=False).plan_id_of(["a", "b"]) == "445f603191b758594c42487abe451a03"
-    assert replace(request, wait_minutes=5).plan_id_of(["a", "b"]) == "d83efad6ff6e7dfae78e26bf2cf77a20"
-    assert request.plan_id_of([]) == "24afbd692afdfda953b663036d0dd158"
+    assert plan_id_of(["b", "a"], request) == plan_id_of(["a", "b"], request) == "80fc16010c8ef9f0a2438c1fb8e4ba77"
+    assert plan_id_of(["a", "b"], replace(request, force=False)) == "445f603191b758594c42487abe451a03"
+    assert plan_id_of(["a", "b"], replace(request, wait_minutes=5)) == "d83efad6ff6e7dfae78e26bf2cf77a20"
+    assert plan_id_of([], request) == "24afbd692afdfda953b663036d0dd158"
 
 
 @SCOPES
