@@ -280,8 +280,8 @@ BREAKS = [
         NO_SECRET,
         "a published report is not redacted",
         "aws/eventbridge",
-        "json.loads(redact(json.dumps(report.as_dict(), ensure_ascii=False)))",
-        "report.as_dict()",
+        "json.loads(redact(json.dumps(_audit_keys(report) | report.as_dict(), ensure_ascii=False)))",
+        "_audit_keys(report) | report.as_dict()",
         "tests/unit/aws/test_eventbridge.py::test_no_secret_is_published",
     ),
     Break(
