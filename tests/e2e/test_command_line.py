@@ -153,7 +153,7 @@ def test_an_error_of_the_function_is_one_line(canceler: Canceler) -> None:
     assert (code, errors.count("\n")) == (1, 1)
     assert errors.startswith("iot-job-canceler: the function failed: ")
     assert errors.endswith(
-        "environment variable FORCE: must be true or false: its log is /aws/lambda/iot-job-canceler\n"
+        "environment variable FORCE: must be true, false or TEARDOWN: its log is /aws/lambda/iot-job-canceler\n"
     )
 
 

@@ -46,7 +46,7 @@ def test_a_broken_environment_fails_stacks_at_once_with_its_variable(canceler: C
     job_id, name, healthy = canceler.job("misconfigured"), unique("consumer"), unique("consumer")
     body = template(canceler.service_token, {"JobId": job_id, "ServiceTimeout": 3600})
     stacks.create(canceler.aws, healthy, body, {})
-    reason = "environment variable FORCE: must be true or false; the function is misconfigured"
+    reason = "environment variable FORCE: must be true, false or TEARDOWN; the function is misconfigured"
     with canceler.environment(FORCE="yes"):
         with pytest.raises(StackFailed, match=reason):
             stacks.create(canceler.aws, name, body, {}, seconds=60)
