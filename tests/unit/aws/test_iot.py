@@ -592,7 +592,7 @@ def test_a_call_has_up_to_five_attempts(retrying: IotJobs, backend: IotSimulator
     backend.fault = failing("DescribeJob", error, times=4)
     assert retrying.describe("a").status == "IN_PROGRESS"
     assert backend.calls == [("DescribeJob", "a")] * 5
-    assert clock.slept == [8.0] * 4
+    assert clock.slept == [7.0] * 4
 
 
 @pytest.mark.parametrize("error", [throttled, unavailable, answer_lost])
@@ -630,11 +630,11 @@ def test_a_call_has_no_further_attempt_without_time_for_it(
 ) -> None:
     backend.add_job("a")
     backend.fault = failing("DescribeJob", throttled, times=9)
-    gate = RecordingGate(clock, 8 + MAX_CALL_SECONDS + 1, uniform=longest)
+    gate = RecordingGate(clock, 7 + MAX_CALL_SECONDS + 1, uniform=longest)
     with pytest.raises(JobsUnavailable) as caught:
         IotJobs(client, gate).describe("a")
     assert caught.value.code == "ThrottlingException"
-    assert (gate.operations, clock.slept) == (["DescribeJob"] * 2, [8.0])
+    assert (gate.operations, clock.slept) == (["DescribeJob"] * 2, [7.0])
 
 
 def test_a_refused_call_has_one_attempt(retrying: IotJobs, backend: IotSimulator) -> None:

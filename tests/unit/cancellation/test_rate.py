@@ -262,8 +262,8 @@ def test_pause_sleeps_only_if_a_call_fits_after_it(
     assert clock.slept == ([pause] if is_taken else [])
 
 
-@pytest.mark.parametrize(("seconds", "is_taken"), [(9.0, True), (8.999, False)])
-def test_back_off_sleeps_up_to_eight_seconds_if_a_call_fits_after_it(
+@pytest.mark.parametrize(("seconds", "is_taken"), [(8.0, True), (7.999, False)])
+def test_back_off_sleeps_up_to_seven_seconds_if_a_call_fits_after_it(
     seconds: float, is_taken: bool, clock: FakeClock
 ) -> None:
     drawn: list[tuple[float, float]] = []
@@ -274,7 +274,7 @@ def test_back_off_sleeps_up_to_eight_seconds_if_a_call_fits_after_it(
 
     retrying = new_gate(clock, seconds, per_second=8, uniform=uniform)
     assert retrying.back_off() is is_taken
-    assert (drawn, clock.slept) == ([(0.0, 8.0)], [8.0] if is_taken else [])
+    assert (drawn, clock.slept) == ([(0.0, 7.0)], [7.0] if is_taken else [])
 
 
 # A thread waits for its call, so that ten threads make 100 calls a second at most.
