@@ -3,6 +3,7 @@
 import platform
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from os import cpu_count
 
@@ -30,13 +31,23 @@ def main() -> int:
     return 0
 
 
+def _timed[Result](what: str, measure: Callable[[], Result]) -> Result:
+    """Print how long a measurement takes: each takes some minutes."""
+    began = time.monotonic()
+    result = measure()
+    print(f"{what}: {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201 - for the caller
+    return result
+
+
 def _sections() -> list[Section]:
     check_tools()
     with running() as service:
-        started, warmed = startup.measure(service), warm.measure(service)
-        throttled, grown = throughput.measure(service), growth.measure(service)
-        deleted = teardowns.measure(service)
-    arrived = arrivals.measure()
+        started = _timed("Start-up", lambda: startup.measure(service))
+        warmed = _timed("Warm", lambda: warm.measure(service))
+        throttled = _timed("Under the quota", lambda: throughput.measure(service))
+        grown = _timed("Growth", lambda: growth.measure(service))
+        deleted = _timed("DeleteStack", lambda: teardowns.measure(service))
+    arrived = _timed("Events", arrivals.measure)
     plots.growth(grown, ROOT / "bench" / "growth.svg")
     plots.throughput(throttled, ROOT / "bench" / "throughput.svg")
     logged = next(row for row in grown if row.listed == growth.LISTED[1]).logged

@@ -8,7 +8,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from bench.growth import KINDS, MATCHES, SWEEP, Growth
-from bench.throughput import JOBS, LATENCIES, PROGRAMS, RUNS, Throughput
+from bench.throughput import JOBS, PROGRAMS, RUNS, Throughput
 
 mpl.use("svg")
 mpl.rcParams.update({"svg.hashsalt": "bench", "svg.fonttype": "none", "font.size": 9, "axes.grid": True})
@@ -41,7 +41,7 @@ def throughput(rows: Sequence[Throughput], path: Path) -> None:
         label = f"{name}: {lost} of {JOBS * RUNS * len(own)} jobs lost" if lost else name
         # Those that do not lose jobs are in front.
         axes.plot(
-            [1000 * each for each in LATENCIES], [row.of_the_limit for row in own], "o-", label=label, zorder=9 - number
+            [1000 * row.latency for row in own], [row.of_the_limit for row in own], "o-", label=label, zorder=9 - number
         )
     axes.axhline(1.0, color="k", linestyle=":")
     axes.set_xlabel("latency of a call, ms")
