@@ -27,7 +27,7 @@ _OUTCOMES = {
     "GONE": "is gone",
     "PROTECTED": "is protected",
     "DEFERRED": "not known yet",
-    "FAILED": "could not be read",
+    "FAILED": "would fail",
 }
 
 

@@ -7,13 +7,16 @@ import pytest
 
 from tests.conftest import Function
 from tests.function.test_waits import NewSimulation, deletion, new_simulation, running, three_jobs
-from tests.support.fakes import LIMITS, FakeJob, failing, throttled
+from tests.support.fakes import LIMITS, FakeJob, denied, failing, throttled
 from tools.simulators.events import cancel_event, eventbridge_event
 
 __all__ = ("new_simulation",)
 
 DRY_RUN = replace(LIMITS, dry_run=True)
-PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
+PAUSED = (
+    "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false, or is in the "
+    "failure queue after 100 attempts"
+)
 SWEEP = eventbridge_event("aws.scheduler", "Scheduled Event", "{}")
 
 
@@ -51,6 +54,16 @@ def test_work_that_stays_paused_moves_to_the_failure_queue(function: Function) -
     while function.sqs.messages:
         function.poll()
     assert [message.event for message in function.sqs.dead_letters] == [SWEEP]
+
+
+def test_work_whose_tags_cannot_be_read_stays_on_its_queue(function: Function) -> None:
+    """Only the dry run reads the tags."""
+    begin(function, SWEEP)
+    function.jobs.fault = failing("ListTagsForResource", denied)
+    function.poll()
+    function.configure(limits=LIMITS)
+    function.drain()
+    assert sorted(function.jobs.canceled) == ["job-1", "job-2"]
 
 
 def test_paused_jobs_are_not_counted_again(function: Function, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,3 +169,20 @@ def test_dry_run_of_a_deletion_warns_of_devices_for_which_it_does_not_wait(
     assert simulation.reports[-1]["status"] == "UNSETTLED"
     assert warning in [line["message"] for line in simulation.log.lines]
     assert "TeardownsContinued" in capsys.readouterr().out
+
+
+def test_job_limit_is_checked_after_the_pause(new_simulation: NewSimulation) -> None:
+    """One new job appears before the pause ends, and four more appear after its check in the dry run."""
+    simulation = new_simulation({"firmware-1": running("thing-1")}, ends_at=15)
+    simulation.configure(limits=replace(LIMITS, max_jobs=1))
+    simulation(deletion(simulation.server, which="Select"))
+    simulation.configure(limits=replace(DRY_RUN, max_jobs=1))
+    simulation.jobs.jobs["firmware-2"] = FakeJob()
+    for _ in range(3):
+        simulation.poll()
+    simulation.jobs.jobs |= {f"firmware-{number}": FakeJob() for number in (3, 4, 5, 6)}
+    simulation.configure(limits=replace(LIMITS, max_jobs=1))
+    simulation.run_all()
+    assert simulation.jobs.canceled == ["firmware-1"]
+    ((*_, status, reason),) = simulation.timed_responses
+    assert (status, "matches 5 jobs, but the limit is 1" in reason) == ("FAILED", True)

@@ -1,11 +1,12 @@
 """Plan, then apply, in the whole function: also when the run continues from the queue."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.conftest import Function
-from tests.support.fakes import FakeJob, failing, throttled
+from tests.support.fakes import LIMITS, FakeJob, denied, failing, throttled
 from tools.simulators.events import cancel_event
 
 SELECT = {"select": {"jobIdGlob": "job-*"}, "waitForExecutionsMinutes": 5}
@@ -44,7 +45,7 @@ def test_plan_is_compared_when_a_throttled_run_first_knows_its_jobs(function: Fu
     function.jobs.jobs["job-4"] = FakeJob()
     (report,) = function.drain()
     assert (report["status"], function.jobs.canceled) == ("REJECTED", [])
-    assert report["reason"].startswith("planId: is not the plan of this request any more, so nothing was canceled")
+    assert report["reason"].startswith("planId: is not the plan of this request any more, so this run canceled nothing")
 
 
 def test_another_delivery_of_a_request_with_a_plan_is_settled(function: Function) -> None:
@@ -52,3 +53,48 @@ def test_another_delivery_of_a_request_with_a_plan_is_settled(function: Function
     event = cancel_event(**cancel, planId=plan(function, cancel))
     assert [function(event)["status"] for _ in range(2)] == ["SETTLED", "SETTLED"]
     assert len(function.jobs.canceled) == 3
+
+
+def test_jobs_that_the_plan_would_not_change_are_not_canceled_when_that_changes(function: Function) -> None:
+    """The job b is above MaxForcedExecutions, and c does not exist."""
+    function.configure(limits=replace(LIMITS, force=True, max_forced_executions=1))
+    function.jobs.jobs |= {"a": FakeJob(), "b": FakeJob(executions={"t1": "IN_PROGRESS", "t2": "IN_PROGRESS"})}
+    cancel = {"jobIds": ["a", "b", "c"]}
+    dry_run = function(cancel_event(**cancel, dryRun=True))
+    assert dry_run["counts"] == {"WOULD_CANCEL": 1, "FAILED": 1, "GONE": 1}
+    function.jobs.fault = failing("CancelJob", throttled, job_id="a", times=1)
+    first = function(cancel_event(**cancel, planId=dry_run["planId"]))
+    assert first["counts"] == {"DEFERRED": 1, "FAILED": 1, "GONE": 1}
+    function.jobs.jobs["b"].executions["t1"] = "SUCCEEDED"
+    function.jobs.jobs["c"] = FakeJob()
+    assert [report["counts"] for report in function.drain()] == [{"CANCELED": 1}]
+    assert function.jobs.canceled == ["a"]
+
+
+@pytest.mark.parametrize("operation", ["DescribeJob", "ListTagsForResource"])
+def test_nothing_is_canceled_if_a_job_cannot_be_compared_with_the_plan(operation: str, function: Function) -> None:
+    plan_id = plan(function, SELECT)
+    function.jobs.fault = failing(operation, denied, job_id="job-2")
+    assert "planId" not in function(cancel_event(**SELECT, dryRun=True))
+    report = function(cancel_event(**SELECT, planId=plan_id))
+    assert (report["status"], report["reason"], function.jobs.canceled) == (
+        "REJECTED",
+        "planId: cannot be compared, so nothing was canceled: job job-2: AccessDeniedException: not authorized",
+        [],
+    )
+
+
+def test_a_dry_run_has_no_plan_for_a_request_that_would_be_rejected(function: Function) -> None:
+    """501 jobs match, and force is for teardowns."""
+    function.configure(limits=replace(LIMITS, max_jobs=1000), cancels_per_second=100_000)
+    function.jobs.jobs |= {f"job-{number}": FakeJob() for number in range(500)}
+    function.jobs.jobs["job-protected"] = FakeJob(tags={"cancel-protection": "true"})
+    report = function(cancel_event(select={"jobIdGlob": "job-*"}, dryRun=True))
+    assert (report["counts"], "planId" in report) == ({"WOULD_CANCEL": 500, "PROTECTED": 1}, False)
+    function.configure(limits=replace(LIMITS, forces_teardowns=True))
+    report = function(cancel_event(jobId="job-1", force=True, dryRun=True))
+    assert (report["counts"], report["reason"], "planId" in report) == (
+        {"WOULD_CANCEL": 1},
+        "with force, which the stack's parameter Force allows on teardowns only",
+        False,
+    )

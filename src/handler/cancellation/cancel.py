@@ -101,6 +101,14 @@ def _too_many_executions(session: Session, job: Job, request: CancelRequest) -> 
     )
 
 
+def _left_running(session: Session, job: Job) -> str:
+    number, limit = counted(job.executions_in_progress, "execution"), session.limits.max_forced_executions
+    return (
+        f"TooManyExecutions: {number} of the canceled job still run, and force does not end them, since the stack's "
+        f"MaxForcedExecutions is {limit}; raise MaxForcedExecutions, or omit force"
+    )
+
+
 def _active_again(session: Session, job: Job) -> JobResult:
     """Return the result of a selected job that is active, although an earlier attempt canceled it."""
     if job.status not in ACTIVE_STATUSES:
@@ -129,7 +137,7 @@ def _cancel(session: Session, job_id: str, request: CancelRequest, running: int 
         return _terminal(job, Outcome.CANCELED, ended=max(0, running - job.executions_in_progress))
     if refusal is None:
         detail = f"CancelJob was accepted, but DescribeJob still returns {job.status}"
-        return _result(job, Outcome.DEFERRED, detail, ended=running)
+        return _result(job, Outcome.DEFERRED, detail, ended=max(0, running - job.executions_in_progress))
     if isinstance(refusal, AccessDenied):
         return _denied(session, job, refusal)
     # An undocumented status is a transition to another one. An active job that cannot be canceled is not.
@@ -187,8 +195,8 @@ def _end_executions(session: Session, job_id: str, request: CancelRequest) -> Jo
         return _result(job, Outcome.ALREADY_CANCELED, "its executions still run: another caller canceled the job")
     if why := _why_protected(session, job):
         return _result(job, Outcome.ALREADY_CANCELED, f"its executions still run: {why}")
-    if refusal := _too_many_executions(session, job, request):
-        return _result(job, Outcome.FAILED, str(refusal))
+    if _too_many_executions(session, job, request):
+        return _result(job, Outcome.FAILED, _left_running(session, job))
     if request.dry_run:
         detail = "its executions that still run would be canceled"
         return _result(job, Outcome.ALREADY_CANCELED, detail, ended=job.executions_in_progress)

@@ -6,10 +6,12 @@ from dataclasses import replace
 from hashlib import sha256
 
 from handler.cancellation.cancel import cancel_jobs
-from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, counted
+from handler.cancellation.report import JobResult, Outcome, Report, RunStatus, Trigger, counted, joined
 from handler.cancellation.request import MAX_WAITED_JOBS, PLAN_ID_LENGTH, CancelRequest
 from handler.cancellation.session import Session
 from handler.errors import JobsUnavailable, RequestRejected
+
+_FORCE_OF_TEARDOWNS = "with force, which the stack's parameter Force allows on teardowns only"
 
 
 def plan_id_of(job_ids: Iterable[str], request: CancelRequest) -> str:
@@ -21,32 +23,44 @@ def plan_id_of(job_ids: Iterable[str], request: CancelRequest) -> str:
     return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:PLAN_ID_LENGTH]
 
 
-def check_jobs_of_plan(session: Session, job_ids: Sequence[str], request: CancelRequest) -> Sequence[str]:
-    """Return the jobs that a request covers: with a planId, those that its own dry run does not exclude.
+def jobs_of_plan(
+    session: Session, job_ids: Sequence[str], request: CancelRequest
+) -> tuple[Sequence[str], tuple[JobResult, ...]]:
+    """Return the jobs to cancel, and the results of the others: with a planId, those of the request's own dry run.
 
     The check is made once, before the first cancel. A dry run is checked by `with_plan_id`, when it is complete. Raises
-    RequestRejected for another plan, and JobsUnavailable if a job could not be read.
+    RequestRejected for another plan, and if a job cannot be read; JobsUnavailable if it may be readable later.
     """
     if not request.plan_id or request.dry_run:
-        return job_ids
+        return job_ids, ()
     results, _ = cancel_jobs(session, job_ids, replace(request, dry_run=True))
     if any(result.outcome is Outcome.DEFERRED for result in results):
         raise JobsUnavailable("PlanUnread", "not all jobs could be read to compare them with planId")
-    _check_plan(request, _changed_jobs(results))
-    return [result.job_id for result in results]
+    for result in results:
+        if result.is_unread:
+            raise RequestRejected(
+                "planId", f"cannot be compared, so nothing was canceled: job {result.job_id}: {result.detail}"
+            )
+    changed = _changed_jobs(results)
+    _check_plan(request, changed)
+    return changed, tuple(result for result in results if result.job_id not in changed)
 
 
 def with_plan_id(report: Report, session: Session, request: CancelRequest, results: Iterable[JobResult]) -> Report:
     """Return the report with its planId, if it is a complete dry run of a request for these jobs.
 
-    Raises RequestRejected if the request has another planId.
+    Without a planId: a plan whose jobs could not all be read, or of more jobs than a request with a planId may match,
+    or with force that only teardowns may have. Raises RequestRejected if the request has another planId.
     """
     is_plan = request.dry_run and not session.is_paused and report.trigger is not Trigger.TEARDOWN
-    if not is_plan or report.status is RunStatus.UNFINISHED:
+    plan = tuple(results)
+    if not is_plan or report.status is RunStatus.UNFINISHED or any(result.is_unread for result in plan):
         return report
-    job_ids = _changed_jobs(results)
+    if request.force and not session.limits.force:
+        return replace(report, reason=joined(report.reason, _FORCE_OF_TEARDOWNS))
+    job_ids = _changed_jobs(plan)
     _check_plan(request, job_ids)
-    return report if len(job_ids) > MAX_WAITED_JOBS else replace(report, plan_id=plan_id_of(job_ids, request))
+    return report if len(plan) > MAX_WAITED_JOBS else replace(report, plan_id=plan_id_of(job_ids, request))
 
 
 def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
@@ -59,7 +73,7 @@ def _check_plan(request: CancelRequest, job_ids: Sequence[str]) -> None:
     if job_ids and request.plan_id and plan_id_of(job_ids, request) != request.plan_id:
         raise RequestRejected(
             "planId",
-            f"is not the plan of this request any more, so nothing was canceled: the run would change "
-            f"{counted(len(job_ids), 'job')}, with force {str(request.force).lower()} and a wait of "
-            f"{request.wait_minutes} min; start a dry run again, and use the planId of its report",
+            "is not the plan of this request any more, so this run canceled nothing (an earlier delivery of it may "
+            f"have): it would change {counted(len(job_ids), 'job')}, with force {str(request.force).lower()} and a "
+            f"wait of {request.wait_minutes} min; start a dry run again, and use the planId of its report",
         )

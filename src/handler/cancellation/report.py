@@ -72,6 +72,11 @@ class JobResult:
         """True while a device runs the settled job, or may still start an execution that is not canceled yet."""
         return self.outcome.settled and (self.executions_left_in_progress > 0 or self.is_draining)
 
+    @property
+    def is_unread(self) -> bool:
+        """True if the job, or its tags, could not be read: DescribeJob returns the ARN of each job."""
+        return not self.arn and self.outcome in (Outcome.DEFERRED, Outcome.FAILED)
+
     def as_dict(self, *, is_described: bool = True) -> dict[str, object]:
         """Return the job in the published shape of the report.
 

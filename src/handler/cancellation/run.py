@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from handler.cancellation.cancel import cancel_jobs
 from handler.cancellation.criteria import Criteria, can_match, check_owner, check_prefix
-from handler.cancellation.plan import check_jobs_of_plan, with_plan_id
+from handler.cancellation.plan import jobs_of_plan, with_plan_id
 from handler.cancellation.report import (
     ExcludedJob,
     JobResult,
@@ -30,7 +30,10 @@ _INCOMPLETE_SEARCH = (
     "this run could not search all canceled jobs of the account: devices may still run jobs that an earlier attempt of "
     "this request canceled, beside those in the report"
 )
-_PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
+_PAUSED = (
+    "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false, or is in the "
+    "failure queue after 100 attempts"
+)
 
 
 def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
@@ -46,8 +49,12 @@ def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
 
 
 def _has_remaining_work(plan: Report) -> bool:
-    """Return True if a run that is not a dry run would cancel something."""
-    return Outcome.WOULD_CANCEL in plan.counts or plan.executions_ended > 0
+    """Return True if a run that is not a dry run would cancel something, or might: it does not read the tags."""
+    return (
+        Outcome.WOULD_CANCEL in plan.counts
+        or plan.executions_ended > 0
+        or any(result.is_unread for result in plan.jobs)
+    )
 
 
 def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
@@ -56,13 +63,16 @@ def _run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
     if request.criteria and not session.planned:
         return _run_selection(session, request, request.criteria, trigger, limit_checked=session.limit_checked)
     job_ids: Sequence[str] = session.planned or request.job_ids
+    others: tuple[JobResult, ...] = ()
     if not session.limit_checked:
         try:
-            job_ids = check_jobs_of_plan(session, job_ids, request)
+            job_ids, others = jobs_of_plan(session, job_ids, request)
         except JobsUnavailable as error:
             return _unfinished(request, trigger, (), str(error))
-    results, _ = _cancel(session, job_ids, request)
-    return with_plan_id(_report(request, trigger, results), session, request, results)
+    canceled, _ = _cancel(session, job_ids, request)
+    results = (*canceled, *others)
+    report = replace(_report(request, trigger, results), planned=tuple(job_ids) if request.plan_id else ())
+    return with_plan_id(report, session, request, results)
 
 
 def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait) -> Report:
@@ -81,8 +91,10 @@ def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait
         return replace(polled, status=RunStatus.UNSETTLED, reason=str(rejection.in_template_spelling()))
     selected_ids = {job.job_id for job in selected.jobs}
     jobs = (*(job for job in polled.jobs if job.job_id not in selected_ids), *selected.jobs)
-    # A report lists jobs only after the selection was checked against the job limit. It is not checked again.
-    wait = replace(wait, limit_checked=wait.limit_checked or bool(selected.jobs))
+    # A report lists jobs only after the selection was checked against the job limit. It is not checked again, unless it
+    # was that of a dry run.
+    limit_checked = wait.limit_checked or (bool(selected.jobs) and not session.is_paused)
+    wait = replace(wait, limit_checked=limit_checked)
     return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs), wait=wait)
 
 
@@ -98,6 +110,7 @@ def _run_selection(
     check_owner(criteria)
     results: dict[str, JobResult] = {}
     excluded: dict[str, ExcludedJob] = {}
+    planned: tuple[str, ...] = ()
     rounds = 1 if request.dry_run or trigger is not Trigger.TEARDOWN else MAX_TEARDOWN_ROUNDS
     for number in range(rounds):
         is_first = number == 0 and not limit_checked
@@ -117,9 +130,12 @@ def _run_selection(
                 canceled="none of the new ones" if session.wait else "none of them",
             )
             try:
-                new = [*check_jobs_of_plan(session, new, request)]
+                to_cancel, others = jobs_of_plan(session, new, request)
             except JobsUnavailable as error:
                 return _unfinished(request, trigger, (), str(error))
+            new = [*to_cancel]
+            planned = tuple(to_cancel) if request.plan_id else ()
+            results |= {result.job_id: result for result in others}
         new_results, too_recent = _cancel(session, new, request)
         results |= {result.job_id: result for result in new_results}
         excluded |= {job.job_id: job for job in (*selection.excluded, *too_recent)}
@@ -140,9 +156,8 @@ def _run_selection(
                 request, trigger, results.values(), f"{matched}; the search for earlier canceled jobs failed: {error}"
             )
         matched = joined(matched, earlier)
-    report = replace(_report(request, trigger, results.values(), matched), warnings=warnings)
-    planned = tuple(result.job_id for result in selected) if request.plan_id else ()
-    report = with_plan_id(replace(report, planned=planned), session, request, selected)
+    report = replace(_report(request, trigger, results.values(), matched), warnings=warnings, planned=planned)
+    report = with_plan_id(report, session, request, selected)
     return replace(report, excluded=tuple(excluded.values())[:MAX_EXCLUDED]) if request.dry_run else report
 
 
