@@ -22,22 +22,24 @@ def plan_id_of(job_ids: Iterable[str], request: CancelRequest) -> str:
 
 
 def check_jobs_of_plan(session: Session, job_ids: Sequence[str], request: CancelRequest) -> Sequence[str]:
-    """Return the jobs that a request covers: with a planId, those that its own dry run does not exclude.
+    """Return the jobs that a request covers: with a planId, those that a dry run of the request does not exclude.
 
-    The check is made once, before the first cancel. A dry run is checked by `with_plan_id`, when it is complete. Raises
-    RequestRejected for another plan, and JobsUnavailable if a job could not be read.
+    Call it once, before the first cancel. `with_plan_id` checks a request that is itself a dry run. Raises
+    RequestRejected for another planId, and JobsUnavailable if a job could not be read.
     """
     if not request.plan_id or request.dry_run:
         return job_ids
     results, _ = cancel_jobs(session, job_ids, replace(request, dry_run=True))
     if any(result.outcome is Outcome.DEFERRED for result in results):
-        raise JobsUnavailable("PlanUnread", "not all jobs could be read to compare them with planId")
+        raise JobsUnavailable(
+            "PlanUnread", "some jobs could not be read, so planId was not checked and nothing was canceled"
+        )
     _check_plan(request, _changed_jobs(results))
     return [result.job_id for result in results]
 
 
 def with_plan_id(report: Report, session: Session, request: CancelRequest, results: Iterable[JobResult]) -> Report:
-    """Return the report with its planId, if it is a complete dry run of a request for these jobs.
+    """Return the report, with a planId if it is a complete dry run and not a deletion. `results`: the jobs of the plan.
 
     Raises RequestRejected if the request has another planId.
     """
@@ -55,11 +57,14 @@ def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
 
 
 def _check_plan(request: CancelRequest, job_ids: Sequence[str]) -> None:
-    """A run that would change nothing complies with any plan: a request may be delivered again when it is done."""
+    """Raise RequestRejected if the planId of the request is not that of these jobs.
+
+    A run that would change nothing matches any planId: a request may be delivered again when it is complete.
+    """
     if job_ids and request.plan_id and plan_id_of(job_ids, request) != request.plan_id:
         raise RequestRejected(
             "planId",
-            f"is not the plan of this request any more, so nothing was canceled: the run would change "
+            f"is not the current plan of this request, so nothing was canceled: the run would change "
             f"{counted(len(job_ids), 'job')}, with force {str(request.force).lower()} and a wait of "
             f"{request.wait_minutes} min; start a dry run again, and use the planId of its report",
         )

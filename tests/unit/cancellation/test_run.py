@@ -574,7 +574,7 @@ def test_paused_run_with_remaining_jobs_is_unfinished(jobs: FakeJobs, clock: Fak
     assert (report.status, report.reason) == ("SETTLED", "")
 
 
-def test_paused_run_goes_on_waiting(jobs: FakeJobs, clock: FakeClock) -> None:
+def test_paused_run_continues_to_wait(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs["a"] = busy("CANCELED")
     wait = begun(clock, 60, "a")
     limits = replace(LIMITS, dry_run=True)
