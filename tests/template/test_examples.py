@@ -106,7 +106,7 @@ def test_a_stack_set_of_6000_stacks_is_deployed_in_hours() -> None:
     batches = 500 / (500 * preferences["MaxConcurrentPercentage"] / 100)
     assert (batches * 3, batches * 12 * 3 / 60) == (30, 6), "minutes, and hours if one Region follows another"
     text = " ".join((ROOT / "docs" / "operations.md").read_text().split())
-    assert "10 batches of 3 minutes, so 30 minutes" in text
+    assert "10 batches of 3 minutes: 30 minutes" in text
     assert properties["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": True}
 
 
