@@ -116,7 +116,7 @@ def _add_cancel_job(parser: argparse.ArgumentParser) -> None:
     )
     force.add_argument("--no-force", action="store_false", dest="force", default=None, help="let them continue")
     job.add_argument("--dry-run", action="store_true", help="report what would happen, and cancel nothing")
-    job.add_argument("--plan-id", metavar="ID", help="cancel only as the dry run with this planId has reported")
+    job.add_argument("--plan-id", metavar="ID", help="the planId of a dry run: cancel its jobs, or none")
     job.add_argument(
         "--cli-input-json", metavar="JSON|file://F", help="the job as JSON. Other options override its values"
     )

@@ -40,7 +40,7 @@ class Selection:
     target_selection: Sequence[Literal["SNAPSHOT", "CONTINUOUS"]] = ()
 
     def __post_init__(self) -> None:
-        """Raise ValueError if there is only an age or a status, which is not a scope."""
+        """Raise ValueError if there is only an age or a status, which would be too broad."""
         if not (self.job_id_glob or self.tags or self.thing_group_name):
             raise ValueError("Selection: job_id_glob, tags or thing_group_name is required")
 
@@ -61,10 +61,10 @@ class Selection:
 class IotJobCancellation(Construct):
     """Cancels one job or a selection of jobs when this construct or its stack is deleted.
 
-    Give it exactly one of `job_id` and `select`. An option that is None is omitted, so that the canceler's default
+    Exactly one of `job_id` and `select` is required. An option that is None is omitted, so that the canceler's default
     applies. By default, `service_timeout` is 15 minutes more than `wait_for_executions`, but at most an hour.
-    `canceler_stack` is the name of the iot-job-canceler stack. Raises ValueError, which names the option and what it
-    allows.
+    `canceler_stack` is the name of the iot-job-canceler stack, or its parameter Name. Raises ValueError, which names
+    the option and its allowed values.
     """
 
     def __init__(  # noqa: PLR0913 - the options of a construct are its keyword arguments

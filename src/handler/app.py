@@ -83,8 +83,8 @@ def lambda_handler(
     message = delivery.message
     if message and delivery.has_unknown_format:
         services.telemetry.warn(
-            "skipped: a later release has sent the message, in a format that this release does not know; the message "
-            "stays on its queue until its visibility timeout ends. Deploy the later release again"
+            "skipped: a later release sent the message, in a format that this release does not support; SQS redelivers "
+            "the message, and moves it to the failure queue after 100 receives. Deploy the later release again"
         )
         return _batch_response(message.message_id)
     if message and not _is_in_flight(message, context, services):

@@ -51,7 +51,7 @@ class Config:
                 job_id_prefix=env.get("JOB_ID_PREFIX", ""),
                 protection_tag_key=_filled(env, "PROTECTION_TAG_KEY"),
                 forces_teardowns=_force(env) == "TEARDOWN",
-                # For a moment of an update, the function may have the environment of release 0.1.0.
+                # During an update, the new code can run with the environment of release 0.1.0.
                 max_forced_executions=_positive({"MAX_FORCED_EXECUTIONS": "1000", **env}, "MAX_FORCED_EXECUTIONS"),
                 required_tag=_tag(env, "REQUIRED_TAG"),
             ),

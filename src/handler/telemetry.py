@@ -40,8 +40,8 @@ _RUNS_METRIC = {
 
 # Counted only in the last delivery: an unfinished run tries these jobs again.
 _FINAL_OUTCOMES = (Outcome.PROTECTED, Outcome.FAILED)
-# Not counted after the first delivery, which may itself have canceled these jobs. Later deliveries would cancel jobs
-# while the stack's DryRun is set.
+# Not counted after the first delivery, which may itself have canceled these jobs. WOULD_CANCEL: while DryRun pauses an
+# event, each delivery reports the same jobs.
 _FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.GONE, Outcome.WOULD_CANCEL)
 
 
@@ -81,7 +81,7 @@ class Telemetry:
             json_serializer=_json,
         )
         self._logger.append_keys(version=VERSION)
-        # Has the handlers of the logger, but not its level: a report is logged at any LogLevel.
+        # A child of the logger with the same handlers, but with its own level: a report is logged at any LogLevel.
         self._reports = logging.getLogger(f"{self._logger.name}.reports")
         self._reports.setLevel(logging.INFO)
         self._trigger = Trigger.DIRECT

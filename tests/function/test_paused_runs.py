@@ -21,7 +21,7 @@ SWEEP = eventbridge_event("aws.scheduler", "Scheduled Event", "{}")
 
 
 def begin(function: Function, event: dict[str, Any]) -> None:
-    """Cancel one of two jobs, and leave the other one to the queue. Then set DryRun."""
+    """Cancel one of two jobs; the other one continues from the queue. Then set DryRun."""
     function.configure(sweep_job_id_glob="job-*")
     function.jobs.jobs |= {"job-1": FakeJob(), "job-2": FakeJob()}
     function.jobs.fault = failing("CancelJob", throttled, times=1)
@@ -82,7 +82,7 @@ def test_paused_work_that_another_caller_finishes_is_settled(function: Function)
 
 
 @pytest.mark.parametrize("which", ["JobId", "Select"])
-def test_deletion_goes_on_waiting_for_its_devices(which: str, new_simulation: NewSimulation) -> None:
+def test_deletion_continues_to_wait_for_its_devices(which: str, new_simulation: NewSimulation) -> None:
     simulation = new_simulation(ends_at=50)
     simulation(deletion(simulation.server, which=which))
     simulation.configure(limits=DRY_RUN)

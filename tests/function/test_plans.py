@@ -45,7 +45,7 @@ def test_plan_is_compared_when_a_throttled_run_first_knows_its_jobs(function: Fu
     function.jobs.jobs["job-4"] = FakeJob()
     (report,) = function.drain()
     assert (report["status"], function.jobs.canceled) == ("REJECTED", [])
-    assert report["reason"].startswith("planId: is not the plan of this request any more, so this run canceled nothing")
+    assert report["reason"].startswith("planId: is not the current plan of this request, so this run canceled nothing")
 
 
 def test_another_delivery_of_a_request_with_a_plan_is_settled(function: Function) -> None:

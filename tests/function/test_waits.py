@@ -432,7 +432,7 @@ def test_message_stays_if_the_one_with_more_progress_cannot_be_sent(
     assert set(simulation.ended) == {"returned"}
 
 
-def test_message_that_stays_comes_back_sooner_if_its_response_is_due_soon(new_simulation: NewSimulation) -> None:
+def test_message_is_redelivered_sooner_if_its_response_is_due_soon(new_simulation: NewSimulation) -> None:
     """After six attempts, 20 s are usual. But the response is due 35.4 s later, and a run needs 30 s until then."""
     simulation = new_simulation(ends_at=58)
     simulation.jobs.fault = failing("CancelJob", throttled, times=5)

@@ -443,7 +443,7 @@ class AccountMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Drain without faults: all events are finished, all responses are sent, and a repetition changes nothing.
 
-        The operator lifts DryRun before that: an event that was begun waits for it.
+        The operator sets DryRun to false before that: events that have started wait until then.
         """
         account = self.account
         self.operator_changes_the_stack(replace(account.limits, dry_run=False))

@@ -88,5 +88,5 @@ def test_request_with_a_plan_id_does_exactly_what_was_planned(
         assert sorted(jobs.canceled) == sorted(job_id for job_id, is_canceled in changed(now).items() if is_canceled)
         return
     assert state_of(jobs) == before
-    is_rejected = isinstance(applied, str) and applied.startswith("planId: is not the plan of this request any more")
+    is_rejected = isinstance(applied, str) and applied.startswith("planId: is not the current plan of this request")
     assert is_rejected is (bool(changed(now)) and not is_same)

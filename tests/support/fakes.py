@@ -144,7 +144,7 @@ class FakeJobs(IotSimulator):
 
 
 def longest(_least: float, most: float) -> float:
-    """Draw the longest jitter always."""
+    """Always draw the longest jitter."""
     return most
 
 

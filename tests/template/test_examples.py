@@ -106,7 +106,7 @@ def test_a_stack_set_of_6000_stacks_is_deployed_in_hours() -> None:
     batches = 500 / (500 * preferences["MaxConcurrentPercentage"] / 100)
     assert (batches * 3, batches * 12 * 3 / 60) == (30, 6), "minutes, and hours if one Region follows another"
     text = " ".join((ROOT / "docs" / "operations.md").read_text().split())
-    assert "10 batches of 3 minutes, so 30 minutes" in text
+    assert "10 batches of 3 minutes: 30 minutes" in text
     assert properties["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": True}
 
 
@@ -133,7 +133,7 @@ def test_no_page_or_example_separates_the_name_of_a_stack_from_its_jobs_by_a_hyp
 
 
 def test_the_announced_sweep_cancels_only_jobs_that_were_old_enough_for_the_announcement() -> None:
-    """A day is between both runs. The hour more is for a run that starts late."""
+    """A day is between both runs. The extra hour is for a run that starts late."""
     parameters = load_template(EXAMPLES / "announced-sweep.yaml")["Parameters"]
     assert (parameters["AnnouncementDay"]["Default"], parameters["SweepDay"]["Default"]) == ("MON", "TUE")
     assert (parameters["AnnounceAfterHours"]["Default"], parameters["CancelAfterHours"]["Default"]) == (143, 168)

@@ -335,7 +335,7 @@ def test_only_the_teardown_queues_are_fifo() -> None:
     }
 
 
-def test_a_teardown_is_delayed_as_another_event() -> None:
+def test_a_teardown_is_delayed_like_any_other_event() -> None:
     """A message of a FIFO queue has no delay of its own."""
     assert RESOURCES["Teardowns"]["Properties"]["DelaySeconds"] == RETRY_SECONDS == 5
 
@@ -423,7 +423,7 @@ def test_every_role_has_the_path_and_the_optional_permissions_boundary() -> None
 
 
 def test_the_reserved_concurrency_is_optional_and_enough_for_both_queues() -> None:
-    """Otherwise Lambda's pollers would be throttled, and so the messages would move to the failure queues."""
+    """Otherwise Lambda would throttle its pollers, and SQS would move the messages to the failure queues."""
     assert "ReservedConcurrentExecutions" not in deployed_resources()["Function"]["Properties"]
     function = deployed_resources(ReservedConcurrency="13")["Function"]["Properties"]
     assert function["ReservedConcurrentExecutions"] == {"Ref": "ReservedConcurrency"}

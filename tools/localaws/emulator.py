@@ -21,7 +21,7 @@ sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [os.e
 
 
 def add_condition_keys(actions: dict[str, Any], evaluator: dict[str, Any]) -> None:
-    """Wrap the functions of MiniStack's modules that know a request's condition keys."""
+    """Wrap the functions of MiniStack's modules that return the condition keys of a request."""
     known, resolve = actions["request_tag_context"], evaluator["_resolve_condition_key"]
 
     def context(service: str, action: str, body: bytes, parameters: dict[str, object]) -> dict[str, object]:

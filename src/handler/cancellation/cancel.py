@@ -1,8 +1,9 @@
 """Cancel jobs idempotently: the result for a job depends on the job's state, not on how often events arrive.
 
 CancelJob has no compare-and-set and returns no status, so every job is read back with DescribeJob, and the status that
-is read decides. Two calls for an ordinary job. With force, the job is also described first, since the stack limits how
-many executions a run may end; and executions that an earlier cancellation without force left running are ended too.
+is read decides. Two calls for an ordinary job. With force, the job is also described first, since the stack limits the
+running executions of a job that force may cancel. Executions that an earlier cancellation without force left running
+are ended too.
 """
 
 from collections.abc import Callable, Iterable
@@ -90,7 +91,7 @@ def _plan(session: Session, job: Job, running: int) -> JobResult:
 
 
 def _too_many_executions(session: Session, job: Job, request: CancelRequest) -> JobsError | None:
-    """Return why force may not end the executions of the job: the stack limits how many a run may end for one job."""
+    """Return an error if force may not cancel the job because more executions run than the stack allows, else None."""
     number, limit = job.executions_in_progress, session.limits.max_forced_executions
     if not request.force or number <= limit:
         return None

@@ -22,8 +22,8 @@ class EndedExecutions:
 def end_executions(api: JobsApi, job_id: str) -> EndedExecutions:
     """Cancel up to MAX_EXECUTIONS running executions of a job, one by one.
 
-    An execution that ended in between counts as ended. One that is unavailable does not stop the others, nor does the
-    end of the time: no more calls are made then. Raises JobsError.
+    An execution that ended in between counts as ended. An error of one execution does not stop the others: without time
+    for more calls, the result counts the executions that have ended until then. Raises JobsError.
     """
 
     def end(thing_name: str) -> JobsError | None:

@@ -28,14 +28,16 @@ def jobs_of_plan(
 ) -> tuple[Sequence[str], tuple[JobResult, ...]]:
     """Return the jobs to cancel, and the results of the others: with a planId, those of the request's own dry run.
 
-    The check is made once, before the first cancel. A dry run is checked by `with_plan_id`, when it is complete. Raises
-    RequestRejected for another plan, and if a job cannot be read; JobsUnavailable if it may be readable later.
+    Call it once, before the first cancel. `with_plan_id` checks a request that is itself a dry run. Raises
+    RequestRejected for another planId, and if a job cannot be read; JobsUnavailable if a later attempt may read it.
     """
     if not request.plan_id or request.dry_run:
         return job_ids, ()
     results, _ = cancel_jobs(session, job_ids, replace(request, dry_run=True))
     if any(result.outcome is Outcome.DEFERRED for result in results):
-        raise JobsUnavailable("PlanUnread", "not all jobs could be read to compare them with planId")
+        raise JobsUnavailable(
+            "PlanUnread", "some jobs could not be read, so planId was not checked and nothing was canceled"
+        )
     for result in results:
         if result.is_unread:
             raise RequestRejected(
@@ -47,7 +49,7 @@ def jobs_of_plan(
 
 
 def with_plan_id(report: Report, session: Session, request: CancelRequest, results: Iterable[JobResult]) -> Report:
-    """Return the report with its planId, if it is a complete dry run of a request for these jobs.
+    """Return the report, with a planId if it is a complete dry run and not a deletion. `results`: the jobs of the plan.
 
     Without a planId: a plan whose jobs could not all be read, or of more jobs than a request with a planId may match,
     or with force that only teardowns may have. Raises RequestRejected if the request has another planId.
@@ -69,11 +71,14 @@ def _changed_jobs(plan: Iterable[JobResult]) -> list[str]:
 
 
 def _check_plan(request: CancelRequest, job_ids: Sequence[str]) -> None:
-    """A run that would change nothing complies with any plan: a request may be delivered again when it is done."""
+    """Raise RequestRejected if the planId of the request is not that of these jobs.
+
+    A run that would change nothing matches any planId: a request may be delivered again when it is complete.
+    """
     if job_ids and request.plan_id and plan_id_of(job_ids, request) != request.plan_id:
         raise RequestRejected(
             "planId",
-            "is not the plan of this request any more, so this run canceled nothing (an earlier delivery of it may "
+            "is not the current plan of this request, so this run canceled nothing (an earlier delivery of it may "
             f"have): it would change {counted(len(job_ids), 'job')}, with force {str(request.force).lower()} and a "
             f"wait of {request.wait_minutes} min; start a dry run again, and use the planId of its report",
         )

@@ -12,9 +12,9 @@ type Sleep = Callable[[float], None]
 type Uniform = Callable[[float, float], float]
 
 MAX_RUN_SECONDS = 280.0  # of the function's Timeout, 300 s
-# The calls of an operation that may start at once. The default quota is 10/s: four of these remain for other callers.
+# The calls of an operation that may start at once. The default quota is ten a second: four remain for other callers.
 MAX_BURST = 6.0
-# The window of the backoff. At the default quota, 70 functions that are throttled at once have their calls in it.
+# The longest wait before a repeated call. In 7 s, the default quota allows 70 calls: one of each of 70 functions.
 MAX_BACKOFF_SECONDS = 7.0
 _TYPICAL_CALL_SECONDS = 0.1  # however high the rate limit is, each thread waits this long for a call
 
@@ -79,8 +79,8 @@ class RateLimit:
 class RateLimits:
     """The rate limit of each API operation, for all runs of one container.
 
-    AWS counts its quotas for each API operation, account and Region. `per_second` is the quota or below. A run that
-    follows another one at once does not get another burst.
+    AWS counts its quotas for each API operation, account and Region. `per_second` is at most the quota. A run that
+    follows another run immediately gets no second burst.
     """
 
     def __init__(self, per_second: float, clock: Clock, sleep: Sleep) -> None:
@@ -126,8 +126,8 @@ class Gate:
     def back_off(self) -> bool:
         """Sleep before the next attempt of a call that failed. Return False, at once, if there is no time for both.
 
-        Functions that run at the same time cannot know of each other. Their attempts are spread evenly over a window
-        of MAX_BACKOFF_SECONDS.
+        Simultaneous functions share the quota, but no rate limit. A random wait spreads their attempts over
+        MAX_BACKOFF_SECONDS.
         """
         return self.pause(self._uniform(0.0, MAX_BACKOFF_SECONDS))
 

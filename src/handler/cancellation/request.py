@@ -27,7 +27,7 @@ _REASON_CODE = re.compile(r"[A-Z0-9_]{1,128}")
 _MAX_COMMENT_LENGTH = 2028
 _MAX_ASKED_BY_LENGTH = 512  # in a log line: room for a logical id and the ARN of its stack
 MAX_WAIT_MINUTES = 50  # a response within ServiceTimeout, which is at most an hour, must still have time
-# With a wait, they are polled again and again, within the service's quota. With a plan, a message contains their ids.
+# With a wait, each poll describes all of them, within the service's quota. With a plan, a message contains their ids.
 MAX_WAITED_JOBS = 500
 PLAN_ID_LENGTH = 32
 _PLAN_ID = re.compile(rf"[0-9a-f]{{{PLAN_ID_LENGTH}}}")
@@ -36,7 +36,7 @@ KEYS = (
     *("jobId", "jobIds", "select", "force", "dryRun", "maxJobs"),
     *("reasonCode", "comment", "waitForExecutionsMinutes", "planId"),
 )
-# Why a custom resource and Terraform have no planId.
+# Why a custom resource and Terraform accept no planId.
 NO_PLAN = "a plan is for a request; the jobs of a deletion are selected when the stack is deleted"
 SCOPES = ("jobId", "jobIds", "select")
 _OPTIONS = tuple(key for key in KEYS if key not in SCOPES)
@@ -48,9 +48,9 @@ SAFE_VALUES = {"force": False, "dryRun": True}
 class StackLimits:
     """What the stack's parameters allow, for every request.
 
-    `forces_teardowns`: force is allowed on teardowns even if `force` is False. `max_forced_executions`: up to how many
-    running executions a job is canceled with force. `required_tag`: the key and the value of the tag without which no
-    job is canceled, or None.
+    `forces_teardowns`: force is allowed on teardowns even if `force` is False. `max_forced_executions`: with force, a
+    job with more running executions is not canceled. `required_tag`: the key and the value of the tag that a job must
+    have to be canceled, or None.
     """
 
     force: bool
@@ -64,7 +64,7 @@ class StackLimits:
 
     @property
     def of_teardowns(self) -> "StackLimits":
-        """The limits for a teardown."""
+        """The limits for a teardown, on which force may be allowed in addition."""
         return replace(self, force=self.force or self.forces_teardowns)
 
     def why_protected(self, tags: Mapping[str, str]) -> str:
@@ -221,7 +221,7 @@ def _job_id(field: str, value: object, limits: StackLimits) -> str:
 
 
 def _force(value: object, limits: StackLimits, *, dry_run: bool) -> bool:
-    """A dry run may have the force of a teardown: `plan` sends the deletion of a stack as a request."""
+    """Return whether to use force. A dry run may have the force of a teardown: `plan` sends a deletion as a request."""
     force = read_flag("force", value, default=limits.force)
     if force and not (limits.of_teardowns.force if dry_run else limits.force):
         parameter = "TEARDOWN, and this is not a teardown" if limits.forces_teardowns else "false"

@@ -44,12 +44,12 @@ def run(session: Session, request: CancelRequest, trigger: Trigger) -> Report:
     if session.is_paused:
         if _has_remaining_work(report):
             return replace(report, status=RunStatus.UNFINISHED, reason=joined(report.reason, _PAUSED))
-        request = replace(request, dry_run=False)  # a dry run does not wait
+        request = replace(request, dry_run=False)  # so that the run waits for devices, unlike a dry run
     return wait_for_devices(report, request, session.wait, session.utc_now().timestamp())
 
 
 def _has_remaining_work(plan: Report) -> bool:
-    """Return True if a run that is not a dry run would cancel something, or might: it does not read the tags."""
+    """Return True if the same run would cancel something without the dry run, or might: it would not read the tags."""
     return (
         Outcome.WOULD_CANCEL in plan.counts
         or plan.executions_ended > 0

@@ -126,8 +126,8 @@ def respond_to_deletion(
 ) -> Response:
     """Return the response to a Delete whose run ended in `report`.
 
-    `is_paused`: the stack's DryRun was set after an earlier delivery had canceled jobs. Then the deletion does not
-    continue because of the dry run.
+    `is_paused`: the stack's DryRun was set after an earlier delivery had reported jobs. Then an unfinished dry run does
+    not let the deletion continue.
     """
     data, warnings, mismatch = _data(deletion.request), deletion.warnings, deletion.mismatch
     if report.status is RunStatus.SETTLED:

@@ -14,13 +14,13 @@ from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Outcome, Report, RunStatus, Wait
 from handler.cancellation.validation import is_job_id
 
-# The format of the message attributes, which a release raises if earlier ones must not act on its messages. Release
-# 0.1.0 has sent none.
+# The format of the message attributes. A release raises it if earlier releases must not process its messages. Release
+# 0.1.0 sends none.
 FORMAT = "1"
 # Until an unfinished event is redelivered, longer with each attempt. The first is the delay of the teardowns' queue.
 RETRY_SECONDS, MAX_RETRY_SECONDS = 5, 60
-# A run that has canceled jobs has more to do: it continues at once. Bounded, so that its message still has receives
-# when its jobs are throttled. The longest run, 25,000 jobs, has 12 attempts.
+# An unfinished run that has canceled jobs continues at once. The number of such attempts is limited, so that the
+# message has receives left if its jobs are throttled later. A sweep of 25,000 jobs has 23 attempts.
 _PROGRESS_SECONDS = 1
 _MAX_PROGRESS_ATTEMPTS = 20
 # A message that is older was redriven: it is a new event, and its selection is checked against the job limit again.
@@ -61,7 +61,7 @@ class Delivery:
     `payload` is the event as it arrived. `limit_checked`: its selection was checked against the job limit. `wait`: its
     jobs are canceled, and the run waits for their devices. `was_rejected`: it was begun, and then a rejection of it was
     reported. `planned`: the selected jobs of its plan, if it has one. `has_unknown_format`: a later release sent the
-    message, and this one must not act on it. `message` is None if Lambda delivered the event itself.
+    message, so this release must not process it. `message` is None if Lambda delivered the event itself.
     """
 
     payload: object = field(repr=False)  # it may contain a ResponseURL

@@ -48,6 +48,10 @@ TOO_MANY = (
     "TooManyExecutions: force would end 2 running executions, but the stack's MaxForcedExecutions is 1, so nothing was "
     "canceled; cancel the job without force, or raise MaxForcedExecutions"
 )
+TOO_MANY_LEFT = (
+    "TooManyExecutions: 2 executions of the canceled job still run, and force does not end them, since the stack's "
+    "MaxForcedExecutions is 1; raise MaxForcedExecutions, or omit force"
+)
 UNTAGGED = "the job is not tagged Team=fleet, the stack's RequiredTag"
 AT_MOST_ONE, AT_MOST_TWO = replace(LIMITS, max_forced_executions=1), replace(LIMITS, max_forced_executions=2)
 OF_THE_TEAM = replace(LIMITS, required_tag=("Team", "fleet"))
@@ -464,7 +468,7 @@ ROWS: dict[str, Row] = {
         "CANCELED", executions=TWO_RUNNING, left=2, limits=AT_MOST_ONE
     ),
     "with force, more running executions of a canceled job than the limit fail the job": Row(
-        "FAILED", TOO_MANY, status="CANCELED", executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
+        "FAILED", TOO_MANY_LEFT, status="CANCELED", executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
     ),
     "with force, running executions of a completed job are not limited": Row(
         "ALREADY_FINISHED", status="COMPLETED", executions=TWO_RUNNING, left=2, force=True, limits=AT_MOST_ONE
@@ -491,7 +495,7 @@ ROWS: dict[str, Row] = {
     ),
     "a dry run with force reports more running executions of a canceled job than the limit": Row(
         "FAILED",
-        TOO_MANY,
+        TOO_MANY_LEFT,
         status="CANCELED",
         executions=TWO_RUNNING,
         left=2,

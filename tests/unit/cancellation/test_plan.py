@@ -96,8 +96,8 @@ def test_changed_plan_is_rejected_and_cancels_nothing(
     number = "1 job" if change == "one job fewer" else "2 jobs"
     how = f"force {str(change == 'force').lower()} and a wait of {5 if change == 'wait' else 0} min"
     assert rejection(two_jobs, clock, document, limits) == (
-        "is not the plan of this request any more, so nothing was canceled: "
-        f"the run would change {number}, with {how}; start a dry run again, and use the planId of its report"
+        "is not the current plan of this request, so this run canceled nothing (an earlier delivery of it may have): "
+        f"it would change {number}, with {how}; start a dry run again, and use the planId of its report"
     )
     assert rejection(two_jobs, clock, document | {"dryRun": True}, limits)
     assert two_jobs.canceled == []
@@ -121,7 +121,7 @@ def test_job_whose_rollout_was_too_recent_is_not_a_part_of_the_plan(two_jobs: Fa
 def test_request_that_is_delivered_again_is_not_rejected(
     scope: dict[str, Any], two_jobs: FakeJobs, clock: FakeClock
 ) -> None:
-    """Nothing is left to be canceled."""
+    """No job remains to be canceled."""
     document = scope | {"planId": plan_of(two_jobs, clock, scope)}
     carry_out(two_jobs, clock, document)
     assert carry_out(two_jobs, clock, document).status in {"SETTLED", "UNSETTLED"}
@@ -138,7 +138,7 @@ def test_plan_that_cannot_be_read_is_retried_before_the_first_cancel(
     assert (report.status, report.jobs, report.reason) == (
         "UNFINISHED",
         (),
-        "PlanUnread: not all jobs could be read to compare them with planId",
+        "PlanUnread: some jobs could not be read, so planId was not checked and nothing was canceled",
     )
     assert two_jobs.canceled == []
 
@@ -184,11 +184,11 @@ def test_continued_plan_covers_its_own_jobs_only(two_jobs: FakeJobs, clock: Fake
     document = SELECT | {"planId": plan_of(two_jobs, clock, SELECT)}
     two_jobs.fault = failing("CancelJob", throttled, job_id="b")
     report = carry_out(two_jobs, clock, document)
-    assert (report.status, sorted(report.planned), two_jobs.canceled) == ("UNFINISHED", ["a", "b", "protected"], ["a"])
+    assert (report.status, sorted(report.planned), two_jobs.canceled) == ("UNFINISHED", ["a", "b"], ["a"])
     two_jobs.fault = None
     two_jobs.jobs["new"] = FakeJob()
     report = carry_out(two_jobs, clock, document, limit_checked=True, planned=report.planned)
-    assert report.counts == {"ALREADY_CANCELED": 1, "CANCELED": 1, "PROTECTED": 1}
+    assert report.counts == {"ALREADY_CANCELED": 1, "CANCELED": 1}
     assert sorted(two_jobs.canceled) == ["a", "b"]
 
 

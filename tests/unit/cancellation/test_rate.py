@@ -155,8 +155,8 @@ def test_calls_of_one_operation_are_spaced_evenly_after_at_most_six(
         assert clock() - before == pytest.approx(wait)
 
 
-def test_a_run_has_no_other_burst_at_once(clock: FakeClock) -> None:
-    """The rate limits are those of the container: they know the calls of earlier runs."""
+def test_a_run_that_follows_immediately_has_no_second_burst(clock: FakeClock) -> None:
+    """All runs of a container share the rate limits."""
     rate_limits = RateLimits(2, clock, clock.sleep)
     starts = []
     for _ in range(2):

@@ -560,7 +560,10 @@ def test_poll_reads_the_jobs_of_the_wait_and_selects_none(jobs: FakeJobs, clock:
     assert jobs.canceled == []
 
 
-PAUSED = "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false"
+PAUSED = (
+    "the stack's parameter DryRun is true, so the run cancels nothing; it continues once DryRun is false, or is in the "
+    "failure queue after 100 attempts"
+)
 
 
 def test_paused_run_with_remaining_jobs_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -574,7 +577,7 @@ def test_paused_run_with_remaining_jobs_is_unfinished(jobs: FakeJobs, clock: Fak
     assert (report.status, report.reason) == ("SETTLED", "")
 
 
-def test_paused_run_goes_on_waiting(jobs: FakeJobs, clock: FakeClock) -> None:
+def test_paused_run_continues_to_wait(jobs: FakeJobs, clock: FakeClock) -> None:
     jobs.jobs["a"] = busy("CANCELED")
     wait = begun(clock, 60, "a")
     limits = replace(LIMITS, dry_run=True)

@@ -232,8 +232,8 @@ def test_a_message_of_half_a_day_ago_was_redriven_and_begins_again(age: float, i
         ({"Format": attribute("")}, True),
     ],
 )
-def test_another_format_than_the_first_one_is_unknown(attributes: object, is_unknown: bool) -> None:
-    """Release 0.1.0 has sent no format."""
+def test_a_message_with_another_format_is_unknown(attributes: object, is_unknown: bool) -> None:
+    """Release 0.1.0 sends no format."""
     assert read(message(messageAttributes=attributes)).has_unknown_format is is_unknown
 
 
