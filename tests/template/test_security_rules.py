@@ -13,8 +13,9 @@ FILES = {"template.yaml": ROOT / "template.yaml", **EXAMPLES}
 TEMPLATES = {name: load_template(path) for name, path in FILES.items()}
 EACH = pytest.mark.parametrize("name", TEMPLATES)
 
-# Service principal of each policy, and the condition that restricts it to this stack or account.
-SERVICES = {
+# Principal of each policy, and the condition that restricts it: a service to this stack or account, another account to
+# its requests.
+PRINCIPALS = {
     "template.yaml": {
         ("FailureQueuePolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
         ("Role", "lambda.amazonaws.com"): None,  # Lambda sets no source for a role's trust
@@ -36,6 +37,17 @@ SERVICES = {
     "fleet-alarm.yaml": {},
     "unapproved-jobs.yaml": {("UndeliveredPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn"},
     "weekly-sweep.yaml": {("SweepRole", "scheduler.amazonaws.com"): "StringEquals aws:SourceAccount"},
+    "many-accounts/center.yaml": {
+        ("ReportsPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
+        ("UndeliveredPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
+    },
+    "many-accounts/member.yaml": {
+        ("Bus", "arn:${AWS::Partition}:iam::${CenterAccount}:root"): (
+            "StringEquals events:source StringEquals events:detail-type"
+        ),
+        ("ReportRole", "events.amazonaws.com"): "StringEquals aws:SourceAccount",
+        ("UndeliveredPolicy", "events.amazonaws.com"): "ArnEquals aws:SourceArn",
+    },
     "sam/template.yaml": {},
     "stacksets/artifacts.yaml": {},
     "stacksets/canceler.yaml": {},
@@ -48,6 +60,7 @@ OTHER_INVOKERS = {
 }
 # Actions that every principal of one organization may take.
 FOR_AN_ORGANIZATION = {
+    "many-accounts/center.yaml": ["events:PutEvents"],
     "stacksets/artifacts.yaml": ["s3:GetObject"],
     "stacksets/sharing.yaml": ["oam:CreateLink", "oam:UpdateLink"],
 }
@@ -99,15 +112,14 @@ def test_no_statement_allows_every_principal_outside_an_organization(name: str) 
         for each in statements(resource):
             has_every_principal = each.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]}) or "NotPrincipal" in each
             if has_every_principal and each["Effect"] == "Allow":
-                assert each["Condition"]["StringEquals"] == {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}}, (
-                    logical_id
-                )
+                organization = each["Condition"]["StringEquals"]["aws:PrincipalOrgID"]
+                assert organization == {"Ref": "OrganizationId"}, logical_id
                 allowed += each["Action"] if isinstance(each["Action"], list) else [each["Action"]]
     assert allowed == FOR_AN_ORGANIZATION.get(name, [])
 
 
 @EACH
-def test_every_service_principal_is_in_the_table_with_its_condition(name: str) -> None:
+def test_every_principal_is_in_the_table_with_its_condition(name: str) -> None:
     found = {}
     for logical_id, resource in TEMPLATES[name]["Resources"].items():
         for each in statements(resource):
@@ -115,8 +127,9 @@ def test_every_service_principal_is_in_the_table_with_its_condition(name: str) -
                 conditions = [
                     f"{operator} {key}" for operator, keys in each.get("Condition", {}).items() for key in keys
                 ]
-                found[logical_id, each["Principal"]["Service"]] = " ".join(conditions) or None
-    assert found == SERVICES[name]
+                principal = each["Principal"].get("Service") or each["Principal"]["AWS"]["Fn::Sub"]
+                found[logical_id, principal] = " ".join(conditions) or None
+    assert found == PRINCIPALS[name]
 
 
 @EACH
@@ -131,11 +144,15 @@ def test_every_permission_to_invoke_is_for_one_source(name: str) -> None:
     assert {logical_id: each["Principal"] for logical_id, each in others.items()} == OTHER_INVOKERS.get(name, {})
     assert all(each["SourceAccount"] == {"Ref": "AWS::AccountId"} for each in others.values())
     sources = [each["SourceArn"]["Fn::GetAtt"] for each in permissions.values()]
-    topics = [{"Ref": topic} for topic in resources(name, "AWS::SNS::Topic")]
+    others_than_functions = [
+        *({"Ref": topic} for topic in resources(name, "AWS::SNS::Topic")),
+        *({"Fn::GetAtt": [queue, "Arn"]} for queue in resources(name, "AWS::SQS::Queue")),
+        {"Ref": "CenterBusArn"},
+    ]
     rules = {
         rule
         for rule, each in resources(name, "AWS::Events::Rule").items()
-        if any(target["Arn"] not in topics for target in each["Targets"])
+        if any(target["Arn"] not in others_than_functions for target in each["Targets"])
     }
     assert sorted(sources) == sorted([rule, "Arn"] for rule in rules)
     assert all("SourceArn" in each and "FunctionUrlAuthType" not in each for each in (permissions | others).values())
