@@ -1,6 +1,6 @@
 """Parameters that limit what is canceled, each with another value than its default, and IAM without the code's checks.
 
-The other stacks of tests/e2e have the defaults: no required tag, the tag `cancel-protection`, and 1,000 executions.
+Most of the other stacks have the defaults.
 """
 
 from collections.abc import Iterator
@@ -139,6 +139,26 @@ def test_a_request_with_force_cancels_no_job_that_too_many_devices_run(limited: 
         assert outcome(limited, many, force=False) == ("CANCELED", "")
     assert limited.fleet.state(many) == JobState("CANCELED", {"IN_PROGRESS": 2})
     assert limited.fleet.state(one) == JobState("CANCELED", {"CANCELED": 1})
+
+
+@pytest.mark.parametrize(
+    ("jobs", "devices", "status", "reason"),
+    [
+        (100, 1000, "SETTLED", "100 active jobs matched"),
+        (101, 0, "REJECTED", "select: matches 101 jobs, but the limit is 100"),
+        (1, 1001, "UNSETTLED", "1 active job matched"),
+    ],
+    ids=["at both limits", "job limit", "limit of executions"],
+)
+def test_the_default_limits(forceful: Canceler, jobs: int, devices: int, status: str, reason: str) -> None:
+    """A hundred jobs, and a thousand executions of one of them."""
+    with IotServer(REGION) as iot, forceful.environment(AWS_ENDPOINT_URL_IOT=iot.url, CANCELS_PER_SECOND="100"):
+        for number in range(jobs):
+            running = {f"thing-{device}": "IN_PROGRESS" for device in range(devices if number == 0 else 0)}
+            iot.backend.add_job(f"forceful-{number}", executions=running)
+        report = forceful.invoke({"cancel": {"select": {"jobIdGlob": "forceful-*"}}})
+        assert (report["status"], report["reason"].partition(", so")[0]) == (status, reason)
+        assert len(iot.backend.canceled) == (100 if status == "SETTLED" else 0)
 
 
 # Requests, monitoring and rate
