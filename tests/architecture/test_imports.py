@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ def imported(module: str) -> set[str]:
     return names | {str(node.module) for node in nodes(tree, ast.ImportFrom)}
 
 
+@cache
 def libraries(module: str) -> set[str]:
     """Return the top-level packages that the module imports, without the handler."""
     return {name.partition(".")[0] for name in imported(module)} - {"handler"}
