@@ -28,8 +28,9 @@ def test_a_job_is_canceled_only_with_the_force_of_its_plan(forceful: Canceler, t
     code, printed, errors = cancel(forceful, job_id, *STACK, "--plan-id", plan_id, "--no-force")
     assert (code, printed) == (1, {})
     assert errors == (
-        "iot-job-canceler: the function rejected the request: --plan-id: is not the plan of this request any more, so "
-        f"nothing was canceled: the run would change 1 job, with force false and a wait of 0 min; {AGAIN}\n"
+        "iot-job-canceler: the function rejected the request: --plan-id: is not the current plan of this request, so "
+        "this run canceled nothing (an earlier delivery of it may have): it would change 1 job, with force false and a "
+        f"wait of 0 min; {AGAIN}\n"
     )
     assert forceful.fleet.state(job_id) == JobState("IN_PROGRESS", {"IN_PROGRESS": 1})
     code, printed, errors = cancel(forceful, job_id, *STACK, "--plan-id", plan_id)
@@ -47,12 +48,12 @@ def test_a_selection_is_canceled_only_with_the_jobs_of_its_plan(forceful: Cancel
 
     def applied() -> tuple[str, str]:
         report = forceful.invoke({"cancel": request | {"planId": plan_id}})
-        return report["status"], report["reason"].partition("nothing was canceled: ")[2]
+        return report["status"], report["reason"].partition("(an earlier delivery of it may have): ")[2]
 
     first, second, bystander = created("first"), created("second"), forceful.job("bystander", prefix="forceful-")
     plan_id = plan_id_of(forceful, tmp_path, request)
     added = created("added")
-    changes = "the run would change {}, with force true and a wait of 0 min; " + AGAIN
+    changes = "it would change {}, with force true and a wait of 0 min; " + AGAIN
     assert applied() == ("REJECTED", changes.format("3 jobs"))
     assert forceful.statuses(first, second, added) == ["IN_PROGRESS"] * 3
     for job_id in (second, added):
