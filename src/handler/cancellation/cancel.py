@@ -98,7 +98,7 @@ def _too_many_executions(session: Session, job: Job, request: CancelRequest) -> 
     return JobNotCancelable(
         "TooManyExecutions",
         f"force would end {number} running executions, but the stack's MaxForcedExecutions is {limit}, so nothing was "
-        "canceled; cancel the job without force, or raise MaxForcedExecutions",
+        "canceled; set force to false, or raise MaxForcedExecutions",
     )
 
 
@@ -106,7 +106,7 @@ def _left_running(session: Session, job: Job) -> str:
     number, limit = counted(job.executions_in_progress, "execution"), session.limits.max_forced_executions
     return (
         f"TooManyExecutions: {number} of the canceled job still run, and force does not end them, since the stack's "
-        f"MaxForcedExecutions is {limit}; raise MaxForcedExecutions, or omit force"
+        f"MaxForcedExecutions is {limit}; set force to false, or raise MaxForcedExecutions"
     )
 
 

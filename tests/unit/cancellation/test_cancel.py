@@ -46,11 +46,11 @@ RUNNING_ON = "its executions still run: another caller canceled the job"
 WOULD_END = "its executions that still run would be canceled"
 TOO_MANY = (
     "TooManyExecutions: force would end 2 running executions, but the stack's MaxForcedExecutions is 1, so nothing was "
-    "canceled; cancel the job without force, or raise MaxForcedExecutions"
+    "canceled; set force to false, or raise MaxForcedExecutions"
 )
 TOO_MANY_LEFT = (
     "TooManyExecutions: 2 executions of the canceled job still run, and force does not end them, since the stack's "
-    "MaxForcedExecutions is 1; raise MaxForcedExecutions, or omit force"
+    "MaxForcedExecutions is 1; set force to false, or raise MaxForcedExecutions"
 )
 UNTAGGED = "the job is not tagged Team=fleet, the stack's RequiredTag"
 AT_MOST_ONE, AT_MOST_TWO = replace(LIMITS, max_forced_executions=1), replace(LIMITS, max_forced_executions=2)
