@@ -53,6 +53,8 @@ def _cancel_job(options: Options) -> None:
         print_json(output)
     if report["dryRun"] and not options.dry_run:
         print_message("nothing was canceled, because the stack's parameter DryRun is true")
+    if output["outcome"] == "GONE":
+        print_message(f"job {output['jobId']}: {output['detail']}; check the ID")
     check_settled(report)
 
 

@@ -70,8 +70,9 @@ def test_a_key_that_the_report_does_not_have_is_omitted(aws: FakeAws, shell: She
     aws.has_stack()
     gone = {"jobId": "a", "outcome": "GONE", "detail": "no such job", "executionsLeftInProgress": 0}
     aws.returns(REQUEST, report() | {"jobs": [gone]})
-    code, output, _ = shell(*JOB)
+    code, output, errors = shell(*JOB)
     assert (code, json.loads(output)) == (0, gone)
+    assert errors == "iot-job-canceler: job a: no such job; check the ID\n"
 
 
 @pytest.mark.parametrize(
