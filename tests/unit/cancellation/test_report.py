@@ -115,6 +115,11 @@ def test_report_has_the_published_shape() -> None:
     }
 
 
+def test_dry_run_reports_its_plan_id() -> None:
+    report = Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True)
+    assert replace(report, plan_id="0f").as_dict() == report.as_dict() | {"planId": "0f"}
+
+
 def test_report_without_jobs_has_the_same_shape() -> None:
     report = Report(RunStatus.REJECTED, Trigger.DIRECT, dry_run=True, reason="cancel: must be an object")
     assert report.as_dict() == {
