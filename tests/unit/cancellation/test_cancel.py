@@ -913,6 +913,18 @@ def test_executions_count_as_ended_if_the_canceled_job_cannot_be_read_back(clock
     assert (result.outcome, result.executions_ended, jobs.canceled) == ("DEFERRED", 2, ["a"])
 
 
+def test_executions_count_as_ended_if_the_canceled_job_is_being_deleted(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob(executions=dict(TWO_RUNNING))}, clock)
+
+    def deletes_afterward(operation: str, job_id: str) -> None:
+        if operation == "CancelJob":
+            jobs.jobs[job_id].status = "DELETION_IN_PROGRESS"
+
+    jobs.lost = deletes_afterward
+    (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_ended, jobs.canceled) == ("GONE", 2, ["a"])
+
+
 def test_executions_of_a_canceled_job_count_as_ended_if_it_cannot_be_read_back(clock: FakeClock) -> None:
     jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUNNING))}, clock)
 
