@@ -245,6 +245,9 @@ ROWS: dict[str, Row] = {
     "a dry run would cancel a job in progress": Row(
         "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True, force=True, ended=1
     ),
+    "a dry run without force would cancel a job and end no execution": Row(
+        "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True
+    ),
     "a dry run would cancel a scheduled job": Row("WOULD_CANCEL", status="SCHEDULED", dry_run=True),
     "a dry run would cancel a job with an undocumented status": Row("WOULD_CANCEL", status="CANCELING", dry_run=True),
     "a dry run reports a canceled job": Row("ALREADY_CANCELED", status="CANCELED", dry_run=True),
