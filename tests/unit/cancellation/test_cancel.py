@@ -245,6 +245,9 @@ ROWS: dict[str, Row] = {
     "a dry run would cancel a job in progress": Row(
         "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True, force=True, ended=1
     ),
+    "a dry run without force would cancel a job and end no execution": Row(
+        "WOULD_CANCEL", executions=ONE_OF_EACH, left=1, dry_run=True
+    ),
     "a dry run would cancel a scheduled job": Row("WOULD_CANCEL", status="SCHEDULED", dry_run=True),
     "a dry run would cancel a job with an undocumented status": Row("WOULD_CANCEL", status="CANCELING", dry_run=True),
     "a dry run reports a canceled job": Row("ALREADY_CANCELED", status="CANCELED", dry_run=True),
@@ -820,9 +823,13 @@ def test_executions_of_a_selected_job_are_ended_only_if_the_request_canceled_it(
     assert (result.outcome, result.detail, len(jobs.executions_canceled)) == ("ALREADY_CANCELED", detail, ended)
 
 
-def test_executions_of_a_job_canceled_by_this_run_are_not_ended_one_by_one(clock: FakeClock) -> None:
-    """The job may read running executions for some time after the cancel."""
+@pytest.mark.parametrize(("lag", "outcome", "reads"), [(0, "CANCELED", 1), (9, "DEFERRED", 5)])
+def test_executions_of_a_job_canceled_by_this_run_are_not_ended_one_by_one(
+    lag: int, outcome: str, reads: int, clock: FakeClock
+) -> None:
+    """The job may read running executions for some time after the cancel. They do not count as ended."""
     jobs = FakeJobs({"a": FakeJob(executions=dict(TWO_RUNNING))}, clock)
+    jobs.lag = lag
 
     def keeps_running(operation: str, job_id: str) -> None:
         if operation == "DescribeJob":
@@ -830,8 +837,8 @@ def test_executions_of_a_job_canceled_by_this_run_are_not_ended_one_by_one(clock
 
     jobs.fault = keeps_running
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
-    assert (result.outcome, result.executions_left_in_progress, result.executions_ended) == ("CANCELED", 1, 1)
-    assert jobs.calls == [("DescribeJob", "a"), ("CancelJob", "a"), ("DescribeJob", "a")]
+    assert (result.outcome, result.executions_left_in_progress, result.executions_ended) == (outcome, 1, 1)
+    assert jobs.calls == [("DescribeJob", "a"), ("CancelJob", "a"), *[("DescribeJob", "a")] * reads]
 
 
 def test_execution_that_ends_by_itself_settles_the_job(clock: FakeClock) -> None:
@@ -907,6 +914,34 @@ def test_executions_count_as_ended_if_the_canceled_job_cannot_be_read_back(clock
     jobs.seconds_a_call = 1.0
     (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True), seconds=2.5)
     assert (result.outcome, result.executions_ended, jobs.canceled) == ("DEFERRED", 2, ["a"])
+
+
+def test_executions_count_as_ended_if_the_canceled_job_is_being_deleted(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob(executions=dict(TWO_RUNNING))}, clock)
+
+    def deletes_afterward(operation: str, job_id: str) -> None:
+        if operation == "CancelJob":
+            jobs.jobs[job_id].status = "DELETION_IN_PROGRESS"
+
+    jobs.lost = deletes_afterward
+    (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_ended, jobs.canceled) == ("GONE", 2, ["a"])
+
+
+def test_executions_of_a_canceled_job_count_as_ended_if_it_cannot_be_read_back(clock: FakeClock) -> None:
+    jobs = FakeJobs({"a": FakeJob("CANCELED", dict(TWO_RUNNING))}, clock)
+
+    def throttles_afterward(operation: str, _job_id: str) -> None:
+        if operation == "DescribeJob" and jobs.executions_canceled:
+            raise throttled()
+
+    jobs.fault = throttles_afterward
+    (result,) = cancel(jobs, clock, request=replace(REQUEST, force=True))
+    assert (result.outcome, result.executions_ended, result.detail) == (
+        "DEFERRED",
+        2,
+        f"{ENDED_TWO}; the job could not be read back: ThrottlingException: Rate exceeded",
+    )
 
 
 # Describe first

@@ -10,7 +10,7 @@ from handler.cancellation.report import Report, Trigger
 from handler.cancellation.request import CancelReason, StackLimits, parse_request
 from handler.cancellation.run import run
 from handler.errors import RequestRejected
-from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, failing, session, throttled
+from tests.support.fakes import LIMITS, FakeClock, FakeJob, FakeJobs, denied, failing, session, throttled
 
 DEFAULT = CancelReason.default("STALE", "old")
 FORCED = replace(LIMITS, force=True)
@@ -28,7 +28,9 @@ def carry_out(
     trigger: Trigger = Trigger.DIRECT,
     **progress: Any,
 ) -> Report:
-    return run(session(jobs, clock, limits=limits, **progress), parse_request(document, limits, DEFAULT), trigger)
+    report = run(session(jobs, clock, limits=limits, **progress), parse_request(document, limits, DEFAULT), trigger)
+    assert report.trigger is trigger
+    return report
 
 
 def plan_of(jobs: FakeJobs, clock: FakeClock, document: dict[str, Any], limits: StackLimits = LIMITS) -> str:
@@ -149,6 +151,29 @@ def test_incomplete_dry_run_has_no_plan_id(scope: dict[str, Any], two_jobs: Fake
     assert plan_of(two_jobs, clock, scope) == ""
 
 
+@SCOPES
+@pytest.mark.parametrize("operation", ["DescribeJob", "ListTagsForResource"])
+def test_nothing_is_canceled_if_a_job_cannot_be_compared_with_the_plan(
+    operation: str, scope: dict[str, Any], two_jobs: FakeJobs, clock: FakeClock
+) -> None:
+    plan_id = plan_of(two_jobs, clock, scope)
+    two_jobs.fault = failing(operation, denied, job_id="b")
+    assert plan_of(two_jobs, clock, scope) == ""
+    assert rejection(two_jobs, clock, scope | {"planId": plan_id}) == (
+        "cannot be compared, so nothing was canceled: job b: AccessDeniedException: not authorized"
+    )
+    assert two_jobs.canceled == []
+
+
+def test_force_that_is_for_teardowns_has_no_plan_id(two_jobs: FakeJobs, clock: FakeClock) -> None:
+    document = SELECT | {"force": True, "dryRun": True}
+    report = carry_out(two_jobs, clock, document, limits=replace(LIMITS, forces_teardowns=True))
+    assert (report.plan_id, report.reason) == (
+        "",
+        "3 active jobs matched; with force, which the stack's parameter Force allows on teardowns only",
+    )
+
+
 def test_only_the_dry_run_of_a_request_has_a_plan_id(two_jobs: FakeJobs, clock: FakeClock) -> None:
     dry_run = SELECT | {"dryRun": True}
     assert carry_out(two_jobs, clock, dry_run).plan_id
@@ -180,8 +205,9 @@ def test_executions_that_force_would_end_are_a_part_of_the_plan(jobs: FakeJobs, 
     assert (report.executions_ended, jobs.executions_canceled) == (1, [("a", "thing")])
 
 
-def test_continued_plan_covers_its_own_jobs_only(two_jobs: FakeJobs, clock: FakeClock) -> None:
-    document = SELECT | {"planId": plan_of(two_jobs, clock, SELECT)}
+@SCOPES
+def test_continued_plan_covers_its_own_jobs_only(scope: dict[str, Any], two_jobs: FakeJobs, clock: FakeClock) -> None:
+    document = scope | {"planId": plan_of(two_jobs, clock, scope)}
     two_jobs.fault = failing("CancelJob", throttled, job_id="b")
     report = carry_out(two_jobs, clock, document)
     assert (report.status, sorted(report.planned), two_jobs.canceled) == ("UNFINISHED", ["a", "b"], ["a"])
@@ -190,6 +216,22 @@ def test_continued_plan_covers_its_own_jobs_only(two_jobs: FakeJobs, clock: Fake
     report = carry_out(two_jobs, clock, document, limit_checked=True, planned=report.planned)
     assert report.counts == {"ALREADY_CANCELED": 1, "CANCELED": 1}
     assert sorted(two_jobs.canceled) == ["a", "b"]
+
+
+@SCOPES
+@pytest.mark.parametrize("limit_checked", [False, True])
+def test_request_without_a_plan_covers_no_plan(
+    limit_checked: bool, scope: dict[str, Any], two_jobs: FakeJobs, clock: FakeClock
+) -> None:
+    report = carry_out(two_jobs, clock, scope, limit_checked=limit_checked)
+    assert (report.counts["CANCELED"], report.planned) == (2, ())
+
+
+def test_plan_does_not_cover_earlier_cancellations(two_jobs: FakeJobs, clock: FakeClock) -> None:
+    document = SELECT | {"waitForExecutionsMinutes": 5}
+    plan_id = plan_of(two_jobs, clock, document)
+    carry_out(two_jobs, clock, document | {"planId": plan_id}, trigger=Trigger.EVENT)
+    assert ("ListJobs", "CANCELED/1") not in two_jobs.calls
 
 
 def test_continued_plan_of_named_jobs_is_not_compared_again(two_jobs: FakeJobs, clock: FakeClock) -> None:

@@ -43,7 +43,7 @@ def test_optional_fields_are_empty_by_default() -> None:
     assert JobResult("a", Outcome.GONE) == JobResult("a", Outcome.GONE, "", 0, False, "", "", 0)
     assert Wait(("a",), 12.5) == Wait(("a",), 12.5, False, 0)
     report = Report(RunStatus.SETTLED, Trigger.EVENT)
-    assert report == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None)
+    assert report == Report(RunStatus.SETTLED, Trigger.EVENT, False, False, "", (), (), None, None, (), "", ())
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,14 @@ def test_settled_job_has_running_executions_while_devices_run_it_or_may_start_it
     outcome: str, left: int, is_draining: bool, expected: bool
 ) -> None:
     assert JobResult("a", Outcome(outcome), "", left, is_draining).has_running_executions is expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "arn", "expected"),
+    [("DEFERRED", "", True), ("FAILED", "", True), ("GONE", "", False), ("DEFERRED", "arn", False)],
+)
+def test_job_without_an_arn_is_unread_unless_it_is_gone(outcome: str, arn: str, expected: bool) -> None:
+    assert JobResult("a", Outcome(outcome), arn=arn).is_unread is expected
 
 
 @pytest.mark.parametrize(("outcome", "settled"), SETTLED.items())
@@ -113,6 +121,11 @@ def test_report_has_the_published_shape() -> None:
             {"jobId": "c", "outcome": "FAILED", "detail": "InternalError: no", "executionsLeftInProgress": 0},
         ],
     }
+
+
+def test_dry_run_reports_its_plan_id() -> None:
+    report = Report(RunStatus.SETTLED, Trigger.DIRECT, dry_run=True)
+    assert replace(report, plan_id="0f").as_dict() == report.as_dict() | {"planId": "0f"}
 
 
 def test_report_without_jobs_has_the_same_shape() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from handler.cancellation.criteria import Criteria
 from handler.cancellation.request import (
+    NO_PLAN,
     CancelReason,
     CancelRequest,
     StackLimits,
@@ -465,6 +466,28 @@ def test_unreadable_flag_of_a_deletion_has_its_safe_value() -> None:
     request, ignored = parse_leniently({"jobId": "a", "force": "?", "dryRun": "?", "maxJobs": "?"}, limits, DEFAULT)
     assert (request.force, request.dry_run, request.max_jobs) == (False, True, 100)
     assert [rejection.field for rejection in ignored] == ["maxJobs", "force", "dryRun"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "key"),
+    [
+        ({}, ""),
+        ({"planId": PLAN_ID}, "planId"),
+        ({"waitForExecutionsMinutes": 1}, "waitForExecutionsMinutes"),
+        ({"waitForExecutionsMinutes": 1, "planId": PLAN_ID}, "waitForExecutionsMinutes"),
+    ],
+)
+def test_wait_or_else_the_plan_limits_the_jobs_to_500(fields: dict[str, object], key: str) -> None:
+    assert parse_request({"jobId": "a"} | fields, LIMITS, DEFAULT).job_limit_key == key
+
+
+def test_custom_resource_and_terraform_are_told_why_they_have_no_plan() -> None:
+    assert NO_PLAN == "a plan is for a request; the jobs of a deletion are selected when the stack is deleted"
+
+
+def test_stack_allows_no_force_on_teardowns_and_1000_forced_executions_by_default() -> None:
+    limits = StackLimits(force=False, dry_run=False, max_jobs=1, job_id_prefix="", protection_tag_key="")
+    assert limits == StackLimits(False, False, 1, "", "", False, 1000, None)
 
 
 def test_limit_of_500_jobs_is_that_of_the_stack_unless_the_request_waits() -> None:

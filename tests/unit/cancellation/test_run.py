@@ -575,6 +575,15 @@ def test_paused_run_with_remaining_jobs_is_unfinished(jobs: FakeJobs, clock: Fak
     assert (report.status, report.reason, report.wait, jobs.canceled) == ("UNFINISHED", PAUSED, None, [])
     report = carry_out(jobs, clock, document, limits=limits, limit_checked=True)
     assert (report.status, report.reason) == ("SETTLED", "")
+    report = carry_out(jobs, clock, limits=limits, limit_checked=True, is_paused=True)
+    assert (report.status, report.reason) == ("UNFINISHED", f"1 active job matched; {PAUSED}")
+
+
+def test_paused_run_that_would_only_end_an_execution_is_unfinished(jobs: FakeJobs, clock: FakeClock) -> None:
+    jobs.jobs["a"] = busy("CANCELED")
+    limits = replace(FORCE_ALLOWED, dry_run=True)
+    report = carry_out(jobs, clock, {"jobId": "a"}, limits=limits, limit_checked=True, is_paused=True)
+    assert (report.status, report.executions_ended, jobs.executions_canceled) == ("UNFINISHED", 1, [])
 
 
 def test_paused_run_continues_to_wait(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -734,6 +743,7 @@ def test_error_of_the_last_poll_or_the_selection_after_it_never_rejects_the_run(
     jobs.fault = failing(operation, error, times=1, **({"job_id": job_id} if job_id else {}))
     report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, wait=begun(clock, 60, "a"))
     assert (report.status, outcomes(report), report.reason) == (status, {"a": outcome}, reason)
+    assert report.wait == (begun(clock, 60, "a") if status == "UNFINISHED" else None)
 
 
 def test_selection_after_a_wait_is_checked_against_the_job_limit(jobs: FakeJobs, clock: FakeClock) -> None:
@@ -885,8 +895,9 @@ def test_run_waits_for_devices_of_earlier_cancellations(trigger: Trigger, jobs: 
     jobs.jobs |= {"a": busy(), "b": busy("CANCELED"), "c": busy("CANCELED"), "other": busy("CANCELED", comment="x")}
     report = carry_out(jobs, clock, WAITING, trigger=trigger)
     assert outcomes(report) == {"a": "CANCELED", "b": "ALREADY_CANCELED", "c": "ALREADY_CANCELED"}
-    assert report.status == "UNFINISHED"
+    assert (report.status, report.warnings, jobs.canceled) == ("UNFINISHED", (), ["a"])
     assert set(report.wait.job_ids if report.wait else ()) == {"a", "b", "c"}
+    assert ("CancelJob", "b") not in jobs.calls
 
 
 def test_incomplete_search_for_earlier_cancellations_is_a_warning(jobs: FakeJobs, clock: FakeClock) -> None:

@@ -343,6 +343,16 @@ def test_a_dry_run_warns_that_it_does_not_wait_for_devices(wait: str, left: int,
     assert response.leaves_active_jobs is continues
 
 
+def test_a_dry_run_of_another_job_that_does_not_wait_for_devices_names_both() -> None:
+    properties = {"JobId": "job-1", "DryRun": "true", "WaitForExecutionsMinutes": "5"}
+    result = JobResult(REQUEST_ID, Outcome.ALREADY_CANCELED, executions_left_in_progress=1)
+    response = respond(replace(DELETE, physical_id=REQUEST_ID, properties=properties), result)
+    mismatch = ONLY_REQUEST_ID.format("job job-1")
+    no_wait = "dry run: the deletion continues, and does not wait for the devices that run its jobs"
+    assert (response.reason, response.report.reason) == (f"{mismatch}; {no_wait}",) * 2
+    assert response.warnings == (mismatch, no_wait)
+
+
 @pytest.mark.parametrize(("physical_id", "reason"), [(FAILED_CREATE_ID, NO_JOB), ("f-T-1", GENERATED)])
 def test_a_refused_delete_without_a_job_succeeds(physical_id: str, reason: str) -> None:
     response = refuse(replace(DELETE, physical_id=physical_id), "no")
