@@ -20,7 +20,7 @@ def plan_id_of(job_ids: Iterable[str], request: CancelRequest) -> str:
     The order of the jobs does not count.
     """
     plan = {"force": request.force, "jobIds": sorted(job_ids), "waitForExecutionsMinutes": request.wait_minutes}
-    return sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:PLAN_ID_LENGTH]
+    return sha256(json.dumps(plan).encode()).hexdigest()[:PLAN_ID_LENGTH]
 
 
 def jobs_of_plan(

@@ -20,10 +20,16 @@ from tools.simulators.iot_server import IotServer
 SWEEP = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}", "id": "1"}
 
 
+def started_rollout(patient: Canceler) -> Rollout:
+    """Create a rollout whose deletion waits for the one device that has started the job."""
+    rollout = Rollout(patient.aws, f"rollout-{unique('waiting')}", Fleet(patient.aws))
+    rollout.create({"CancelerStack": PATIENT, "WaitForExecutionsMinutes": "5"})
+    rollout.start_devices(1)
+    return rollout
+
+
 def test_a_deny_stops_every_cancellation_and_a_waiting_deletion_ends_after_it_is_lifted(patient: Canceler) -> None:
-    waiting = Rollout(patient.aws, f"rollout-{unique('waiting')}", Fleet(patient.aws))
-    waiting.create({"CancelerStack": PATIENT, "WaitForExecutionsMinutes": "5"})
-    waiting.start_devices(1)
+    waiting = started_rollout(patient)
     requested, stopped = patient.job("requested", prefix="rollout-"), patient.job("stopped", prefix="rollout-")
     stacks.create(patient.aws, stopped, template(patient.service_token, {"JobId": stopped}), {})
     waiting.begin_deletion()
@@ -49,9 +55,7 @@ def test_a_deny_stops_every_cancellation_and_a_waiting_deletion_ends_after_it_is
 
 def test_a_deletion_that_waits_goes_on_waiting_in_a_dry_run(patient: Canceler) -> None:
     """A deletion that begins in the dry run continues at once, and leaves its job active."""
-    waiting = Rollout(patient.aws, f"rollout-{unique('waiting')}", Fleet(patient.aws))
-    waiting.create({"CancelerStack": PATIENT, "WaitForExecutionsMinutes": "5"})
-    waiting.start_devices(1)
+    waiting = started_rollout(patient)
     requested, left = patient.job("requested", prefix="rollout-"), patient.job("left", prefix="rollout-")
     stacks.create(patient.aws, left, template(patient.service_token, {"JobId": left}), {})
     waiting.begin_deletion()

@@ -114,7 +114,7 @@ def test_the_longest_call_includes_the_wait_that_the_service_asks_for(monkeypatc
 # The gate
 
 
-@pytest.mark.parametrize(
+EVERY_OPERATION = pytest.mark.parametrize(
     ("operation", "call"),
     [
         ("CancelJob", lambda iot: iot.cancel("a", force=False, reason_code="R", comment="c")),
@@ -125,6 +125,9 @@ def test_the_longest_call_includes_the_wait_that_the_service_asks_for(monkeypatc
         ("CancelJobExecution", lambda iot: iot.cancel_execution("a", "thing")),
     ],
 )
+
+
+@EVERY_OPERATION
 def test_no_call_is_made_if_it_might_not_end_before_the_deadline(
     operation: str, call: Callable[[IotJobs], object], client: "IoTClient", stub: Stubber, clock: FakeClock
 ) -> None:
@@ -604,17 +607,7 @@ def test_a_call_has_no_sixth_attempt(retrying: IotJobs, backend: IotSimulator, e
     assert backend.calls == [("DescribeJob", "a")] * 5
 
 
-@pytest.mark.parametrize(
-    ("operation", "call"),
-    [
-        ("CancelJob", lambda iot: iot.cancel("a", force=False, reason_code="R", comment="c")),
-        ("DescribeJob", lambda iot: iot.describe("a")),
-        ("ListTagsForResource", lambda iot: iot.tags(ARN)),
-        ("ListJobs", lambda iot: list(iot.list_jobs(JobStatus.IN_PROGRESS))),
-        ("ListJobExecutionsForJob", lambda iot: list(iot.running_things("a"))),
-        ("CancelJobExecution", lambda iot: iot.cancel_execution("a", "thing")),
-    ],
-)
+@EVERY_OPERATION
 def test_each_attempt_passes_the_gate(
     operation: str, call: Callable[[IotJobs], object], client: "IoTClient", backend: IotSimulator, clock: FakeClock
 ) -> None:
