@@ -356,6 +356,16 @@ def test_run_of_a_teardown_ends_before_its_response_is_due(function: Function) -
     assert (report["status"], function.clock.now) == ("UNSETTLED", 1044.0)
 
 
+def test_a_run_that_follows_another_one_at_once_waits_for_the_rate_limit(function: Function) -> None:
+    """The rate limits belong to the container: at one call a second, the second run may not start another burst."""
+    function.configure(cancels_per_second=1)
+    function.jobs.jobs |= {"a": FakeJob(), "b": FakeJob()}
+    function({"cancel": {"jobId": "a"}})
+    assert function.clock.elapsed == 0
+    function({"cancel": {"jobId": "b"}})
+    assert (function.clock.elapsed, function.jobs.canceled) == (1.0, ["a", "b"])
+
+
 # Events for other stacks
 
 
