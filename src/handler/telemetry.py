@@ -6,7 +6,6 @@ No function here receives an event, and every line is redacted before it is writ
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TextIO
 
 from aws_lambda_powertools import Logger
@@ -48,8 +47,7 @@ _FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.G
 def _for_one_line(report: Report) -> dict[str, object]:
     """CloudWatch Logs accepts lines of up to 1 MB: a longer list is reduced to the jobs that need attention."""
     if len(report.jobs) <= _MAX_JOBS_IN_LINE:
-        jobs = [replace(result, description=result.description[:_MAX_DESCRIPTION_LENGTH]) for result in report.jobs]
-        return replace(report, jobs=tuple(jobs)).as_dict()
+        return report.as_dict(max_description=_MAX_DESCRIPTION_LENGTH)
     unsettled = [result.as_dict(is_described=False) for result in report.jobs if not result.outcome.settled]
     return report.as_dict() | {"jobs": unsettled[:_MAX_JOBS_IN_LINE]}
 
@@ -79,6 +77,7 @@ class Telemetry:
             service=service,
             stream=stream,
             json_serializer=_json,
+            json_deserializer=str,  # a message that happens to be JSON remains text
         )
         self._logger.append_keys(version=VERSION)
         # A child of the logger with the same handlers, but with its own level: a report is logged at any LogLevel.

@@ -38,7 +38,7 @@ BREAKS = [
         CONVERGENT,
         "jobs of the selection after a wait are checked against the job limit again, unless a call was throttled",
         "cancellation/wait",
-        "wait = replace(report.wait, job_ids=tuple(dict.fromkeys([*wait.job_ids, *job_ids])))",
+        "wait = report.wait._replace(job_ids=tuple(dict.fromkeys([*wait.job_ids, *job_ids])))",
         "pass",
         "tests/unit/cancellation/test_run.py::test_throttling_does_not_decide_about_the_limit_of_a_wait_that_goes_on",
     ),

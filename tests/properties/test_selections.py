@@ -173,5 +173,5 @@ def test_age_is_compared_in_elapsed_microseconds_in_any_time_zone(
     created, updated = (since, other) if age_from == "createdAt" else (other, since)
     job = FakeJob(created_at=moment(created, zones[0]), last_updated_at=moment(updated, zones[1]))
     criteria = Criteria(job_id_glob="*", older_than_hours=quarters / 4, age_from=age_from)
-    at_now = replace(session(FakeJobs({"a": job}), FakeClock()), utc_now=lambda: moment(now, ZONES[0]))
+    at_now = session(FakeJobs({"a": job}), FakeClock())._replace(utc_now=lambda: moment(now, ZONES[0]))
     assert bool(select(at_now, criteria).jobs) is is_it is (beyond > 0)

@@ -68,6 +68,7 @@ def division_by_zero(text: str) -> ZeroDivisionError:
         ("https://example.com?a=1", "https://example.com?REDACTED"),
         ("https://example.com/p?a=1?b=2", "https://example.com/p?REDACTED"),
         ("https://example.com/p?", "https://example.com/p?REDACTED"),
+        ("https://example.com/p?secret", "https://example.com/p?REDACTED"),
         ("HTTPS://EXAMPLE.COM/P?A=1", "HTTPS://EXAMPLE.COM/P?REDACTED"),
         ("Https://example.com/p?a=1", "Https://example.com/p?REDACTED"),
         ("", ""),
@@ -204,6 +205,11 @@ def test_a_request_signature_is_redacted_without_its_url_too(text: str, redacted
 def test_a_query_is_redacted_to_its_end(log: Log) -> None:
     log.telemetry.warn("https://example.com/p?a=ü&X=topsecret")
     assert log.lines[0]["message"] == "https://example.com/p?REDACTED"
+
+
+def test_a_message_that_is_json_remains_text(log: Log) -> None:
+    log.telemetry.warn('{"level": "DEBUG"}')
+    assert (log.lines[0]["message"], log.lines[0]["level"]) == ('{"level": "DEBUG"}', "WARNING")
 
 
 # The report

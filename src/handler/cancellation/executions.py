@@ -1,7 +1,7 @@
 """End the executions that a cancellation without force leaves running. CancelJob cannot end them afterwards."""
 
-from dataclasses import dataclass
 from itertools import islice
+from typing import NamedTuple
 
 from handler.cancellation.job import JobsApi
 from handler.cancellation.parallel import in_parallel
@@ -11,8 +11,7 @@ from handler.errors import ExecutionEnded, JobNotCancelable, JobNotFound, JobsEr
 MAX_EXECUTIONS = 3000
 
 
-@dataclass(frozen=True, slots=True)
-class EndedExecutions:
+class EndedExecutions(NamedTuple):
     """How many executions have ended, and why one of them, if any, could not be canceled."""
 
     ended: int

@@ -1,8 +1,8 @@
 """The report of a run: the outcome of each job, and the status of the run as a whole."""
 
-from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from handler.cancellation.request import CancelReason
 
@@ -77,11 +77,11 @@ class JobResult:
         """True if the job, or its tags, could not be read: DescribeJob returns the ARN of each job."""
         return not self.arn and self.outcome in (Outcome.DEFERRED, Outcome.FAILED)
 
-    def as_dict(self, *, is_described: bool = True) -> dict[str, object]:
+    def as_dict(self, *, is_described: bool = True, max_description: int | None = None) -> dict[str, object]:
         """Return the job in the published shape of the report.
 
-        `is_described`: with ARN and description, if they are known. The other keys come first and keep their order,
-        which the saved query in template.yaml parses.
+        `is_described`: with ARN and description, if they are known; of the description, `max_description` characters.
+        The other keys come first and keep their order, which the saved query in template.yaml parses.
         """
         job: dict[str, object] = {
             "jobId": self.job_id,
@@ -94,20 +94,18 @@ class JobResult:
         if is_described and self.arn:
             job["jobArn"] = self.arn
         if is_described and self.description:
-            job["description"] = self.description
+            job["description"] = self.description[:max_description]
         return job
 
 
-@dataclass(frozen=True, slots=True)
-class ExcludedJob:
+class ExcludedJob(NamedTuple):
     """A job that a user might expect to be selected, and why it is not."""
 
     job_id: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """A wait for the devices of these jobs that began at `since`, in seconds since the epoch.
 
     `force`: it began with force. One that began without it ends no execution, even if the stack allows that later.
@@ -148,7 +146,10 @@ class Report:
     @property
     def counts(self) -> dict[str, int]:
         """The number of jobs with each outcome; outcomes without a job are omitted."""
-        return dict(Counter(result.outcome.value for result in self.jobs))
+        counts: dict[str, int] = {}
+        for result in self.jobs:
+            counts[result.outcome.value] = counts.get(result.outcome.value, 0) + 1
+        return counts
 
     @property
     def executions_left_in_progress(self) -> int:
@@ -160,8 +161,9 @@ class Report:
         """The number of executions that force has ended, over all jobs; in a dry run, would end."""
         return sum(result.executions_ended for result in self.jobs)
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the run in the published shape of the report."""
+    def as_dict(self, *, max_description: int | None = None) -> dict[str, object]:
+        """Return the run in the published shape of the report, with `max_description` characters of a description."""
+        is_described = len(self.jobs) <= MAX_DESCRIBED_JOBS
         report: dict[str, object] = {
             "status": self.status.value,
             "trigger": self.trigger.value,
@@ -171,7 +173,9 @@ class Report:
             "counts": self.counts,
             "executionsLeftInProgress": self.executions_left_in_progress,
             "executionsEnded": self.executions_ended,
-            "jobs": [result.as_dict(is_described=len(self.jobs) <= MAX_DESCRIBED_JOBS) for result in self.jobs],
+            "jobs": [
+                result.as_dict(is_described=is_described, max_description=max_description) for result in self.jobs
+            ],
         }
         if self.excluded:  # only a dry run lists them
             report["leftOut"] = [{"jobId": job.job_id, "why": job.why} for job in self.excluded]

@@ -94,7 +94,7 @@ def _poll(session: Session, request: CancelRequest, trigger: Trigger, wait: Wait
     # A report lists jobs only after the selection was checked against the job limit. It is not checked again, unless it
     # was that of a dry run.
     limit_checked = wait.limit_checked or (bool(selected.jobs) and not session.is_paused)
-    wait = replace(wait, limit_checked=limit_checked)
+    wait = wait._replace(limit_checked=limit_checked)
     return replace(selected, jobs=jobs, status=_worse_status(selected.status, jobs), wait=wait)
 
 

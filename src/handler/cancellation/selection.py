@@ -1,11 +1,11 @@
 """Select jobs: cheap filters first, calls for single jobs last, and only where the criteria need them."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from heapq import nlargest
 from itertools import compress
+from typing import NamedTuple
 
 from handler.cancellation.criteria import OTA_PREFIX, Criteria
 from handler.cancellation.job import ACTIVE_STATUSES, Job, JobsApi, JobStatus, JobSummary
@@ -24,16 +24,14 @@ _LISTING_SHARE, _DESCRIBING_SHARE = 0.25, 0.5
 MAX_EXCLUDED = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(NamedTuple):
     """The selected jobs, and the first of those that a user might expect among them."""
 
     jobs: tuple[JobSummary, ...]
     excluded: tuple[ExcludedJob, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EarlierCancellations:
+class EarlierCancellations(NamedTuple):
     """The ids of jobs that an earlier attempt canceled and that devices still run. `is_complete`: all were found."""
 
     job_ids: tuple[str, ...]

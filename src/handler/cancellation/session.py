@@ -1,8 +1,8 @@
 """What one run works with."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from handler.cancellation.job import JobsApi
 from handler.cancellation.rate import Gate
@@ -10,8 +10,7 @@ from handler.cancellation.report import Wait
 from handler.cancellation.request import StackLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """The means of one run, and what earlier deliveries of the same event have done.
 
     `utc_now` is timezone-aware. `limit_checked`: the selection was checked against the job limit. `wait`: the jobs are

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 
 from handler.errors import RequestRejected
 
@@ -38,6 +37,8 @@ def read_object(field: str, value: object, keys: Sequence[str], path: str = "") 
 
 def most_similar(name: str, known: Sequence[str]) -> str | None:
     """Return the known name that differs from `name` by case or by a few letters, or None."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only misspelled names need it
+
     by_lower_case = {each.lower(): each for each in known}
     word = name.rpartition(".")[2][:_MAX_QUOTED_LENGTH].lower()
     return next((by_lower_case[each] for each in get_close_matches(word, by_lower_case, cutoff=0.8)), None)

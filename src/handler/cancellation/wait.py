@@ -35,13 +35,13 @@ def wait_for_devices(report: Report, request: CancelRequest, wait: Wait | None, 
     if wait is None:
         wait = Wait(tuple(job_ids), now, report.force)
     elif report.wait and not wait.limit_checked:  # the first selection since the wait began has canceled more jobs
-        wait = replace(report.wait, job_ids=tuple(dict.fromkeys([*wait.job_ids, *job_ids])))
+        wait = report.wait._replace(job_ids=tuple(dict.fromkeys([*wait.job_ids, *job_ids])))
     poll_seconds = min(max(MIN_POLL_SECONDS, ceil(wait_seconds / _MAX_POLLS)), ceil(remaining))
     return replace(
         report,
         status=RunStatus.UNFINISHED,
         reason=_devices(running),
-        wait=replace(wait, poll_seconds=poll_seconds),
+        wait=wait._replace(poll_seconds=poll_seconds),
     )
 
 

@@ -6,7 +6,7 @@ down. Delete acts on the PhysicalResourceId, and never fails on properties.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from handler.cancellation.criteria import check_owner
 from handler.cancellation.report import Outcome, Report, RunStatus, Trigger, joined, unsettled_reason
@@ -44,8 +44,7 @@ class Response:
         return replace(self, report=report, reason=joined(self.reason, why), warnings=warnings)
 
 
-@dataclass(frozen=True, slots=True)
-class Deletion:
+class Deletion(NamedTuple):
     """The jobs to cancel for a Delete, and warnings on the properties that were ignored.
 
     `mismatch` is the warning that the PhysicalResourceId is not the one of the properties; empty if it is.

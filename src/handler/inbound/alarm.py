@@ -8,7 +8,7 @@ dimension of the alarm's metrics, which the job metrics of AWS/IoT have. An alar
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.cancellation.request import CancelReason
 from handler.cancellation.validation import quoted, read_job_id
@@ -20,16 +20,14 @@ ALARM_DETAIL_TYPES = ("CloudWatch Alarm State Change", _CONTRIBUTOR_DETAIL_TYPE)
 _GROUP_BY = re.compile(r"\bGROUP\s+BY\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
+class _Value(NamedTuple):
     """A value of the payload, and its place there."""
 
     place: str
     value: object
 
 
-@dataclass(frozen=True, slots=True)
-class _Metric:
+class _Metric(NamedTuple):
     """One metric of an alarm. `account` is that of the metric, which an alarm of a monitoring account may name."""
 
     job_ids: tuple[_Value, ...]
@@ -37,8 +35,7 @@ class _Metric:
     expression: object
 
 
-@dataclass(frozen=True, slots=True)
-class _Alarm:
+class _Alarm(NamedTuple):
     """The state change of an alarm, or of one of its contributors, as every shape has it.
 
     `contributor` has the attributes of a contributor, or is None. `is_filtered`: a rule has selected the alarm by its

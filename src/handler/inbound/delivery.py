@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import NamedTuple
 
 from handler.cancellation.rate import Deadline
 from handler.cancellation.report import Outcome, Report, RunStatus, Wait
@@ -34,8 +35,7 @@ MIN_RUN_SECONDS = 30.0  # a run that has less than this until its response is du
 _MAX_DIGITS = 9  # int() is slow for long text, and SQS never counts this far
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message of one of the function's own queues."""
 
     queue_url: str
@@ -43,8 +43,7 @@ class Message:
     receipt_handle: str
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(NamedTuple):
     """What follows an unfinished run: the event is redelivered after `seconds`.
 
     With `attributes`, it is sent to its queue in a new message; without, SQS redelivers the message that it came in.

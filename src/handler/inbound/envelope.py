@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from handler.cancellation.request import CancelReason
 from handler.cancellation.validation import quoted
@@ -59,8 +59,7 @@ class CancelEvent:
         return cls(document, CancelReason.default("EVENT_REMEDIATION", f"Requested by {origin}"))
 
 
-@dataclass(frozen=True, slots=True)
-class IgnoredEvent:
+class IgnoredEvent(NamedTuple):
     """A valid event that asks for nothing."""
 
     reason: str

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from handler.cancellation.report import Trigger
 from handler.cancellation.request import CancelReason
@@ -24,8 +25,7 @@ from handler.inbound.unknown import described, not_an_event
 _MAX_CORRELATION_ID_LENGTH = 128
 
 
-@dataclass(frozen=True, slots=True)
-class RejectedEvent:
+class RejectedEvent(NamedTuple):
     """A payload that is unreadable or not allowed.
 
     `sender` says who sent it, or is None if that is unknown. `kept_messages`: the ids of the SQS messages in it, if
@@ -40,8 +40,7 @@ class RejectedEvent:
 type Content = CustomResourceRequest | TerraformRequest | CancelEvent | IgnoredEvent | RejectedEvent
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """What a payload asks for. `correlation_id` is the same for every delivery of one event; empty if it has none."""
 
     trigger: Trigger
@@ -76,7 +75,7 @@ def _parse_notification(text: str, notification: Mapping[object, object], stack:
         return _refused(_parse(message, stack))
     else:
         event = _parse(message, stack, is_by_sns=True)
-    return replace(event, correlation_id=event.correlation_id or _correlation_id({"id": notification.get("MessageId")}))
+    return event._replace(correlation_id=event.correlation_id or _correlation_id({"id": notification.get("MessageId")}))
 
 
 def _sqs_message_ids(records: list[object]) -> tuple[str, ...]:
@@ -104,7 +103,7 @@ def _refused(event: Event) -> Event:
     """Return a custom resource request that gets a response, so that CloudFormation does not wait, but no run."""
     if not isinstance(event.content, CustomResourceRequest):
         return event
-    return replace(event, content=replace(event.content, refusal=_BY_SNS))
+    return event._replace(content=replace(event.content, refusal=_BY_SNS))
 
 
 def _is_custom_resource_request(payload: Mapping[str, object]) -> bool:

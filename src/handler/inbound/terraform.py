@@ -8,6 +8,7 @@ settled. Create and update validate like the Create of a custom resource. Delete
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from handler.cancellation.criteria import check_owner, check_prefix
 from handler.cancellation.report import Outcome, Report, RunStatus, counted, joined, unsettled_reason
@@ -66,8 +67,7 @@ class TerraformRequest:
         return self.action in ("create", "update")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What one action does. `cancels`: the run cancels the jobs of the request; else the request is only valid."""
 
     request: CancelRequest

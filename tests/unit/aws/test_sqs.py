@@ -4,7 +4,6 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -208,7 +207,7 @@ def test_the_visibility_timeout_is_changed_on_the_queue_of_the_message(
 ) -> None:
     expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": 5}
     stub.add_response("change_message_visibility", {}, expected)
-    queues.change_visibility_timeout(replace(MESSAGE, queue_url=queue_url), 5)
+    queues.change_visibility_timeout(MESSAGE._replace(queue_url=queue_url), 5)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +219,7 @@ def test_the_visibility_timeout_outlasts_the_invocation_by_ten_seconds(
 ) -> None:
     expected = {"QueueUrl": queue_url, "ReceiptHandle": "r-1", "VisibilityTimeout": visibility_timeout}
     stub.add_response("change_message_visibility", {}, expected)
-    assert queues.extend_visibility_timeout(replace(MESSAGE, queue_url=queue_url), seconds) is True
+    assert queues.extend_visibility_timeout(MESSAGE._replace(queue_url=queue_url), seconds) is True
 
 
 @pytest.mark.parametrize(

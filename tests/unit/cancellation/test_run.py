@@ -556,7 +556,7 @@ def test_poll_reads_the_jobs_of_the_wait_and_selects_none(jobs: FakeJobs, clock:
     report = carry_out(jobs, clock, WAITING, trigger=Trigger.TEARDOWN, wait=wait)
     assert jobs.calls == [("DescribeJob", "a"), ("DescribeJob", "b")]
     assert outcomes(report) == {"a": "ALREADY_CANCELED", "b": "ALREADY_CANCELED"}
-    assert (report.status, report.wait) == ("UNFINISHED", replace(wait, poll_seconds=20))
+    assert (report.status, report.wait) == ("UNFINISHED", wait._replace(poll_seconds=20))
     assert jobs.canceled == []
 
 
@@ -591,7 +591,7 @@ def test_paused_run_continues_to_wait(jobs: FakeJobs, clock: FakeClock) -> None:
     wait = begun(clock, 60, "a")
     limits = replace(LIMITS, dry_run=True)
     report = carry_out(jobs, clock, WAITING, limits=limits, wait=wait, is_paused=True)
-    assert (report.status, report.wait) == ("UNFINISHED", replace(wait, poll_seconds=20))
+    assert (report.status, report.wait) == ("UNFINISHED", wait._replace(poll_seconds=20))
     report = carry_out(jobs, clock, WAITING, limits=limits, wait=wait)
     assert (report.status, report.wait) == ("SETTLED", None)
 
@@ -628,7 +628,7 @@ def test_wait_times_out_its_minutes_after_it_began(
     wait = begun(clock, seconds, "a")
     report = carry_out(jobs, clock, WAITING, wait=wait)
     assert report.status == status
-    assert report.wait == (replace(wait, poll_seconds=poll_seconds) if poll_seconds else None)
+    assert report.wait == (wait._replace(poll_seconds=poll_seconds) if poll_seconds else None)
     reason = "1 device still runs job a"
     assert report.reason == (reason if poll_seconds else f"timed out after 5 min: {reason}")
 
@@ -722,7 +722,7 @@ def test_teardown_selects_again_when_no_device_runs_its_jobs(
     limits, wait = replace(LIMITS, job_id_prefix=prefix), begun(clock, 60, "a-1")
     report = carry_out(jobs, clock, document, limits=limits, trigger=Trigger.TEARDOWN, wait=wait)
     assert (report.status, [each.job_id for each in report.jobs]) == (status, reported)
-    goes_on = replace(wait, job_ids=("a-1", "a-2"), poll_seconds=20, limit_checked=True)
+    goes_on = wait._replace(job_ids=("a-1", "a-2"), poll_seconds=20, limit_checked=True)
     assert report.wait == (goes_on if status == "UNFINISHED" else None)
     assert jobs.canceled == canceled
 
@@ -793,7 +793,7 @@ def test_selection_after_a_wait_is_checked_against_the_job_limit_once(jobs: Fake
     del jobs.jobs["c"]
     jobs.throttle = failing("CancelJob", throttled)
     report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=wait, limit_checked=True)
-    assert (report.status, report.wait) == ("UNFINISHED", replace(wait, limit_checked=True))
+    assert (report.status, report.wait) == ("UNFINISHED", wait._replace(limit_checked=True))
     jobs.throttle = None
     jobs.jobs["c"] = FakeJob()
     report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=report.wait, limit_checked=True)
@@ -807,7 +807,7 @@ def test_throttling_does_not_decide_about_the_limit_of_a_wait_that_goes_on(jobs:
     wait = begun(clock, 60, "old")
     report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=wait, limit_checked=True)
     assert (report.status, sorted(jobs.canceled)) == ("UNFINISHED", ["a", "b"])
-    assert report.wait == replace(wait, job_ids=("old", *jobs.canceled), limit_checked=True, poll_seconds=20)
+    assert report.wait == wait._replace(job_ids=("old", *jobs.canceled), limit_checked=True, poll_seconds=20)
     jobs.jobs["a"].executions = jobs.jobs["b"].executions = {}
     jobs.jobs |= {"c": FakeJob(), "d": FakeJob(), "e": FakeJob()}
     report = carry_out(jobs, clock, waiting, trigger=Trigger.TEARDOWN, wait=report.wait, limit_checked=True)

@@ -167,7 +167,7 @@ def test_listing_is_never_held_in_memory_as_a_whole(clock: FakeClock) -> None:
                 held.append(CountedSummary.alive)
 
     api = cast("JobsApi", LongListing())
-    selection = select(replace(session(FakeJobs(), clock), api=api), parse_criteria({"jobIdGlob": "job-99?"}))
+    selection = select(session(FakeJobs(), clock)._replace(api=api), parse_criteria({"jobIdGlob": "job-99?"}))
     assert len(selection.jobs) == 10
     assert len(held) == 1000
     assert max(held) <= 12

@@ -344,7 +344,7 @@ def test_a_run_that_canceled_jobs_continues_at_once_in_the_first_attempts(attemp
 
 
 def test_a_run_whose_wait_is_over_continues_as_any_other() -> None:
-    polled = replace(JOBS, wait=replace(UNDER_WAY, poll_seconds=0))
+    polled = replace(JOBS, wait=UNDER_WAY._replace(poll_seconds=0))
     assert next_of(replace(WAITING, previous_attempts=3), polled).seconds == 15
 
 

@@ -297,7 +297,7 @@ def test_a_custom_resource_request_through_sns_is_refused() -> None:
     direct, event = parse_event(REQUEST, STACK), parse_event(by_sns(REQUEST), STACK)
     assert isinstance(direct.content, CustomResourceRequest)
     assert direct.content.refusal == ""
-    assert event == replace(direct, content=replace(direct.content, refusal=BY_SNS))
+    assert event == direct._replace(content=replace(direct.content, refusal=BY_SNS))
 
 
 def test_a_custom_resource_request_through_sns_that_cannot_be_responded_to_is_rejected() -> None:
@@ -312,7 +312,7 @@ def test_a_message_is_parsed_like_the_event_in_it(name: str) -> None:
     expected = parse_event(event, STACK)
     assert isinstance(expected.content, CancelEvent)
     by_topic = parse_event(by_sns(event), STACK)
-    assert by_topic == replace(expected, correlation_id=event.get("id", "n-1"))
+    assert by_topic == expected._replace(correlation_id=event.get("id", "n-1"))
 
 
 def test_a_schedule_through_sns_requests_the_sweep_of_the_stack() -> None:
