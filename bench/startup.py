@@ -2,20 +2,20 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.page import Goal, Section, table
-from bench.process import BUNDLE, instructions, run
+from bench.process import BUNDLE, at_once, instructions, run
 from bench.service import JOB, Service, deletion
 
-PAIRS = 7
-EVENT: Mapping[str, Any] = {"cancel": {"jobIds": [JOB]}}
+PAIRS = 5
 _MAX_RATIO_OF_AN_EVENT, _MAX_RATIO_OF_A_DELETION = 1.10, 1.15  # of the instructions to the baseline's
 _OBSTACLE = "Powertools' import, and the client of EventBridge for the report"
 _TEXT = f"""
@@ -45,36 +45,48 @@ class Start:
 @dataclass(frozen=True)
 class _Program:
     name: str
-    input_text: str
+    request: Callable[[Service, str], Mapping[str, Any]]
     bundle: Path | None = None
 
-    def count(self, service: Service) -> int:
-        """Return its number of instructions."""
-        _begin(service)
-        return instructions(self.name, self.input_text, service.environment, bundle=self.bundle)
+    def count(self, service: Service, job_id: str) -> int:
+        """Return its number of instructions to cancel the job."""
+        return instructions(self.name, self._input(service, job_id), service.environment, bundle=self.bundle)
 
     def seconds(self, service: Service) -> float:
         """Return its CPU seconds."""
-        _begin(service)
-        return run(self.name, self.input_text, service.environment, bundle=self.bundle).cpu
+        service.begin()
+        return run(self.name, self._input(service, JOB), service.environment, bundle=self.bundle).cpu
+
+    def _input(self, service: Service, job_id: str) -> str:
+        service.backend.add_job(job_id)
+        return json.dumps({"events": [self.request(service, job_id)]})
+
+
+def _cancel(_service: Service, job_id: str) -> Mapping[str, Any]:
+    return {"cancel": {"jobIds": [job_id]}}
+
+
+def _delete(service: Service, job_id: str) -> Mapping[str, Any]:
+    return deletion(service.response_url(job_id), JobId=job_id)
 
 
 def measure(service: Service) -> list[Start]:
     """Measure each program of the table."""
-    input_text = json.dumps({"events": [EVENT]})
-    deletion_input = json.dumps({"events": [deletion(service.response_url(), JobId=JOB)]})
-    baseline, deletion_baseline = _Program("loop", input_text), _Program("respond", deletion_input)
-    counts = {each: each.count(service) for each in (baseline, deletion_baseline)}
+    baseline, deletion_baseline = _Program("loop", _cancel), _Program("respond", _delete)
     with _without_bytecode() as bare:
-        programs = {
-            "an event": (_Program("ours", input_text), baseline),
-            "a deletion": (_Program("ours", deletion_input), deletion_baseline),
-            "an event, if the bundle had no bytecode": (_Program("ours", input_text, bare), baseline),
-            "an event, as the tutorials have it": (_Program("tutorial", input_text), baseline),
+        pairs = {
+            "an event": (_Program("ours", _cancel), baseline),
+            "a deletion": (_Program("ours", _delete), deletion_baseline),
+            "an event, if the bundle had no bytecode": (_Program("ours", _cancel, bare), baseline),
+            "an event, as the tutorials have it": (_Program("tutorial", _cancel), baseline),
         }
+        service.begin()
+        programs = {program for pair in pairs.values() for program in pair}
+        counted = [partial(program.count, service, f"{JOB}-{number}") for number, program in enumerate(programs)]
+        counts = dict(zip(programs, at_once(counted), strict=True))
         return [
-            Start(name, program.count(service), counts[baseline], _ratio_of_seconds(service, program, baseline))
-            for name, (program, baseline) in programs.items()
+            Start(name, counts[program], counts[baseline], _ratio_of_seconds(service, program, baseline))
+            for name, (program, baseline) in pairs.items()
         ]
 
 
@@ -88,11 +100,6 @@ def _without_bytecode() -> Iterator[Path]:
         bare = Path(directory) / "bundle"
         shutil.copytree(BUNDLE, bare, ignore=shutil.ignore_patterns("__pycache__"))
         yield bare
-
-
-def _begin(service: Service) -> None:
-    service.begin()
-    service.backend.add_job(JOB)
 
 
 def section(starts: list[Start]) -> Section:

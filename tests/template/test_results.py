@@ -19,7 +19,7 @@ STARTS = [Start("an event", 1, 1, 1.0), Start("a deletion", 1, 1, 1.0)]
 GROWN = [Growth(kind, listed, {"ListJobs": 1}, 0, 1, 1, 0) for kind in growth.KINDS for listed in growth.LISTED]
 SECTIONS = [
     startup.section(STARTS),
-    warm.section(Warm(*[1.0] * 7)),
+    warm.section(Warm(*[1.0] * 4)),
     throughput.section([Throughput(name, 0.02, [1.0], [0.0], 0) for name in throughput.PROGRAMS]),
     growth.section(GROWN),
     arrivals.section([Arrival("cold", 1.0, 1.0, 1.0)]),
