@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.page import Goal, Section, table
 from bench.process import run
-from bench.service import QUOTA, Service, deletion
+from bench.service import QUOTA, Service, deletion, running
 
 JOBS = 60
 LATENCIES = (0.020, 0.100, 0.300)  # seconds
@@ -64,13 +64,14 @@ class Throughput:
         return (JOBS - self.lost / len(self.seconds) - 1) / median(self.seconds) / QUOTA
 
 
-def measure(service: Service) -> list[Throughput]:
+def measure() -> list[Throughput]:
     """Measure this function and CDK's at each latency, and the others at the second one."""
-    return [
-        _measured(service, program, latency)
-        for program in PROGRAMS
-        for latency in (LATENCIES if program in AT_EACH_LATENCY else LATENCIES[1:2])
-    ]
+    with running() as service:
+        return [
+            _measured(service, program, latency)
+            for program in PROGRAMS
+            for latency in (LATENCIES if program in AT_EACH_LATENCY else LATENCIES[1:2])
+        ]
 
 
 def _measured(service: Service, program: str, latency: float) -> Throughput:
