@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from multiprocessing import get_context
 from os import cpu_count
 
-from bench import arrivals, cost, growth, plots, scale, startup, teardowns, throughput, warm
+from bench import arrivals, cost, growth, local_account, plots, scale, startup, teardowns, throughput, warm
 from bench.page import Section, text
 from bench.process import ROOT, BenchFailed, check_tools
 from bench.service import running
+from bench.teardowns import Teardown
+from bench.throughput import Throughput
 
 _TEXT = """
 `make bench` wrote this page on {date} in {seconds:.0f} s: {machine}. Ratios are of two measurements in the same run.
@@ -41,17 +43,24 @@ def _timed[Result](what: str, measure: Callable[[], Result]) -> Result:
     return result
 
 
+def _limited_by_the_quota() -> tuple[list[Teardown], list[Throughput]]:
+    """Both measurements wait most of the time, each for the quota of its own service, of which a process has one."""
+    with (
+        running() as service,
+        local_account.running(service.environment["AWS_ENDPOINT_URL"]) as account,
+        ProcessPoolExecutor(1, get_context("spawn")) as pool,
+    ):
+        throttled = pool.submit(throughput.measure)
+        return teardowns.measure(service, account), throttled.result()
+
+
 def _sections() -> list[Section]:
     check_tools()
     with running() as service:
         started = _timed("Start-up", lambda: startup.measure(service))
         warmed = _timed("Warm", lambda: warm.measure(service))
         grown = _timed("Growth", lambda: growth.measure(service))
-    # Both wait most of the time, each for the quota of its own service. A process can simulate only one.
-    with running() as service, ProcessPoolExecutor(1, get_context("spawn")) as pool:
-        waiting = pool.submit(throughput.measure)
-        deleted = _timed("DeleteStack", lambda: teardowns.measure(service))
-        throttled = _timed("Under the quota, which began with DeleteStack", waiting.result)
+    deleted, throttled = _timed("DeleteStack, and under the quota", _limited_by_the_quota)
     arrived = _timed("Events", arrivals.measure)
     plots.growth(grown, ROOT / "bench" / "growth.svg")
     plots.throughput(throttled, ROOT / "bench" / "throughput.svg")

@@ -71,13 +71,16 @@ def run(
 
 
 def instructions(program: str, text: str, environment: Mapping[str, str], *, bundle: Path | None = None) -> int:
-    """Return the number of instructions that `program` executes, counted by valgrind."""
-    errors = run(program, text, environment, bundle=bundle, tool=_VALGRIND).errors
+    """Return the number of instructions that `program` executes, counted by valgrind. Hashes are not randomized."""
+    errors = run(program, text, {**environment, "PYTHONHASHSEED": "0"}, bundle=bundle, tool=_VALGRIND).errors
     return int(errors.partition(_COLLECTED)[2].split()[0])
 
 
 def at_once[Result](measurements: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Return the results, in their order. For instructions, which do not depend on what else a machine does."""
+    """Run the measurements in parallel, and return their results in the same order.
+
+    Only instructions can be counted like this: other processes change times, but not these counts.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return [each.result() for each in [pool.submit(measure) for measure in measurements]]
 

@@ -15,7 +15,7 @@ from bench.page import Goal, Section, table
 from bench.process import BUNDLE, at_once, instructions, run
 from bench.service import JOB, Service, deletion
 
-PAIRS = 5
+PAIRS = 7
 _MAX_RATIO_OF_AN_EVENT, _MAX_RATIO_OF_A_DELETION = 1.10, 1.15  # of the instructions to the baseline's
 _OBSTACLE = "Powertools' import, and the client of EventBridge for the report"
 _TEXT = f"""
@@ -48,9 +48,9 @@ class _Program:
     request: Callable[[Service, str], Mapping[str, Any]]
     bundle: Path | None = None
 
-    def count(self, service: Service, job_id: str) -> int:
-        """Return its number of instructions to cancel the job."""
-        return instructions(self.name, self._input(service, job_id), service.environment, bundle=self.bundle)
+    def count(self, service: Service, job_id: str) -> Callable[[], int]:
+        """Return a function that counts the instructions that the program executes to cancel the job."""
+        return partial(instructions, self.name, self._input(service, job_id), service.environment, bundle=self.bundle)
 
     def seconds(self, service: Service) -> float:
         """Return its CPU seconds."""
@@ -62,28 +62,28 @@ class _Program:
         return json.dumps({"events": [self.request(service, job_id)]})
 
 
-def _cancel(_service: Service, job_id: str) -> Mapping[str, Any]:
+def _cancel_event(_service: Service, job_id: str) -> Mapping[str, Any]:
     return {"cancel": {"jobIds": [job_id]}}
 
 
-def _delete(service: Service, job_id: str) -> Mapping[str, Any]:
+def _deletion_event(service: Service, job_id: str) -> Mapping[str, Any]:
     return deletion(service.response_url(job_id), JobId=job_id)
 
 
 def measure(service: Service) -> list[Start]:
     """Measure each program of the table."""
-    baseline, deletion_baseline = _Program("loop", _cancel), _Program("respond", _delete)
+    baseline, deletion_baseline = _Program("loop", _cancel_event), _Program("respond", _deletion_event)
     with _without_bytecode() as bare:
         pairs = {
-            "an event": (_Program("ours", _cancel), baseline),
-            "a deletion": (_Program("ours", _delete), deletion_baseline),
-            "an event, if the bundle had no bytecode": (_Program("ours", _cancel, bare), baseline),
-            "an event, as the tutorials have it": (_Program("tutorial", _cancel), baseline),
+            "an event": (_Program("ours", _cancel_event), baseline),
+            "a deletion": (_Program("ours", _deletion_event), deletion_baseline),
+            "an event, if the bundle had no bytecode": (_Program("ours", _cancel_event, bare), baseline),
+            "an event, as the tutorials have it": (_Program("tutorial", _cancel_event), baseline),
         }
         service.begin()
-        programs = {program for pair in pairs.values() for program in pair}
-        counted = [partial(program.count, service, f"{JOB}-{number}") for number, program in enumerate(programs)]
-        counts = dict(zip(programs, at_once(counted), strict=True))
+        programs = dict.fromkeys(program for pair in pairs.values() for program in pair)
+        measurements = [program.count(service, f"{JOB}-{number}") for number, program in enumerate(programs)]
+        counts = dict(zip(programs, at_once(measurements), strict=True))
         return [
             Start(name, counts[program], counts[baseline], _ratio_of_seconds(service, program, baseline))
             for name, (program, baseline) in pairs.items()

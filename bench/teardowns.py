@@ -13,7 +13,6 @@ from itertools import count
 from statistics import median
 from typing import Any
 
-from bench import local_account
 from bench.local_account import Account
 from bench.page import Goal, Section, table
 from bench.service import QUOTA, Service
@@ -100,12 +99,11 @@ KINDS: Mapping[str, Callable[[Sequence[str]], _Resources]] = {
 _NUMBERS = count(1)
 
 
-def measure(service: Service) -> list[Teardown]:
+def measure(service: Service, account: Account) -> list[Teardown]:
     """Measure each kind with each number of jobs. The first stack of each kind, a cold start, is not counted."""
-    with local_account.running(service.environment["AWS_ENDPOINT_URL"]) as account:
-        for kind in KINDS:
-            _delete(service, account, kind, 1)
-        return [row for jobs, rounds in ROUNDS.items() for row in _measured(service, account, jobs, rounds)]
+    for kind in KINDS:
+        _delete(service, account, kind, 1)
+    return [row for jobs, rounds in ROUNDS.items() for row in _measured(service, account, jobs, rounds)]
 
 
 def _measured(service: Service, account: Account, jobs: int, rounds: int) -> list[Teardown]:

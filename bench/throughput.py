@@ -34,8 +34,9 @@ of 8. All jobs are in one event; or each job has its own resource, all of which 
 its own invocation, so that they share no rate limit; or 20 jobs have their own resources, one more resource has 10
 others, by its property Select, and two events have 15 each. Seconds: between the first and the last cancel. Of the
 limit: these, divided by the {JOBS / QUOTA:.0f} s that the quota demands; the initial burst allows less than 1. The
-median of {RUNS} runs, and the least and most in brackets. aws-nuke's algorithm is written in boto3. Meanwhile, another
-process measured the deletions from DeleteStack, which have a service and a quota of their own.
+median of {RUNS} runs, and the least and most in brackets. aws-nuke's algorithm is written in boto3. At the
+same time, another process measures the section From DeleteStack to DELETE_COMPLETE. Each process has its own service
+and quota, but both share the processor.
 """
 
 

@@ -16,9 +16,9 @@ _CALLS, _MAX_MILLISECONDS, _MAX_RATIO = 2.0, 2.0, 1.15  # at most
 _OBSTACLE = "parsing the event, the log line, the metrics and the report"
 _NO_LIMIT = {"CANCELS_PER_SECOND": "100000"}  # of the container, which has one event right after the other here
 _TEXT = f"""
-{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with the bare calls, in one process and
-without the rate limit: medians. A run makes three calls: CancelJob, DescribeJob, and PutEvents for its report.
-Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`.
+{EVENTS - WARM_UP} events of one job, after {WARM_UP} others, alternating with bare calls, in one process and without
+the rate limit: medians. A run makes three calls: CancelJob, DescribeJob, and PutEvents for its report. The bare calls
+are the same three, by boto3. Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`.
 """
 
 
@@ -26,7 +26,8 @@ Instructions are those of {_COUNTED} more events, by `valgrind --tool=callgrind`
 class Warm:
     """`calls` of the IoT API per event, and a comparison with three bare calls.
 
-    Milliseconds are the median difference; the others are ratios, of CPU seconds the median one.
+    `milliseconds` is the median difference, and `cpu` the median ratio, both event by event. `instructions` is the
+    ratio of the sums.
     """
 
     calls: float
@@ -53,7 +54,7 @@ def measure(service: Service) -> Warm:
 
 
 def _ratio_of_instructions(service: Service) -> float:
-    """Return the ratio of the instructions that one more event adds to a process, ours to the bare calls'."""
+    """Return the instructions of more events, divided by those of as many bare calls."""
     service.begin()
     few, bare_few, many, bare_many = at_once(
         [partial(_counted, service, kind, events) for events in (_COUNTED, 2 * _COUNTED) for kind in ("ours", "bare")]

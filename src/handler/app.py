@@ -44,7 +44,6 @@ def wire() -> Services | Misconfigured:
         responder=responder,
         telemetry=Telemetry(),
         clock=time.monotonic,
-        sleep=time.sleep,
         uniform=random.uniform,
         utc_now=lambda: datetime.now(UTC),
     )

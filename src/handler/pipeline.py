@@ -9,7 +9,7 @@ from handler.aws.iot import MAX_CALL_SECONDS
 from handler.aws.sqs import MAX_CALL_SECONDS as MAX_QUEUE_CALL_SECONDS
 from handler.aws.sqs import Queues
 from handler.cancellation.job import JobsApi
-from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, RateLimits, Sleep, Uniform
+from handler.cancellation.rate import Clock, Deadline, Gate, LambdaContext, RateLimits, Uniform
 from handler.cancellation.report import Report, RunStatus, Trigger, joined
 from handler.cancellation.request import CancelReason, CancelRequest, parse_request
 from handler.cancellation.run import run
@@ -59,7 +59,6 @@ class Services:
     responder: Responder
     telemetry: Telemetry
     clock: Clock
-    sleep: Sleep
     uniform: Uniform
     utc_now: Callable[[], datetime]
 

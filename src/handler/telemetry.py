@@ -47,7 +47,7 @@ _FOUND_OUTCOMES = (Outcome.ALREADY_CANCELED, Outcome.ALREADY_FINISHED, Outcome.G
 def _for_one_line(report: Report) -> dict[str, object]:
     """CloudWatch Logs accepts lines of up to 1 MB: a longer list is reduced to the jobs that need attention."""
     if len(report.jobs) <= _MAX_JOBS_IN_LINE:
-        return report.as_dict(max_description=_MAX_DESCRIPTION_LENGTH)
+        return report.as_dict(max_description_length=_MAX_DESCRIPTION_LENGTH)
     unsettled = [result.as_dict(is_described=False) for result in report.jobs if not result.outcome.settled]
     return report.as_dict() | {"jobs": unsettled[:_MAX_JOBS_IN_LINE]}
 

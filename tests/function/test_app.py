@@ -581,7 +581,7 @@ def test_real_clock_and_jitter_are_wired() -> None:
     assert services.clock() <= services.clock()
     assert 0 <= services.responder.uniform(0, 0.5) <= 0.5
     assert services.utc_now().utcoffset() == timedelta(0)
-    services.sleep(0)
+    services.rate_limits.sleep(0)
     services.responder.sleep(0)
 
 

@@ -61,7 +61,6 @@ def new_services(  # the only place that builds Services on simulators
         Responder(http, sleep, longest),
         telemetry,
         clock,
-        sleep,
         uniform,
         clock.utc_now,
     )
@@ -216,7 +215,7 @@ class Lambda:
     def configure(self, **changes: Any) -> None:
         """Change fields of the Config."""
         config, services = replace(self.services.config, **changes), self.services
-        rate_limits = RateLimits(config.cancels_per_second, services.clock, services.sleep)
+        rate_limits = RateLimits(config.cancels_per_second, services.clock, services.rate_limits.sleep)
         self.services = replace(services, config=config, rate_limits=rate_limits)
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class JobStatus(StrEnum):
@@ -22,8 +22,7 @@ ACTIVE_STATUSES = (JobStatus.SCHEDULED, JobStatus.IN_PROGRESS)
 TERMINAL_STATUSES = frozenset({JobStatus.CANCELED, JobStatus.COMPLETED, JobStatus.DELETION_IN_PROGRESS})
 
 
-@dataclass(frozen=True, slots=True)
-class JobSummary:
+class JobSummary(NamedTuple):
     """A job as ListJobs returns it: no tags, no targets, no namespace. Times are timezone-aware."""
 
     job_id: str

@@ -77,11 +77,12 @@ class JobResult:
         """True if the job, or its tags, could not be read: DescribeJob returns the ARN of each job."""
         return not self.arn and self.outcome in (Outcome.DEFERRED, Outcome.FAILED)
 
-    def as_dict(self, *, is_described: bool = True, max_description: int | None = None) -> dict[str, object]:
+    def as_dict(self, *, is_described: bool = True, max_description_length: int | None = None) -> dict[str, object]:
         """Return the job in the published shape of the report.
 
-        `is_described`: with ARN and description, if they are known; of the description, `max_description` characters.
-        The other keys come first and keep their order, which the saved query in template.yaml parses.
+        `is_described`: with ARN and description, if they are known. `max_description_length`: of the description, in
+        characters; None keeps all. The other keys come first and keep their order, which the saved query in
+        template.yaml parses.
         """
         job: dict[str, object] = {
             "jobId": self.job_id,
@@ -94,7 +95,7 @@ class JobResult:
         if is_described and self.arn:
             job["jobArn"] = self.arn
         if is_described and self.description:
-            job["description"] = self.description[:max_description]
+            job["description"] = self.description[:max_description_length]
         return job
 
 
@@ -161,8 +162,11 @@ class Report:
         """The number of executions that force has ended, over all jobs; in a dry run, would end."""
         return sum(result.executions_ended for result in self.jobs)
 
-    def as_dict(self, *, max_description: int | None = None) -> dict[str, object]:
-        """Return the run in the published shape of the report, with `max_description` characters of a description."""
+    def as_dict(self, *, max_description_length: int | None = None) -> dict[str, object]:
+        """Return the run in the published shape of the report.
+
+        `max_description_length`: of the description of each job, in characters; None keeps all.
+        """
         is_described = len(self.jobs) <= MAX_DESCRIBED_JOBS
         report: dict[str, object] = {
             "status": self.status.value,
@@ -174,7 +178,8 @@ class Report:
             "executionsLeftInProgress": self.executions_left_in_progress,
             "executionsEnded": self.executions_ended,
             "jobs": [
-                result.as_dict(is_described=is_described, max_description=max_description) for result in self.jobs
+                result.as_dict(is_described=is_described, max_description_length=max_description_length)
+                for result in self.jobs
             ],
         }
         if self.excluded:  # only a dry run lists them

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 
@@ -153,9 +153,9 @@ def test_listing_is_never_held_in_memory_as_a_whole(clock: FakeClock) -> None:
     class CountedSummary(JobSummary):
         alive = 0
 
-        def __init__(self, number: int) -> None:
-            super().__init__(f"job-{number}", "arn", "SNAPSHOT", NOW, NOW)
-            CountedSummary.alive += 1
+        def __new__(cls, number: int) -> Self:
+            cls.alive += 1
+            return super().__new__(cls, f"job-{number}", "arn", "SNAPSHOT", NOW, NOW)
 
         def __del__(self) -> None:
             CountedSummary.alive -= 1
