@@ -8,7 +8,7 @@ _SIGNATURE = re.compile(r"(X-Amz-[a-z-]+)=[^&\s\"'\\]*", re.IGNORECASE)
 
 def redact(text: str) -> str:
     """Return `text` without the query string of any URL, and without request signatures anywhere."""
-    # Each match of _QUERY contains `://`, and each of _SIGNATURE `=`. Most text has neither, and regular expressions are
+    # Each match of _QUERY contains `://`, and each of _SIGNATURE `=`. Most text has neither. Regular expressions are
     # slow.
     if "://" not in text and "=" not in text:
         return text
