@@ -21,7 +21,7 @@ code assumes about AWS IoT Jobs, the evidence for each assumption, and where a l
 assumptions there.
 
 Each assumption is data with a probe. `make test` checks them against moto with the rules of IoT Jobs
-(`tests/support/iot_rules.py`). `make nightly` checks them against MiniStack. `make verify-aws` checks them against a
+(`tools/simulators/iot.py`). `make nightly` checks them against MiniStack. `make verify-aws` checks them against a
 real account. The [README](../README.md) says whether that was done.
 
 | Evidence | Source of the assumption |
