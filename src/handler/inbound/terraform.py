@@ -18,7 +18,6 @@ from handler.cancellation.request import (
     CancelReason,
     CancelRequest,
     StackLimits,
-    check_job_limit,
     parse_leniently,
     parse_request,
     warning_of,
@@ -159,7 +158,9 @@ def plan_action(terraform: TerraformRequest, limits: StackLimits) -> Plan:
             f"the input no longer names {number}, such as {removed[0]}; they stay active unless select matches them"
         )
         return Plan(request, cancels=False, reason=valid, warnings=(warning,))
-    check_job_limit("tf.prev_input", len(removed), request.max_jobs)
+    if len(removed) > request.max_jobs:
+        too_many = f"names {len(removed)} jobs that the new input does not name, but the limit is {request.max_jobs}"
+        raise RequestRejected("tf.prev_input", f"{too_many}, so this run canceled none of them; {_BY_REQUEST}")
     request = replace(request, job_ids=removed)
     return Plan(request, cancels=True, reason="update: the new input no longer names these jobs")
 

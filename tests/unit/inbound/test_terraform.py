@@ -266,8 +266,8 @@ def test_an_update_is_bound_by_the_job_limit() -> None:
     with pytest.raises(RequestRejected) as caught:
         plan_action(TerraformRequest("update", {"jobId": "d"}, previous), replace(LIMITS, max_jobs=2))
     assert str(caught.value) == (
-        "tf.prev_input: matches 3 jobs, but the limit is 2, so this run canceled none of them; "
-        "select fewer jobs, or raise MaxJobsPerRun or maxJobs"
+        "tf.prev_input: names 3 jobs that the new input does not name, but the limit is 2, so this run canceled none "
+        "of them; cancel these jobs by a request: another apply may not name them"
     )
     assert plan_action(TerraformRequest("update", {"jobId": "c"}, previous), replace(LIMITS, max_jobs=2)).cancels
 
