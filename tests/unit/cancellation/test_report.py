@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -157,6 +157,13 @@ def test_arn_and_description_follow_the_other_keys_of_a_job() -> None:
     assert list(replace(job, description="").as_dict()) == [*keys, "jobArn"]
     assert list(JobResult("a", Outcome.GONE).as_dict()) == keys
     assert list(job.as_dict(is_described=False)) == keys
+
+
+@pytest.mark.parametrize(("length", "description"), [(None, "October image"), (7, "October"), (20, "October image")])
+def test_a_description_can_be_shortened(length: int | None, description: str) -> None:
+    report = Report(RunStatus.SETTLED, Trigger.SCHEDULE, jobs=described(1))
+    (job,) = cast("Any", report.as_dict(max_description_length=length)["jobs"])
+    assert job["description"] == description
 
 
 @pytest.mark.parametrize(("number", "is_described"), [(1, True), (100, True), (101, False)])
