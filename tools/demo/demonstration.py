@@ -127,7 +127,7 @@ class Demonstration:
 
     def _deploy(self, force: str) -> dict[str, str]:
         """Deploy the stack, and return its outputs."""
-        limits = {"MaxJobsPerRun": "400", "CancelsPerSecond": "50"}
+        limits = {"MaxJobsPerRun": "400", "CancelsPerSecond": "32"}
         with self._screen.step(f"sam deploy with Force={force}"):
             parameters = {"Force": force, "AlarmNamePrefix": sam.ALARM_PREFIX, **limits}
             return sam.deploy(self._aws, parameters, build_dir=self._build_dir)
